@@ -1,0 +1,94 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target: Swift 6 language mode, and imports that leak into the interface are visible as `public import`.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "mailhookd",
+    products: [
+        .executable(name: "mailhookd", targets: ["MailHookd"]),
+        .library(name: "MIMEParser", targets: ["MIMEParser"]),
+        .library(name: "JSONLD", targets: ["JSONLD"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2", traits: []),
+    ],
+    targets: [
+        // Leaves: bytes in, values out. No Foundation, NIO, clock, randomness, log, files or network.
+        .target(name: "MIMEParser", swiftSettings: strict),
+        .target(name: "HTMLScripts", swiftSettings: strict),
+        .target(name: "JSONLD", swiftSettings: strict),
+        .target(name: "SMTPProtocol", dependencies: ["HookModel"], swiftSettings: strict),
+        .target(name: "HookModel", swiftSettings: strict),
+
+        // C libraries, as thin as they come.
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+        // Middle: one heavy dependency each.
+        .target(
+            name: "HookExtraction",
+            dependencies: [
+                "HookModel", "HTMLScripts", "JSONLD", "MIMEParser",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: strict),
+        .target(name: "HookStore", dependencies: ["CSQLite", "CZlib", "HookModel"], swiftSettings: strict),
+        .target(
+            name: "HookDelivery",
+            dependencies: [
+                "HookModel",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "HookIntake",
+            dependencies: [
+                "HookModel", "SMTPProtocol",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict),
+
+        // Top: wiring and the executable.
+        .target(
+            name: "MailHookKit",
+            dependencies: [
+                "CYAML", "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "JSONLD", "MIMEParser",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            resources: [.embedInCode("Configuration/mailhookd.yaml")],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "MailHookd",
+            dependencies: [
+                "HookExtraction", "HookModel", "MailHookKit", "MIMEParser",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+    ]
+)

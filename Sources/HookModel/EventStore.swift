@@ -1,0 +1,138 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What the daemon asks of a store. SQLite is the embedded one; a memory twin serves tests,
+// and both pass the same contract tests.
+
+/// A message with what came of it: stored wholly or not at all.
+public struct MessageEntry: Sendable {
+    public var message: ReceivedMessage
+    public var verdict: Verdict
+    /// For each event id of the verdict, the names of the subscriptions it is to be delivered to.
+    public var deliveries: [String: [String]]
+
+    public init(message: ReceivedMessage, verdict: Verdict, deliveries: [String: [String]]) {
+        self.message = message
+        self.verdict = verdict
+        self.deliveries = deliveries
+    }
+}
+
+/// What a commit did.
+public struct CommitReceipt: Sendable, Hashable {
+    /// True if a message of the same content was stored before.
+    public var isDuplicate: Bool
+    /// How many of the entry's events were new. The others exist already and make no new deliveries.
+    public var newEvents: Int
+
+    public init(isDuplicate: Bool, newEvents: Int) {
+        self.isDuplicate = isDuplicate
+        self.newEvents = newEvents
+    }
+}
+
+/// An event as it is kept.
+public struct StoredEvent: Sendable, Hashable {
+    /// Position in the store, rising, never used twice.
+    public var sequence: Int64
+    public var event: Event
+
+    public init(sequence: Int64, event: Event) {
+        self.sequence = sequence
+        self.event = event
+    }
+}
+
+/// A delivery handed out to be tried now. The attempt is on disk before this value exists.
+public struct ClaimedDelivery: Sendable, Hashable {
+    public var id: Int64
+    public var subscription: String
+    public var event: Event
+    /// How many attempts there are, this one included.
+    public var attempt: Int
+    /// When the delivery was first made.
+    public var createdAt: Timestamp
+
+    public init(id: Int64, subscription: String, event: Event, attempt: Int, createdAt: Timestamp) {
+        self.id = id
+        self.subscription = subscription
+        self.event = event
+        self.attempt = attempt
+        self.createdAt = createdAt
+    }
+}
+
+/// How an attempt ended.
+public struct DeliveryResult: Sendable, Hashable {
+    public enum State: Sendable, Hashable {
+        case delivered
+        case retry(at: Timestamp)
+        case dead
+    }
+
+    public var id: Int64
+    public var state: State
+    /// A named reason such as `http_503` or `timeout`; empty when delivered.
+    public var reason: String
+
+    public init(id: Int64, state: State, reason: String) {
+        self.id = id
+        self.state = state
+        self.reason = reason
+    }
+}
+
+/// Why the store could not do what was asked. None of these is the message's fault.
+public enum StoreError: Error, Sendable, Hashable {
+    /// No room on the disk.
+    case full(String)
+    /// The file holds a schema newer than this program knows.
+    case fromTheFuture(found: Int, known: Int)
+    /// Another process holds the store.
+    case busy(String)
+    case failed(String)
+    case closed
+
+    /// What a sender is told meanwhile.
+    public var outcome: Outcome {
+        switch self {
+        case .full: .storeFull
+        case .closed: .shuttingDown
+        case .fromTheFuture, .busy, .failed: .storeFailed
+        }
+    }
+}
+
+/// Durable messages, events and deliveries.
+public protocol EventStore: Sendable {
+    /// Stores the entry. `completion` is called once, on a thread of the store's, after the data would survive a
+    /// power cut, or with the reason why it would not. It must not block.
+    func commit(_ entry: MessageEntry, completion: @escaping @Sendable (Result<CommitReceipt, StoreError>) -> Void)
+
+    /// Hands out deliveries of `subscription` that are due at `now`, oldest first, and stores the attempt: until
+    /// `now + lease` nobody else is handed the same delivery.
+    func claimDue(
+        subscription: String, now: Timestamp, lease: Duration, limit: Int
+    ) async throws(StoreError) -> [ClaimedDelivery]
+
+    /// Stores how attempts ended.
+    func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError)
+
+    /// When the earliest waiting delivery of `subscription` falls due; nil when none waits.
+    func nextDue(subscription: String) async throws(StoreError) -> Timestamp?
+
+    /// Events after `sequence` in their order, at most `limit`.
+    func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent]
+
+    /// `handler` is called after each commit that made deliveries, with the names of their subscriptions.
+    func onNewDeliveries(_ handler: @escaping @Sendable (Set<String>) -> Void)
+}
+
+extension EventStore {
+    /// `commit` for callers that can wait.
+    public func commit(_ entry: MessageEntry) async throws(StoreError) -> CommitReceipt {
+        let result = await withCheckedContinuation { continuation in
+            commit(entry) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+}

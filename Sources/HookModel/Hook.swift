@@ -1,0 +1,96 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The hook: one entry of `hooks[]` of an app definition, together with the policy the
+// daemon's configuration sets for it. Values only; loading is the work of MailHookKit.
+
+/// How data reaches a hook.
+public enum HookType: String, Sendable, Hashable, CaseIterable {
+    /// Mail to the hook's address.
+    case email
+    /// An open HTTP POST.
+    case form
+    /// An HTTP POST with an API key.
+    case web
+}
+
+/// One inbound hook as an app definition declares it.
+public struct Hook: Sendable, Hashable {
+    /// The name of the app whose definition declares the hook.
+    public var app: String
+    /// The `type` of every event this hook makes. Unique among all loaded definitions.
+    public var eventName: String
+    /// What the data is, for people.
+    public var displayEventName: String?
+    /// Longer: what the data is and what the event means.
+    public var description: String?
+    public var type: HookType
+    /// What the configuration says about this hook.
+    public var policy: HookPolicy
+
+    public init(
+        app: String, eventName: String, displayEventName: String? = nil, description: String? = nil,
+        type: HookType, policy: HookPolicy = HookPolicy()
+    ) {
+        self.app = app
+        self.eventName = eventName
+        self.displayEventName = displayEventName
+        self.description = description
+        self.type = type
+        self.policy = policy
+    }
+}
+
+/// What the daemon does with mail for one hook; kept out of app definitions so that those stay compatible.
+public struct HookPolicy: Sendable, Hashable {
+    /// Whether a document must carry the hook's key. A wrong key is refused in both cases.
+    public enum KeyRequirement: String, Sendable, Hashable, CaseIterable {
+        case optional
+        case required
+    }
+
+    /// What happens to mail in which no usable document was found.
+    public enum NoData: String, Sendable, Hashable, CaseIterable {
+        /// Answer 250 and keep the message with its outcome.
+        case accept
+        /// Refuse it inside the session, so that the sender hears of it.
+        case reject
+    }
+
+    /// Further addresses, complete with domain, that lead to the hook.
+    public var aliases: [String]
+    /// Where documents are taken from.
+    public var sources: DocumentSources
+    public var key: KeyRequirement
+    public var onNoData: NoData
+
+    public init(
+        aliases: [String] = [], sources: DocumentSources = .all,
+        key: KeyRequirement = .optional, onNoData: NoData = .accept
+    ) {
+        self.aliases = aliases
+        self.sources = sources
+        self.key = key
+        self.onNoData = onNoData
+    }
+}
+
+/// The places of a message a hook takes documents from.
+public struct DocumentSources: OptionSet, Sendable, Hashable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// `<script>` elements of HTML parts.
+    public static let scripts = DocumentSources(rawValue: 1)
+    /// Parts of a JSON media type.
+    public static let parts = DocumentSources(rawValue: 2)
+    /// Parts of a generic type with a file name ending in `.json` or `.jsonld`.
+    public static let files = DocumentSources(rawValue: 4)
+    /// The text body, when it is one JSON value.
+    public static let body = DocumentSources(rawValue: 8)
+    public static let all: DocumentSources = [.scripts, .parts, .files, .body]
+
+    /// The configuration's word for each source.
+    public static let names: [(name: String, source: DocumentSources)] = [
+        ("scripts", .scripts), ("parts", .parts), ("files", .files), ("body", .body),
+    ]
+}

@@ -1,0 +1,82 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The named states a message can end in, and the only table from such a state to what a
+// sender is told: SMTP reply, exit status of the pipe front end, HTTP status.
+// Replies follow RFC 5321 and RFC 3463; exit statuses are those of sysexits.h.
+
+/// The one named state a message ended in. The raw value is what logs, the store and `try` show.
+public enum Outcome: String, Sendable, Hashable, CaseIterable {
+    case accepted
+    /// The same content was accepted before; nothing new was made.
+    case duplicate
+    /// Nothing in the message looked like a document.
+    case noStructuredData = "no_structured_data"
+    /// Something looked like a document, but was no valid JSON.
+    case jsonInvalid = "json_invalid"
+    /// There were documents, but in places this hook does not take them from.
+    case sourceNotAccepted = "source_not_accepted"
+    /// The hook requires its key and no document carried one.
+    case keyMissing = "key_missing"
+    /// A document carried a key that is not the hook's.
+    case keyWrong = "key_wrong"
+    /// An address in one of our domains that belongs to no hook.
+    case recipientUnknown = "recipient_unknown"
+    /// An address in somebody else's domain.
+    case relayDenied = "relay_denied"
+    case tooManyRecipients = "too_many_recipients"
+    case messageTooLarge = "message_too_large"
+    /// A limit on parts, depth, documents or decoded size was passed.
+    case limitExceeded = "limit_exceeded"
+    /// A lone CR or LF in SMTP data, which other servers might read as a line end.
+    case bareNewline = "bare_newline"
+    case tooManyConnections = "too_many_connections"
+    /// The peer was silent for too long.
+    case timedOut = "timed_out"
+    case storeFull = "store_full"
+    case storeFailed = "store_failed"
+    case shuttingDown = "shutting_down"
+
+    /// One row of the table.
+    private struct Row {
+        var smtp: SMTPReply
+        /// sysexits.h: 0 ok, 65 data, 67 no user, 75 temporary failure, 77 permission.
+        var exit: Int32
+        var http: Int
+    }
+
+    private var row: Row {
+        func row(_ code: Int, _ enhanced: String, _ text: String, exit: Int32, http: Int) -> Row {
+            Row(smtp: SMTPReply(code, enhanced, text), exit: exit, http: http)
+        }
+        return switch self {
+        case .accepted: row(250, "2.0.0", "Accepted", exit: 0, http: 202)
+        case .duplicate: row(250, "2.0.0", "Accepted before", exit: 0, http: 202)
+        case .noStructuredData: row(550, "5.6.0", "No structured data found", exit: 65, http: 422)
+        case .jsonInvalid: row(550, "5.6.0", "The structured data is not valid JSON", exit: 65, http: 400)
+        case .sourceNotAccepted:
+            row(550, "5.6.1", "Structured data is not accepted from this part of a message", exit: 65, http: 422)
+        // One text for both, so that nobody can tell a wrong key from none.
+        case .keyMissing, .keyWrong: row(550, "5.7.1", "The hook's key is missing or wrong", exit: 77, http: 403)
+        case .recipientUnknown: row(550, "5.1.1", "No such hook", exit: 67, http: 404)
+        case .relayDenied: row(550, "5.7.1", "Relaying denied", exit: 77, http: 403)
+        case .tooManyRecipients: row(452, "4.5.3", "Too many recipients", exit: 75, http: 429)
+        case .messageTooLarge: row(552, "5.3.4", "Message too big", exit: 65, http: 413)
+        case .limitExceeded: row(550, "5.6.0", "The message passes a limit of this server", exit: 65, http: 413)
+        case .bareNewline: row(521, "5.5.2", "Bare CR or LF received", exit: 65, http: 400)
+        case .tooManyConnections: row(421, "4.7.0", "Too many connections", exit: 75, http: 429)
+        case .timedOut: row(421, "4.4.2", "Timed out", exit: 75, http: 408)
+        case .storeFull: row(452, "4.3.1", "Insufficient storage, try again later", exit: 75, http: 503)
+        case .storeFailed: row(451, "4.3.0", "Local failure, try again later", exit: 75, http: 503)
+        case .shuttingDown: row(421, "4.3.2", "Shutting down, try again later", exit: 75, http: 503)
+        }
+    }
+
+    /// What an SMTP or LMTP client is told.
+    public var smtpReply: SMTPReply { row.smtp }
+    /// Exit status of the pipe front end (sysexits.h).
+    public var exitStatus: Int32 { row.exit }
+    /// Status of the HTTP front ends (RFC 9110 section 15).
+    public var httpStatus: Int { row.http }
+    /// Whether the sender may forget the message.
+    public var isPositive: Bool { row.smtp.isPositive }
+}
