@@ -90,5 +90,17 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+
+        // Tests. TestSupport holds what several of them need.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        // .testTarget(name: "HookModelTests", dependencies: ["HookModel", "TestSupport"], swiftSettings: strict),
+        // .testTarget(name: "MIMEParserTests", dependencies: ["MIMEParser", "TestSupport"], swiftSettings: strict),
+        // .testTarget(name: "HTMLScriptsTests", dependencies: ["HTMLScripts", "TestSupport"], swiftSettings: strict),
+        // .testTarget(name: "JSONLDTests", dependencies: ["JSONLD", "TestSupport"], swiftSettings: strict),
+        // .testTarget(name: "SMTPProtocolTests", dependencies: ["HookModel", "SMTPProtocol", "TestSupport"], swiftSettings: strict),
+        // .testTarget(name: "HookExtractionTests", dependencies: ["HookExtraction", "HookModel", "TestSupport"], swiftSettings: strict),
+        // .testTarget(name: "HookStoreTests", dependencies: ["HookModel", "HookStore", "TestSupport"], swiftSettings: strict),
+        // .testTarget(name: "HookDeliveryTests", dependencies: ["HookDelivery", "HookModel", "TestSupport"], swiftSettings: strict),
+        // .testTarget(name: "MailHookKitTests", dependencies: ["HookModel", "MailHookKit", "TestSupport"], swiftSettings: strict),
     ]
 )
