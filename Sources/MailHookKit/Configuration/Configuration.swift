@@ -1,0 +1,55 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The daemon's configuration as one immutable value. How it is read from YAML stands in
+// ConfigurationReader; what each key means, in mailhookd.yaml beside this file.
+
+public import HookDelivery
+public import HookIntake
+public import HookModel
+
+public struct Configuration: Sendable {
+    /// The file it was read from; nil for the built-in defaults.
+    public var file: String?
+    public var hostname: String
+    /// Lower case.
+    public var domains: [String]
+    /// Absolute path of the data folder.
+    public var data: String
+    /// Absolute path of the app definitions: a folder or one file.
+    public var apps: String
+    /// Whether the file names `apps`: a missing folder is then an error.
+    public var appsAreNamed: Bool
+    public var listen: Listen
+    /// Policy by event name; `*` holds the default for all.
+    public var hooks: [String: HookSettings]
+    public var limits: Limits
+    public var subscriptions: [Subscription]
+    /// A level of swift-log.
+    public var logLevel: String
+
+    public struct Listen: Sendable, Hashable {
+        public var smtp: [ListenAddress]
+        public var lmtp: [ListenAddress]
+    }
+
+    /// What the configuration says about a hook: its policy and the generation of its address.
+    public struct HookSettings: Sendable, Hashable {
+        public var policy = HookPolicy()
+        /// From 1; a new one means a new address and key.
+        public var generation = 1
+        /// Until when the generation before is still taken; nil for not at all.
+        public var previousUntil: Timestamp?
+    }
+
+    /// Limits of the intake. Each has its outcome in `Outcome`.
+    public struct Limits: Sendable, Hashable {
+        public var connections: Int
+        public var connectionsPerPeer: Int
+        public var perPeerExempt: [NetworkRange]
+        /// Octets.
+        public var messageSize: Int
+        public var recipients: Int
+        public var idleTimeout: Duration
+        public var dataTimeout: Duration
+    }
+}

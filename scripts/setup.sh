@@ -1,0 +1,48 @@
+# Sourced by the scripts beside it: finds the Swift toolchain and installs the Debian packages that are missing.
+# shellcheck shell=bash
+
+say() { printf '\n\033[1m==> %s\033[0m\n' "$*" >&2; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# What building needs: the libraries we link, and what Swift itself asks of Debian 12.
+BUILD_PACKAGES=(
+    ca-certificates git pkg-config
+    binutils gcc libc6-dev libstdc++-12-dev libgcc-12-dev libcurl4 libxml2 libedit2 libncurses6 libpython3.11 tzdata
+    libsqlite3-dev libyaml-dev zlib1g-dev
+)
+
+need_swift() {
+    if ! command -v swift >/dev/null 2>&1; then
+        fail "no 'swift' in the path. mailhookd needs Swift 6.3 or newer.
+  Get it from https://www.swift.org/install/linux/ (choose Debian 12), unpack it, and add its usr/bin to PATH:
+      export PATH=/opt/swift/usr/bin:\$PATH
+  or let swiftly do it, which that page describes as well. Then run this again."
+    fi
+    local version
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+    case $version in
+        6.[3-9]* | 6.[1-9][0-9]* | [7-9].* | [1-9][0-9].*) ;;
+        *) fail "Swift 6.3 or newer is needed; 'swift' in the path is ${version:-of an unknown version}.
+  See https://www.swift.org/install/linux/ for a newer one." ;;
+    esac
+}
+
+# need_packages NAME...: installs the Debian packages that are missing, as root or through sudo.
+need_packages() {
+    local missing=() package
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+    say "Installing Debian packages: ${missing[*]}"
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 ||
+            fail "these packages are missing and only root can install them:
+      apt-get install --no-install-recommends ${missing[*]}"
+        as_root=(sudo)
+    fi
+    "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 -q update >&2 || fail "apt-get update failed"
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -q install -y \
+        --no-install-recommends "${missing[@]}" >&2 || fail "apt-get install failed"
+}
