@@ -35,14 +35,43 @@ need_packages() {
     done
     [ ${#missing[@]} -eq 0 ] && return 0
     say "Installing Debian packages: ${missing[*]}"
-    local as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null 2>&1 ||
-            fail "these packages are missing and only root can install them:
+    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null 2>&1 ||
+        fail "these packages are missing and only root can install them:
       apt-get install --no-install-recommends ${missing[*]}"
-        as_root=(sudo)
-    fi
-    "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 -q update >&2 || fail "apt-get update failed"
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -q install -y \
+    as_root apt-get -o DPkg::Lock::Timeout=300 -q update >&2 || fail "apt-get update failed"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -q install -y \
         --no-install-recommends "${missing[@]}" >&2 || fail "apt-get install failed"
+}
+
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# How the package is built everywhere: an import that is not declared is an error. (Warnings of our own targets are
+# errors in CI as well; the packages we depend on are compiled with theirs suppressed.)
+SWIFT_FLAGS=(--explicit-target-dependency-import-check error)
+
+build_mailhookd() { swift build "${SWIFT_FLAGS[@]}" --product mailhookd; }
+
+# smtp-source comes with Postfix. The package is installed without a configuration and without starting its service.
+need_smtp_source() {
+    command -v smtp-source >/dev/null 2>&1 && return 0
+    local policy=/usr/sbin/policy-rc.d made=no
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy" && made=yes
+    fi
+    command -v debconf-set-selections >/dev/null 2>&1 &&
+        echo 'postfix postfix/main_mailer_type select No configuration' | as_root debconf-set-selections
+    need_packages postfix
+    [ "$made" = no ] || as_root rm -f "$policy"
+}
+
+# The reference verifier of webhook signatures, in a virtual environment of the project's own.
+# Where it can't be had, its test says so and is skipped.
+need_standardwebhooks() {
+    local venv=.build/test-venv
+    if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import standardwebhooks' 2>/dev/null; then
+        say "Installing the standardwebhooks package from PyPI for the tests"
+        { python3 -m venv "$venv" && "$venv/bin/pip" install -q standardwebhooks; } >&2 ||
+            printf 'warning: standardwebhooks could not be installed; its test will be skipped\n' >&2
+    fi
+    export MAILHOOKD_TEST_PYTHON=$PWD/$venv/bin/python
 }

@@ -33,3 +33,9 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 }
+
+extension ListenAddress {
+    var isTCP: Bool {
+        if case .tcp = self { true } else { false }
+    }
+}

@@ -34,6 +34,58 @@ public struct Timestamp: Sendable, Hashable, Comparable {
             + ".\(Self.pad(fraction, 6))Z"
     }
 
+    /// Reads RFC 3339 section 5.6 with a `Z` or numeric offset, for example `2026-12-31T00:00:00Z`; nil for anything
+    /// else. A leap second counts as the second after it; digits beyond microseconds are dropped.
+    public init?(rfc3339 text: String) {
+        let bytes = Array(text.utf8)
+        func number(_ range: Range<Int>) -> Int64? {
+            guard range.upperBound <= bytes.count, bytes[range].allSatisfy({ (48...57).contains($0) }) else { return nil }
+            return bytes[range].reduce(0) { $0 * 10 + Int64($1 - 48) }
+        }
+        func stands(_ characters: String, at index: Int) -> Bool {
+            index < bytes.count && characters.utf8.contains(bytes[index])
+        }
+        guard let year = number(0..<4), stands("-", at: 4), let month = number(5..<7), stands("-", at: 7),
+            let day = number(8..<10), stands("Tt", at: 10), let hour = number(11..<13), stands(":", at: 13),
+            let minute = number(14..<16), stands(":", at: 16), let second = number(17..<19),
+            (1...12).contains(month), hour < 24, minute < 60, second <= 60
+        else { return nil }
+        let date = Self.days(year: year, month: month, day: day)
+        guard Self.civil(fromDays: date) == (year, month, day) else { return nil }
+        var index = 19
+        var fraction: Int64 = 0
+        if stands(".", at: index) {
+            let digits = bytes[(index + 1)...].prefix { (48...57).contains($0) }
+            guard !digits.isEmpty else { return nil }
+            let six = Array(digits.prefix(6)) + Array(repeating: UInt8(48), count: max(0, 6 - digits.count))
+            fraction = six.reduce(0) { $0 * 10 + Int64($1 - 48) }
+            index = digits.endIndex
+        }
+        var offset: Int64 = 0
+        if stands("+-", at: index) {
+            guard let hours = number(index + 1..<index + 3), stands(":", at: index + 3),
+                let minutes = number(index + 4..<index + 6), hours < 24, minutes < 60
+            else { return nil }
+            offset = (hours * 60 + minutes) * (bytes[index] == UInt8(ascii: "-") ? -60 : 60)
+            index += 6
+        } else {
+            guard stands("Zz", at: index) else { return nil }
+            index += 1
+        }
+        guard index == bytes.count else { return nil }
+        let seconds = date * 86_400 + hour * 3600 + minute * 60 + second - offset
+        self.init(microseconds: seconds * 1_000_000 + fraction)
+    }
+
+    /// Day number (0 = 1970-01-01) of a proleptic Gregorian date; the reverse of `civil(fromDays:)`.
+    private static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
+        let shiftedYear = month <= 2 ? year - 1 : year
+        let (era, yearOfEra) = floorDivide(shiftedYear, 400)
+        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+        return era * 146_097 + dayOfEra - 719_468
+    }
+
     private static func pad(_ value: Int64, _ width: Int) -> String {
         let digits = String(value)
         return String(repeating: "0", count: max(0, width - digits.count)) + digits

@@ -1,1 +1,59 @@
-@main struct Main { static func main() { } }
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The command line. Each command reads its options and calls MailHookKit, which does the work.
+
+import ArgumentParser
+import MailHookKit
+
+@main
+struct MainCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mailhookd",
+        abstract: "Turns mail that carries JSON or JSON-LD into durable, named events.",
+        discussion: """
+            An app definition declares hooks; each email hook is an address. Mail sent to it is parsed, the JSON in \
+            it is taken out, and each piece becomes one event named by the hook, stored on disk before the sender \
+            hears 250 and delivered to every subscription that asks for it.
+
+            Start here: `mailhookd check` reads the configuration, `mailhookd hooks` shows the addresses, \
+            `mailhookd serve` runs the daemon, `mailhookd try mail.eml` explains what one mail would become.
+            """,
+        version: Version.text,
+        subcommands: [
+            ServeCommand.self, CheckCommand.self, HooksCommand.self, TryCommand.self, ExtractCommand.self,
+            ListenCommand.self, EventsCommand.self, SendTestCommand.self,
+        ])
+}
+
+/// Where the configuration is; the same for all commands that need it.
+struct ConfigurationOptions: ParsableArguments {
+    @Option(
+        name: .customLong("config"),
+        help: ArgumentHelp(
+            "The configuration file (default: /etc/mailhookd/mailhookd.yaml if it exists, else built-in defaults).",
+            valueName: "file"))
+    var file: String?
+
+    @Option(help: ArgumentHelp("The data folder, instead of the configuration's.", valueName: "folder"))
+    var data: String?
+
+    var request: SetupRequest { SetupRequest(configurationFile: file, dataFolder: data) }
+}
+
+/// Says what went wrong on standard error and ends with a status of sysexits.h.
+func fail(_ message: String, status: Int32) -> ExitCode {
+    Terminal.printError("mailhookd: \(message)")
+    return ExitCode(status)
+}
+
+/// Loads configuration and app definitions; findings go to standard error, errors end the command with 78.
+func loadSetup(_ request: SetupRequest, showWarnings: Bool = false) throws -> Setup {
+    switch Setup.load(request) {
+    case .success(let setup):
+        if showWarnings { setup.warnings.forEach { Terminal.printError($0.description) } }
+        return setup
+    case .failure(let failure):
+        failure.diagnostics.forEach { Terminal.printError($0.description) }
+        throw ExitCode(SysExit.configuration)
+    }
+}

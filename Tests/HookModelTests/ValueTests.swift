@@ -23,6 +23,22 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("2026-11-24T09:30:00Z", 1_795_512_600_000_000), ("2026-11-24T10:30:00.000125+01:00", 1_795_512_600_000_125),
+        ("2026-11-24t04:00:00.1234567-05:30", 1_795_512_600_123_456), ("2016-12-31T23:59:60Z", 1_483_228_800_000_000),
+    ])
+    func readsRFC3339(text: String, expected: Int64) {
+        #expect(Timestamp(rfc3339: text)?.microseconds == expected)
+    }
+
+    @Test(arguments: [
+        "", "2026-11-24", "2026-11-24T09:30:00", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-24 09:30:00Z",
+        "2026-11-24T24:00:00Z", "2026-11-24T09:30:00.Z", "2026-11-24T09:30:00Zx", "2026-11-24T09:30:00+0100",
+    ])
+    func refusesOtherTimes(text: String) {
+        #expect(Timestamp(rfc3339: text) == nil)
+    }
+
     @Test func measuresDurations() {
         let start = Timestamp(seconds: 10)
         let end = start.advanced(by: .milliseconds(1500))

@@ -1,0 +1,28 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The id of an event follows from what it is about, so that whoever sees a mail twice makes
+// the same event twice, and everybody behind can tell.
+
+import Crypto
+import HookModel
+
+enum EventIdentity {
+    /// Raised when the meaning of the fields changes; ids of different versions never meet.
+    private static let version = "mailhookd-event-1"
+
+    /// `evt_` and 32 characters: the first 160 bits of SHA-256 over hook, content digest and the document's position.
+    ///
+    /// - Parameters:
+    ///   - contentDigest: of the message, 32 octets.
+    ///   - path: IMAP section number of the part (RFC 3501 section 6.4.5).
+    ///   - index: position among the scripts of the part; 0 for a part that is a document.
+    static func id(eventName: String, contentDigest: [UInt8], path: String, index: Int) -> String {
+        var hasher = SHA256()
+        // Every field is ended by NUL, which none of them can hold; the digest has a fixed length.
+        for field in [version, eventName, path, String(index)] {
+            hasher.update(data: Array(field.utf8) + [0])
+        }
+        hasher.update(data: contentDigest)
+        return "evt_" + Base32.lowerCase(hasher.finalize().prefix(20))
+    }
+}

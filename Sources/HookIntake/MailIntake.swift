@@ -1,0 +1,169 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The listening sockets of SMTP and LMTP as one service. It binds, accepts within the limits,
+// and on shutdown lets transactions in progress end before it closes what is left.
+
+import Glibc
+public import HookModel
+public import Logging
+import NIOCore
+import NIOPosix
+public import ServiceLifecycle
+import SMTPProtocol
+
+public struct MailIntakeConfiguration: Sendable {
+    public var smtp: [ListenAddress]
+    public var lmtp: [ListenAddress]
+    public var hostname: String
+    public var connections: Int
+    public var connectionsPerPeer: Int
+    public var perPeerExempt: [NetworkRange]
+    /// Octets.
+    public var messageSize: Int
+    public var recipients: Int
+    /// Between two pieces of input while no data is being read.
+    public var idleTimeout: Duration
+    /// For the whole of one message's data.
+    public var dataTimeout: Duration
+    /// How long transactions in progress may take after shutdown was asked for.
+    public var drainTimeout: Duration
+
+    public init(
+        smtp: [ListenAddress], lmtp: [ListenAddress], hostname: String, connections: Int, connectionsPerPeer: Int,
+        perPeerExempt: [NetworkRange], messageSize: Int, recipients: Int, idleTimeout: Duration,
+        dataTimeout: Duration, drainTimeout: Duration = .seconds(15)
+    ) {
+        self.smtp = smtp
+        self.lmtp = lmtp
+        self.hostname = hostname
+        self.connections = connections
+        self.connectionsPerPeer = connectionsPerPeer
+        self.perPeerExempt = perPeerExempt
+        self.messageSize = messageSize
+        self.recipients = recipients
+        self.idleTimeout = idleTimeout
+        self.dataTimeout = dataTimeout
+        self.drainTimeout = drainTimeout
+    }
+}
+
+/// An address could not be bound.
+public struct ListenError: Error, Sendable, CustomStringConvertible {
+    public var address: ListenAddress
+    public var reason: String
+    /// EACCES and EPERM: no use in trying again without another configuration.
+    public var isPermission: Bool
+
+    public var description: String { "cannot listen on \(address): \(reason)" }
+}
+
+public struct MailIntake: Service {
+    private let configuration: MailIntakeConfiguration
+    private let receiver: any MessageReceiver
+    private let logger: Logger
+    private let now: @Sendable () -> Timestamp
+    private let onReady: @Sendable ([String]) throws -> Void
+
+    /// - Parameters:
+    ///   - now: the clock.
+    ///   - onReady: called once when all addresses are bound, with a line for each: `smtp 127.0.0.1:2525`.
+    public init(
+        configuration: MailIntakeConfiguration, receiver: any MessageReceiver, logger: Logger,
+        now: @escaping @Sendable () -> Timestamp, onReady: @escaping @Sendable ([String]) throws -> Void
+    ) {
+        self.configuration = configuration
+        self.receiver = receiver
+        self.logger = logger
+        self.now = now
+        self.onReady = onReady
+    }
+
+    public func run() async throws {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let parsers = NIOThreadPool(numberOfThreads: 2)
+        parsers.start()
+        let sessions = SessionRegistry()
+        let counter = ConnectionCounter(
+            limit: configuration.connections, limitPerPeer: configuration.connectionsPerPeer,
+            exempt: configuration.perPeerExempt)
+        let context = SessionContext(
+            configuration: configuration, receiver: receiver, logger: logger, now: now, parsers: parsers,
+            sessions: sessions, counter: counter)
+        var listeners: [any Channel] = []
+        do {
+            listeners = try await bindAll(group, context)
+            try onReady(lines(listeners))
+        } catch {
+            for listener in listeners { try? await listener.close() }
+            try? await parsers.shutdownGracefully()
+            throw error
+        }
+        try? await gracefulShutdown()
+        logger.info("mail intake stops")
+        for listener in listeners { try? await listener.close() }
+        await sessions.drain(within: configuration.drainTimeout)
+        try? await parsers.shutdownGracefully()
+    }
+
+    private func bindAll(_ group: any EventLoopGroup, _ context: SessionContext) async throws -> [any Channel] {
+        var listeners: [any Channel] = []
+        let services: [(SMTPServerConfiguration.Service, [ListenAddress])] = [
+            (.smtp, configuration.smtp), (.lmtp, configuration.lmtp),
+        ]
+        for (service, addresses) in services {
+            for address in addresses {
+                do {
+                    listeners.append(try await bind(address, service, group, context))
+                } catch {
+                    for listener in listeners { try? await listener.close() }
+                    throw Self.listenError(error, address)
+                }
+            }
+        }
+        return listeners
+    }
+
+    private func bind(
+        _ address: ListenAddress, _ service: SMTPServerConfiguration.Service, _ group: any EventLoopGroup,
+        _ context: SessionContext
+    ) async throws -> any Channel {
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 512)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if address.isTCP { try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1) }
+                    try channel.pipeline.syncOperations.addHandler(SessionHandler(service: service, context: context))
+                }
+            }
+        switch address {
+        case .tcp(let host, let port): return try await bootstrap.bind(host: host, port: port).get()
+        case .unix(let path):
+            return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+        }
+    }
+
+    /// What is told when ready: the addresses as they are now, with the ports that were picked.
+    private func lines(_ listeners: [any Channel]) -> [String] {
+        let services = Array(repeating: "smtp", count: configuration.smtp.count)
+            + Array(repeating: "lmtp", count: configuration.lmtp.count)
+        return zip(services, zip(listeners, configuration.smtp + configuration.lmtp)).map { service, pair in
+            let (listener, configured) = pair
+            guard case .tcp = configured, let local = listener.localAddress, let host = local.ipAddress,
+                let port = local.port
+            else { return "\(service) \(configured)" }
+            return "\(service) \(ListenAddress.tcp(host: host, port: port))"
+        }
+    }
+
+    private static func listenError(_ error: any Error, _ address: ListenAddress) -> ListenError {
+        guard let error = error as? IOError else {
+            return ListenError(address: address, reason: "\(error)", isPermission: false)
+        }
+        let reason = String(cString: strerror(error.errnoCode))
+        return ListenError(
+            address: address, reason: reason, isPermission: error.errnoCode == EACCES || error.errnoCode == EPERM)
+    }
+}

@@ -1,0 +1,96 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// `mailhookd send-test`: an example mail to a hook, through the running daemon.
+
+import HookIntake
+public import HookModel
+
+public enum TestMail {
+    public struct Result: Sendable {
+        /// The dialogue, a line each.
+        public var transcript: String
+        public var exitStatus: Int32
+    }
+
+    /// Sends `mail`, or a mail made here, to a hook named by event name or address.
+    ///
+    /// - Parameter address: `HOST:PORT` of the daemon; nil means the one that runs on this data folder.
+    public static func send(
+        _ mail: [UInt8]?, to name: String, through address: String?, setup: Setup, now: Timestamp
+    ) throws -> Result {
+        let directory = try setup.directory()
+        guard let target = target(name, in: directory, now: now) else {
+            throw SetupError("no email hook '\(name)'; `mailhookd hooks` lists them", exitStatus: SysExit.noInput)
+        }
+        let daemon = try daemonAddress(address, setup)
+        let message = mail ?? example(for: target.hook, recipient: target.recipient, now: now)
+        var client = try SMTPTestClient(daemon)
+        let reply = try client.send(message, from: "send-test@\(setup.configuration.hostname)", to: target.recipient)
+        let status: Int32 =
+            switch reply.code {
+            case ..<400: 0
+            case ..<500: SysExit.temporaryFailure
+            default: SysExit.unavailable
+            }
+        return Result(transcript: client.transcript.joined(separator: "\n"), exitStatus: status)
+    }
+
+    private static func target(
+        _ name: String, in directory: HookDirectory, now: Timestamp
+    ) -> (hook: AddressedHook, recipient: String)? {
+        if let addressed = directory.hooks.first(where: { $0.hook.eventName == name }) {
+            return directory.address(of: addressed).map { (addressed, $0) }
+        }
+        guard case .hook(let addressed, _) = directory.resolve(name, now: now) else { return nil }
+        return (addressed, name)
+    }
+
+    /// Given, or what the running daemon wrote down, or the configuration's first fixed port.
+    private static func daemonAddress(_ given: String?, _ setup: Setup) throws(SetupError) -> ListenAddress {
+        if let given {
+            guard let address = ListenAddress(given) else {
+                throw SetupError("'\(given)' is not HOST:PORT", exitStatus: 64)
+            }
+            return address
+        }
+        let configured = setup.configuration.listen.smtp.first {
+            if case .tcp(_, let port) = $0 { port != 0 } else { false }
+        }
+        guard let address = RunningDaemon.smtp(dataFolder: setup.configuration.data) ?? configured else {
+            throw SetupError(
+                "no daemon runs on \(setup.configuration.data); start `mailhookd serve` or name it with --smtp",
+                exitStatus: SysExit.temporaryFailure)
+        }
+        return address
+    }
+
+    /// An order confirmation whose script carries the hook's key. The time makes each one new.
+    static func example(for addressed: AddressedHook, recipient: String, now: Timestamp) -> [UInt8] {
+        let number = "T-\(now.microseconds)"
+        let text = """
+            From: mailhookd send-test <send-test@localhost>
+            To: <\(recipient)>
+            Subject: Test order \(number)
+            Message-ID: <\(number)@send-test.localhost>
+            MIME-Version: 1.0
+            Content-Type: text/html; charset=utf-8
+            Content-Transfer-Encoding: 8bit
+
+            <!DOCTYPE html>
+            <title>Test order</title>
+            <script type="application/ld+json" data-kustomer-key="\(addressed.current.key)">
+            {
+              "@context": "https://schema.org",
+              "@type": "Order",
+              "orderNumber": "\(number)",
+              "orderDate": "\(now.rfc3339)",
+              "price": 34.90,
+              "priceCurrency": "EUR"
+            }
+            </script>
+            <p>A test of the hook \(addressed.hook.eventName).</p>
+
+            """
+        return Array(text.replacing("\n", with: "\r\n").utf8)
+    }
+}

@@ -1,0 +1,229 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// YAML to Configuration. All findings of a file are collected; a file with an error gives no
+// configuration at all. The defaults are those of the built-in mailhookd.yaml, read by the
+// same code.
+
+import Glibc
+import HookDelivery
+import HookIntake
+import HookModel
+
+struct ConfigurationReader {
+    private let file: String
+    /// Where relative paths start.
+    private let folder: String
+    private(set) var diagnostics = Diagnostics()
+
+    private static let topKeys = [
+        "hostname", "domains", "data", "apps", "listen", "maildirs", "hooks", "limits", "subscriptions", "log",
+    ]
+    private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
+
+    /// The built-in mailhookd.yaml, which is also the installed example.
+    static let builtInText = PackageResources.mailhookd_yaml
+
+    /// - Parameters:
+    ///   - file: the name to show in findings.
+    ///   - folder: absolute.
+    init(file: String, folder: String) {
+        self.file = file
+        self.folder = folder
+    }
+
+    /// The built-in defaults.
+    static func builtIn() -> Configuration {
+        var reader = ConfigurationReader(file: "built-in defaults", folder: "/etc/mailhookd")
+        guard let configuration = reader.read(builtInText, over: skeleton) else {
+            preconditionFailure("the built-in mailhookd.yaml is read by every test: \(reader.diagnostics.all)")
+        }
+        return configuration
+    }
+
+    /// What the built-in file fills in; it names every one of these but the hostname.
+    private static var skeleton: Configuration {
+        let hostname = machineName()
+        return Configuration(
+            file: nil, hostname: hostname, domains: [hostname], data: "", apps: "", appsAreNamed: false,
+            listen: .init(smtp: [], lmtp: []), hooks: [:],
+            limits: .init(
+                connections: 0, connectionsPerPeer: 0, perPeerExempt: [], messageSize: 0, recipients: 0,
+                idleTimeout: .zero, dataTimeout: .zero),
+            subscriptions: [], logLevel: "info")
+    }
+
+    private static func machineName() -> String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard gethostname(&buffer, buffer.count - 1) == 0 else { return "localhost" }
+        let name = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return name.isEmpty ? "localhost" : name.lowercased()
+    }
+
+    /// Reads a file's text over `base`; nil when there was an error.
+    mutating func read(_ text: [UInt8], over base: Configuration) -> Configuration? {
+        let root: YAMLNode
+        do {
+            guard let node = try YAMLReader.read(text) else { return base }
+            root = node
+        } catch {
+            diagnostics.add(Diagnostic(.error, file: file, position: error.position, reason: error.reason))
+            return nil
+        }
+        var configuration = base
+        let top = YAMLSection(root, file: file, place: "", keys: Self.topKeys, into: &diagnostics)
+        readGeneral(top, into: &configuration)
+        readListen(top, into: &configuration)
+        readHooks(top, into: &configuration)
+        readLimits(top, into: &configuration)
+        readSubscriptions(top, into: &configuration)
+        return diagnostics.hasErrors ? nil : configuration
+    }
+
+    private mutating func readGeneral(_ top: YAMLSection, into configuration: inout Configuration) {
+        let hostname = top.value("hostname", expected: "a host name", into: &diagnostics, Self.domain)
+        if let hostname {
+            configuration.hostname = hostname
+            configuration.domains = [hostname]
+        }
+        if let domains = top.list("domains", of: "a domain", into: &diagnostics, Self.domain) {
+            if domains.isEmpty { top.complain("domains", "must name at least one domain", into: &diagnostics) }
+            configuration.domains = domains
+        }
+        if let data = top.string("data", into: &diagnostics) { configuration.data = Files.resolve(data, in: folder) }
+        if let apps = top.string("apps", into: &diagnostics) {
+            configuration.apps = Files.resolve(apps, in: folder)
+            configuration.appsAreNamed = true
+        }
+        let words = Self.logLevels.joined(separator: ", ")
+        if let level = top.value(
+            "log", expected: "one of \(words)", into: &diagnostics, { Self.logLevels.contains($0) ? $0 : nil })
+        {
+            configuration.logLevel = level
+        }
+        if let maildirs = top.list("maildirs", into: &diagnostics), !maildirs.isEmpty { notServed("maildirs", top) }
+    }
+
+    /// The configuration's shape is fixed; what this version does not serve is said, not ignored.
+    private mutating func notServed(_ key: String, _ section: YAMLSection) {
+        diagnostics.add(
+            Diagnostic(
+                .warning, file: file, position: section.node(key)?.position, place: section.path(key),
+                reason: "this version does not serve it yet"))
+    }
+
+    private mutating func readListen(_ top: YAMLSection, into configuration: inout Configuration) {
+        guard let node = top.node("listen") else { return }
+        let listen = YAMLSection(node, file: file, place: "listen", keys: ["smtp", "lmtp", "http"], into: &diagnostics)
+        let expected = "HOST:PORT, [IPV6]:PORT or the absolute path of a socket"
+        configuration.listen.smtp =
+            listen.list("smtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.smtp
+        configuration.listen.lmtp =
+            listen.list("lmtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.lmtp
+        if let http = listen.list("http", into: &diagnostics), !http.isEmpty { notServed("http", listen) }
+    }
+
+    private mutating func readHooks(_ top: YAMLSection, into configuration: inout Configuration) {
+        guard let node = top.node("hooks") else { return }
+        let hooks = YAMLSection(node, file: file, place: "hooks", keys: nil, into: &diagnostics)
+        // The default first, so that its place in the file does not matter.
+        if let node = hooks.node("*") {
+            configuration.hooks["*"] = hookSettings(node, place: "hooks.*", over: Configuration.HookSettings())
+        }
+        let base = configuration.hooks["*"] ?? Configuration.HookSettings()
+        for name in hooks.keys where name != "*" {
+            guard let node = hooks.node(name) else { continue }
+            configuration.hooks[name] = hookSettings(node, place: "hooks.\(name)", over: base)
+        }
+    }
+
+    private mutating func hookSettings(
+        _ node: YAMLNode, place: String, over base: Configuration.HookSettings
+    ) -> Configuration.HookSettings {
+        let keys = ["aliases", "sources", "key", "onNoData", "generation", "previousUntil"]
+        let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
+        var settings = base
+        let aliases = section.list(
+            "aliases", of: "an address such as orders@hooks.example.com", into: &diagnostics, Self.address)
+        if let aliases {
+            settings.policy.aliases = aliases
+            if place == "hooks.*" {
+                section.complain("aliases", "an alias belongs to one hook, not to all", into: &diagnostics)
+            }
+        }
+        let names = DocumentSources.names.map(\.name).joined(separator: ", ")
+        let sources = section.list("sources", of: "one of \(names)", into: &diagnostics) { word in
+            DocumentSources.names.first { $0.name == word }?.source
+        }
+        if let sources { settings.policy.sources = DocumentSources(sources) }
+        settings.policy.key = section.choice("key", into: &diagnostics) ?? settings.policy.key
+        settings.policy.onNoData = section.choice("onNoData", into: &diagnostics) ?? settings.policy.onNoData
+        settings.generation =
+            section.integer("generation", in: 1...1_000_000, into: &diagnostics) ?? settings.generation
+        let until = section.value(
+            "previousUntil", expected: "a time such as 2026-12-31T00:00:00Z", into: &diagnostics,
+            Timestamp.init(rfc3339:))
+        settings.previousUntil = until ?? settings.previousUntil
+        return settings
+    }
+
+    private mutating func readLimits(_ top: YAMLSection, into configuration: inout Configuration) {
+        guard let node = top.node("limits") else { return }
+        let keys = [
+            "connections", "connectionsPerPeer", "perPeerExempt", "messageSize", "recipients", "idleTimeout",
+            "dataTimeout",
+        ]
+        let section = YAMLSection(node, file: file, place: "limits", keys: keys, into: &diagnostics)
+        var limits = configuration.limits
+        limits.connections = section.integer("connections", in: 1...65_000, into: &diagnostics) ?? limits.connections
+        limits.connectionsPerPeer =
+            section.integer("connectionsPerPeer", in: 1...65_000, into: &diagnostics) ?? limits.connectionsPerPeer
+        limits.recipients = section.integer("recipients", in: 1...10_000, into: &diagnostics) ?? limits.recipients
+        let ranges = section.list(
+            "perPeerExempt", of: "an address or range such as 192.0.2.0/24", into: &diagnostics
+        ) { NetworkRange($0) }
+        limits.perPeerExempt = ranges ?? limits.perPeerExempt
+        if let size = section.size("messageSize", into: &diagnostics) {
+            // RFC 5321 section 4.5.3.1.7 asks for 64K octets at least; SQLite keeps up to 1 GB in a row.
+            if (64 << 10...512 << 20).contains(size) {
+                limits.messageSize = size
+            } else {
+                section.complain("messageSize", "must be from 64KiB to 512MiB", into: &diagnostics)
+            }
+        }
+        limits.idleTimeout = section.duration("idleTimeout", into: &diagnostics) ?? limits.idleTimeout
+        limits.dataTimeout = section.duration("dataTimeout", into: &diagnostics) ?? limits.dataTimeout
+        for (key, value) in [("idleTimeout", limits.idleTimeout), ("dataTimeout", limits.dataTimeout)]
+        where value < .seconds(1) {
+            section.complain(key, "must be 1s or more", into: &diagnostics)
+        }
+        configuration.limits = limits
+    }
+
+    private mutating func readSubscriptions(_ top: YAMLSection, into configuration: inout Configuration) {
+        guard let items = top.list("subscriptions", into: &diagnostics) else { return }
+        var reader = SubscriptionReader(file: file, folder: folder)
+        configuration.subscriptions = items.enumerated().compactMap { index, node in
+            reader.read(node, place: "subscriptions[\(index)]")
+        }
+        diagnostics.add(contentsOf: reader.diagnostics)
+    }
+
+    /// RFC 5321 section 4.1.2, Domain, in lower case; a label may hold letters, digits, hyphens and, for local
+    /// networks, underscores.
+    private static func domain(_ text: String) -> String? {
+        let labels = text.lowercased().split(separator: ".", omittingEmptySubsequences: false)
+        let areGood = labels.allSatisfy { label in
+            (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
+                && label.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
+        }
+        return areGood && text.utf8.count <= 253 ? text.lowercased() : nil
+    }
+
+    private static func address(_ text: String) -> String? {
+        guard let at = text.lastIndex(of: "@"), at != text.startIndex,
+            domain(String(text[text.index(after: at)...])) != nil,
+            text[..<at].allSatisfy({ $0.isASCII && !$0.isWhitespace && $0 != "<" && $0 != ">" })
+        else { return nil }
+        return text
+    }
+}

@@ -1,0 +1,27 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Where the daemon that runs on a data folder listens: it writes its addresses down when it
+// is ready, so that commands find it although it was started with port 0 or other flags.
+
+import Glibc
+import HookIntake
+
+enum RunningDaemon {
+    private static func path(_ dataFolder: String) -> String { dataFolder + "/listeners" }
+
+    /// One line a listener, as `serve` prints them: `smtp 127.0.0.1:2525`.
+    static func note(_ listeners: [String], dataFolder: String) throws(FileError) {
+        try Files.replace(path(dataFolder), Array(listeners.map { $0 + "\n" }.joined().utf8), mode: 0o600)
+    }
+
+    static func forget(dataFolder: String) { unlink(path(dataFolder)) }
+
+    /// The first SMTP listener that was written down; nil where there is none. After a crash the note may be stale:
+    /// connecting then fails and says so.
+    static func smtp(dataFolder: String) -> ListenAddress? {
+        guard let bytes = try? Files.read(path(dataFolder), limit: 65536) else { return nil }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+            .first { $0.hasPrefix("smtp ") }
+            .flatMap { ListenAddress(String($0.dropFirst(5))) }
+    }
+}

@@ -1,0 +1,39 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import MailHookKit
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Run the daemon.",
+        discussion: """
+            Prints one line per listener, such as `smtp 127.0.0.1:2525`, when it is ready; logs go to standard error. \
+            SIGTERM or SIGINT ends it after what is in progress. Exit status: 0 after a signal, 75 when an address or \
+            the store is taken, 78 when the configuration is bad.
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Listen for SMTP here instead of where the configuration says; port 0 picks a free one. May be repeated.",
+            valueName: "host:port"))
+    var smtp: [String] = []
+
+    @Option(
+        help: ArgumentHelp("Listen for LMTP here: an address or the path of a Unix socket.", valueName: "host:port|path"))
+    var lmtp: [String] = []
+
+    func run() async throws {
+        var request = options.request
+        request.smtp = smtp
+        request.lmtp = lmtp
+        let setup = try loadSetup(request, showWarnings: true)
+        do {
+            try await Daemon(setup: setup).run()
+        } catch let error as DaemonError {
+            throw fail(error.description, status: error.exitStatus)
+        }
+    }
+}

@@ -1,0 +1,37 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What a server says of itself and what it bears.
+
+public struct SMTPServerConfiguration: Sendable, Hashable {
+    public enum Service: Sendable, Hashable {
+        /// RFC 5321.
+        case smtp
+        /// RFC 2033: LHLO, and one reply a recipient at the end of the data.
+        case lmtp
+    }
+
+    public var service: Service
+    /// In the greeting and in the answer to EHLO.
+    public var hostname: String
+    /// Octets of a message, announced by SIZE (RFC 1870).
+    public var messageSize: Int
+    /// Recipients of one message. RFC 5321 section 4.5.3.1.8 asks for 100 at least.
+    public var recipients: Int
+    /// Octets of a command line, CRLF included. Section 4.5.3.1.4 asks for 512; MAIL parameters of extensions add
+    /// to it. A longer line is read to its end and refused, so that memory is bounded.
+    public var commandLine: Int
+    /// Commands refused in one connection before it is closed: guessing addresses gets slow.
+    public var errors: Int
+
+    public init(
+        hostname: String, service: Service = .smtp, messageSize: Int = 25 << 20, recipients: Int = 100,
+        commandLine: Int = 2048, errors: Int = 20
+    ) {
+        self.hostname = hostname
+        self.service = service
+        self.messageSize = messageSize
+        self.recipients = recipients
+        self.commandLine = commandLine
+        self.errors = errors
+    }
+}

@@ -1,0 +1,109 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// A child process with its output line by line. Every wait is bounded, and only processes
+// started here are ever signalled.
+
+import Foundation
+import Synchronization
+
+final class Child: Sendable {
+    struct Result {
+        var status: Int32
+        var output: String
+        var errors: String
+    }
+
+    struct Failure: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    private struct Buffers {
+        var output = Data()
+        var errors = Data()
+    }
+
+    // Process is used from the test's thread only; the buffers are filled by reader threads.
+    nonisolated(unsafe) private let process = Process()
+    private let input = Pipe()
+    private let buffers = Mutex(Buffers())
+    private let name: String
+
+    init(_ program: String, _ arguments: [String], environment: [String: String] = [:], folder: URL? = nil) throws {
+        name = ([program] + arguments).joined(separator: " ")
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [program] + arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        if let folder { process.currentDirectoryURL = folder }
+        let output = Pipe()
+        let errors = Pipe()
+        process.standardInput = input
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+        drain(output) { $0.output += $1 }
+        drain(errors) { $0.errors += $1 }
+    }
+
+    deinit {
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+    }
+
+    var output: String { buffers.withLock { String(decoding: $0.output, as: UTF8.self) } }
+    var errors: String { buffers.withLock { String(decoding: $0.errors, as: UTF8.self) } }
+    var lines: [String] { output.split(separator: "\n").map(String.init) }
+
+    func write(_ text: String) { try? input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+    func closeInput() { try? input.fileHandleForWriting.close() }
+
+    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+    var isRunning: Bool { process.isRunning }
+
+    /// Waits for the end; a child that takes longer is killed and the test fails.
+    func wait(seconds: Double = 60) throws -> Result {
+        let deadline = Date(timeIntervalSinceNow: seconds)
+        while process.isRunning {
+            guard Date() < deadline else {
+                kill(process.processIdentifier, SIGKILL)
+                throw Failure(description: "\(name) did not end within \(seconds) s\n\(output)\n\(errors)")
+            }
+            usleep(5000)
+        }
+        usleep(20_000)
+        return Result(status: process.terminationStatus, output: output, errors: errors)
+    }
+
+    /// Waits until `condition` holds of the output so far.
+    func waitForOutput(seconds: Double = 30, _ what: String, _ condition: ([String]) -> Bool) throws {
+        try eventually("\(name): \(what)\n\(errors)", seconds: seconds) { condition(lines) }
+    }
+
+    private func drain(_ pipe: Pipe, _ append: @escaping @Sendable (inout Buffers, Data) -> Void) {
+        let handle = pipe.fileHandleForReading
+        Thread.detachNewThread { [weak self] in
+            while let data = try? handle.read(upToCount: 65536), !data.isEmpty {
+                guard let self else { return }
+                self.buffers.withLock { append(&$0, data) }
+            }
+        }
+    }
+
+    /// Runs a program to its end.
+    static func run(
+        _ program: String, _ arguments: [String], input: String? = nil, folder: URL? = nil, seconds: Double = 60
+    ) throws -> Result {
+        let child = try Child(program, arguments, folder: folder)
+        if let input { child.write(input) }
+        child.closeInput()
+        return try child.wait(seconds: seconds)
+    }
+}
+
+/// Polls until `condition` holds; throws with `what` when it does not in time.
+func eventually(_ what: String, seconds: Double = 30, _ condition: () throws -> Bool) throws {
+    let deadline = Date(timeIntervalSinceNow: seconds)
+    while try !condition() {
+        guard Date() < deadline else { throw Child.Failure(description: "waited in vain: \(what)") }
+        usleep(10_000)
+    }
+}

@@ -1,0 +1,204 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+
+import HookModel
+import Testing
+
+@testable import HookIntake
+@testable import MailHookKit
+
+@Suite struct ConfigurationTests {
+    private func read(_ text: String) -> (configuration: Configuration?, findings: [String]) {
+        var reader = ConfigurationReader(file: "m.yaml", folder: "/etc/mh")
+        let configuration = reader.read(Array(text.utf8), over: ConfigurationReader.builtIn())
+        return (configuration, reader.diagnostics.all.map(\.description))
+    }
+
+    @Test func builtInDefaults() {
+        let configuration = ConfigurationReader.builtIn()
+        #expect(configuration.data == "/var/lib/mailhookd")
+        #expect(configuration.apps == "/etc/mailhookd/apps")
+        #expect(configuration.listen.smtp == [.tcp(host: "127.0.0.1", port: 2525)])
+        #expect(configuration.listen.lmtp.isEmpty && configuration.hooks.isEmpty && configuration.subscriptions.isEmpty)
+        let limits = configuration.limits
+        #expect(limits.connections == 200 && limits.connectionsPerPeer == 10 && limits.recipients == 100)
+        #expect(limits.messageSize == 25 << 20)
+        #expect(limits.idleTimeout == .seconds(300) && limits.dataTimeout == .seconds(600))
+        #expect(limits.perPeerExempt.count == 2)
+        #expect(configuration.domains == [configuration.hostname])
+        #expect(configuration.logLevel == "info")
+    }
+
+    /// Every example in the built-in file is loaded as it stands, without its comment sign.
+    @Test func commentedExamplesAreTrue() {
+        let lines = String(decoding: ConfigurationReader.builtInText, as: UTF8.self).split(
+            separator: "\n", omittingEmptySubsequences: false)
+        let examples = lines.filter { $0.hasPrefix("#") && !$0.hasPrefix("# ") && $0 != "#" }.map { $0.dropFirst() }
+        #expect(examples.count > 20)
+        let (_, findings) = read(examples.joined(separator: "\n"))
+        // The secret file of the example does not exist here; nothing else may be wrong.
+        #expect(findings.allSatisfy { $0.contains("/etc/mh/erp.key: No such file") }, "\(findings)")
+        #expect(findings.count == 1)
+    }
+
+    @Test func readsAWholeConfiguration() throws {
+        let (read, findings) = read(
+            """
+            hostname: Hooks.Example.COM
+            domains: [hooks.example.com, mail.example.com]
+            data: /srv/data
+            apps: my/apps
+            listen: { smtp: ["0.0.0.0:25", "[::]:25"], lmtp: ["/run/lmtp.sock", "127.0.0.1:24"] }
+            hooks:
+              a.b: { aliases: [x@example.com], key: required, onNoData: reject, generation: 3 }
+              "*": { sources: [scripts, parts], previousUntil: 2026-12-31T00:00:00Z }
+            limits: { messageSize: 400kB, idleTimeout: 90s, perPeerExempt: [10.0.0.0/8] }
+            subscriptions:
+              - { name: all, events: [">"], file: { path: out.ndjson }, retry: [1s, 2m], concurrency: 3 }
+              - { name: x, events: [a.b, "c.*"], exec: { command: [/bin/true, "-v"], timeout: 5s, folder: work } }
+            log: debug
+            """)
+        #expect(findings.isEmpty)
+        let configuration = try #require(read)
+        #expect(configuration.hostname == "hooks.example.com")
+        #expect(configuration.domains == ["hooks.example.com", "mail.example.com"])
+        #expect(configuration.data == "/srv/data" && configuration.apps == "/etc/mh/my/apps" && configuration.appsAreNamed)
+        #expect(configuration.listen.smtp == [.tcp(host: "0.0.0.0", port: 25), .tcp(host: "::", port: 25)])
+        #expect(configuration.listen.lmtp == [.unix(path: "/run/lmtp.sock"), .tcp(host: "127.0.0.1", port: 24)])
+        let hook = try #require(configuration.hooks["a.b"])
+        #expect(hook.policy.aliases == ["x@example.com"] && hook.policy.key == .required)
+        #expect(hook.policy.onNoData == .reject && hook.generation == 3)
+        // From "*", although it stands below.
+        #expect(hook.policy.sources == [.scripts, .parts])
+        #expect(hook.previousUntil == Timestamp(rfc3339: "2026-12-31T00:00:00Z"))
+        #expect(configuration.limits.messageSize == 400_000 && configuration.limits.idleTimeout == .seconds(90))
+        #expect(configuration.limits.connections == 200)
+        #expect(configuration.subscriptions.map(\.name) == ["all", "x"])
+        #expect(configuration.subscriptions[0].schedule.delays == [.seconds(1), .seconds(120)])
+        #expect(configuration.subscriptions[0].concurrency == 3)
+    }
+
+    struct Mistake: Sendable, CustomTestStringConvertible {
+        var text: String
+        var finding: String
+        var testDescription: String { text }
+    }
+
+    @Test(arguments: [
+        Mistake(
+            text: "hostnam: x.example",
+            finding: "m.yaml:1:1: error: unknown key 'hostnam' (did you mean 'hostname'?)"),
+        Mistake(
+            text: "listen:\n  smtps: []",
+            finding: "m.yaml:2:3: error: listen: unknown key 'smtps' (did you mean 'smtp'?)"),
+        Mistake(
+            text: "listen: { smtp: [\"localhost\"] }",
+            finding: "m.yaml:1:18: error: listen.smtp[0]: must be HOST:PORT, [IPV6]:PORT or the absolute path of a socket"),
+        Mistake(text: "data: [a]", finding: "m.yaml:1:7: error: data: must be a non-empty text"),
+        Mistake(text: "data: /a\ndata: /b", finding: "m.yaml:2:1: error: the key 'data' stands here twice"),
+        Mistake(text: "listen: yes", finding: "m.yaml:1:9: error: listen: must be a mapping, not a single value"),
+        Mistake(
+            text: "limits: { connections: many }",
+            finding: "m.yaml:1:24: error: limits.connections: must be a whole number from 1 to 65000"),
+        Mistake(
+            text: "limits: { messageSize: 1KiB }",
+            finding: "m.yaml:1:24: error: limits.messageSize: must be from 64KiB to 512MiB"),
+        Mistake(
+            text: "limits: { idleTimeout: 5 }",
+            finding: "m.yaml:1:24: error: limits.idleTimeout: must be a time such as 20s, 5m, 2h or 1d"),
+        Mistake(
+            text: "hooks: { a: { key: maybe } }",
+            finding: "m.yaml:1:20: error: hooks.a.key: must be optional or required"),
+        Mistake(
+            text: "hooks: { a: { aliases: [nobody] } }",
+            finding: "m.yaml:1:25: error: hooks.a.aliases[0]: must be an address such as orders@hooks.example.com"),
+        Mistake(
+            text: "hooks: { \"*\": { aliases: [a@b.example] } }",
+            finding: "m.yaml:1:26: error: hooks.*.aliases: an alias belongs to one hook, not to all"),
+        Mistake(text: "domains: []", finding: "m.yaml:1:10: error: domains: must name at least one domain"),
+        Mistake(text: "hostname: -x-", finding: "m.yaml:1:11: error: hostname: must be a host name"),
+        Mistake(
+            text: "log: loud",
+            finding: "m.yaml:1:6: error: log: must be one of trace, debug, info, notice, warning, error"),
+        Mistake(
+            text: "subscriptions:\n  - { events: [\">\"], file: { path: x } }",
+            finding: "m.yaml:2:5: error: subscriptions[0]: needs 'name' (for logs and for the store)"),
+        Mistake(
+            text: "subscriptions:\n  - { name: a, events: [\"a..b\"], file: { path: x } }",
+            finding: "m.yaml:2:24: error: subscriptions[0].events: 'a..b' is no pattern: "),
+        Mistake(
+            text: "subscriptions:\n  - { name: a, events: [\">\"] }",
+            finding: "m.yaml:2:5: error: subscriptions[0]: needs one sink: webhook, exec, file"),
+        Mistake(
+            text: "subscriptions:\n  - { name: a, events: [\">\"], exec: {} }",
+            finding: "m.yaml:2:38: error: subscriptions[0].exec: needs 'command' (a list: the program and its arguments)"),
+        Mistake(
+            text: "subscriptions:\n  - { name: a, events: [\">\"], webhook: { url: \"https://x.example\" } }",
+            finding: "m.yaml:2:41: error: subscriptions[0].webhook: needs 'secretFile'"),
+        Mistake(text: "data: \"unfinished", finding: "m.yaml:1:"),
+        Mistake(text: "a: &x [*x]", finding: "m.yaml:1:"),
+        Mistake(text: "- a", finding: "m.yaml:1:1: error: must be a mapping, not a list"),
+    ])
+    func tellsWhatIsWrong(_ mistake: Mistake) {
+        let (configuration, findings) = read(mistake.text)
+        #expect(configuration == nil)
+        #expect(findings.count == 1, "\(findings)")
+        #expect(findings.first?.hasPrefix(mistake.finding) == true, "\(findings)")
+    }
+
+    @Test func tellsEverythingAtOnce() {
+        let (_, findings) = read("hostnam: x\nlog: loud\nlimits: { recipients: 0 }\n")
+        #expect(findings.count == 3)
+    }
+
+    @Test func saysWhatIsNotServed() {
+        let (configuration, findings) = read("listen: { http: [\"127.0.0.1:8025\"] }\nmaildirs: [{ path: /x, to: y }]\n")
+        #expect(configuration != nil)
+        #expect(findings.count == 2)
+        #expect(findings.allSatisfy { $0.contains(": warning: ") && $0.contains("does not serve it yet") })
+    }
+
+    @Test func nullAndEmptyKeepTheDefaults() throws {
+        for text in ["", "# nothing\n", "data:\nlisten:\nlimits: ~\n"] {
+            let (configuration, findings) = read(text)
+            #expect(findings.isEmpty)
+            #expect(try #require(configuration).data == "/var/lib/mailhookd")
+        }
+    }
+}
+
+@Suite struct UnitsTests {
+    @Test(arguments: [
+        ("0", 0), ("7", 7), ("7B", 7), ("1kB", 1000), ("1 KiB", 1024), ("25MiB", 26_214_400), ("2GB", 2_000_000_000),
+    ])
+    func sizes(text: String, expected: Int) { #expect(Units.size(text) == expected) }
+
+    @Test(arguments: ["", "-1", "1kb", "1.5MiB", "MiB", "99999999999GiB", "١"])
+    func noSizes(text: String) { #expect(Units.size(text) == nil) }
+
+    @Test func durations() {
+        #expect(Units.duration("250ms") == .milliseconds(250))
+        #expect(Units.duration("1d") == .seconds(86_400))
+        for text in ["", "5", "s", "-5s", "5y", "9223372036854775807d"] { #expect(Units.duration(text) == nil) }
+    }
+}
+
+@Suite struct AddressFormTests {
+    @Test(arguments: ["127.0.0.1:25", "[::1]:2525", "localhost:0", "/run/x.sock"])
+    func listenAddressesRoundTrip(text: String) { #expect(ListenAddress(text)?.description == text) }
+
+    @Test(arguments: ["", ":25", "host", "host:", "host:65536", "host:-1", "::1:25", "run/x.sock"])
+    func refusesOthers(text: String) { #expect(ListenAddress(text) == nil) }
+
+    @Test(arguments: [
+        ("127.0.0.0/8", "127.255.0.1", true), ("127.0.0.0/8", "128.0.0.1", false), ("10.1.2.3", "10.1.2.3", true),
+        ("10.1.2.3", "10.1.2.4", false), ("0.0.0.0/0", "203.0.113.9", true), ("192.0.2.128/25", "192.0.2.127", false),
+        ("127.0.0.0/8", "::ffff:127.0.0.1", true), ("2001:db8::/33", "2001:db8:7fff::1", true),
+        ("2001:db8::/33", "2001:db8:8000::1", false), ("::/0", "10.0.0.1", false), ("::1/128", "::1", true),
+    ])
+    func ranges(range: String, address: String, expected: Bool) throws {
+        #expect(try #require(NetworkRange(range)).contains(address) == expected)
+    }
+
+    @Test(arguments: ["", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0/8", "host", "::/129", "10.0.0.0/"])
+    func noRanges(text: String) { #expect(NetworkRange(text) == nil) }
+}
