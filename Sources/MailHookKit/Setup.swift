@@ -1,0 +1,218 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Configuration and app definitions together: what every command starts from. All findings of
+// all files are told at once.
+
+import Glibc
+public import HookIntake
+public import HookModel
+
+/// What the command line says about the configuration.
+public struct SetupRequest: Sendable {
+    /// nil: the usual file where it exists, else the built-in defaults.
+    public var configurationFile: String?
+    public var dataFolder: String?
+    /// Instead of the configuration's listeners of this kind; empty keeps them.
+    public var smtp: [String] = []
+    public var lmtp: [String] = []
+
+    public static let usualFile = "/etc/mailhookd/mailhookd.yaml"
+
+    public init(configurationFile: String? = nil, dataFolder: String? = nil) {
+        self.configurationFile = configurationFile
+        self.dataFolder = dataFolder
+    }
+}
+
+/// Everything that is wrong, errors and warnings in the order they were found.
+public struct SetupFailure: Error, Sendable {
+    public var diagnostics: [Diagnostic]
+}
+
+public struct Setup: Sendable {
+    public private(set) var configuration: Configuration
+    public private(set) var definitions: [AppDefinition]
+    public private(set) var warnings: [Diagnostic]
+
+    private static let sizeLimit = 4 << 20
+
+    public static func load(_ request: SetupRequest) -> Result<Setup, SetupFailure> {
+        var diagnostics = Diagnostics()
+        guard var configuration = readConfiguration(request, into: &diagnostics) else {
+            return .failure(SetupFailure(diagnostics: diagnostics.all))
+        }
+        apply(request, to: &configuration, into: &diagnostics)
+        let definitions = readDefinitions(configuration, into: &diagnostics)
+        checkTogether(configuration, definitions, into: &diagnostics)
+        if diagnostics.hasErrors { return .failure(SetupFailure(diagnostics: diagnostics.all)) }
+        return .success(Setup(configuration: configuration, definitions: definitions, warnings: diagnostics.all))
+    }
+
+    /// The hooks with their addresses and keys; makes the instance secret where it is missing.
+    public func directory() throws(FileError) -> HookDirectory {
+        let secret = try InstanceSecret.load(dataFolder: configuration.data)
+        let hooks = definitions.flatMap { definition in
+            definition.hooks.map { addressed($0, of: definition, secret) }
+        }
+        return HookDirectory(hooks: hooks, domains: configuration.domains)
+    }
+
+    /// For `check`: what was read, in a few lines.
+    public var summary: String {
+        let hooks = definitions.flatMap(\.hooks)
+        let counts = HookType.allCases.map { type in "\(hooks.count { $0.type == type }) \(type.rawValue)" }
+        let listeners = configuration.listen.smtp.map { "smtp \($0)" } + configuration.listen.lmtp.map { "lmtp \($0)" }
+        return """
+            configuration  \(configuration.file ?? "built-in defaults")
+            apps           \(definitions.map { "\($0.app) \($0.version)" }.joined(separator: ", ")) (\(configuration.apps))
+            hooks          \(hooks.count): \(counts.joined(separator: ", "))
+            listeners      \(listeners.joined(separator: ", "))
+            subscriptions  \(configuration.subscriptions.map(\.name).joined(separator: ", "))
+            ok
+            """
+    }
+
+    private func addressed(
+        _ declaration: HookDeclaration, of definition: AppDefinition, _ secret: InstanceSecret
+    ) -> AddressedHook {
+        let name = declaration.eventName
+        let settings = configuration.hooks[name] ?? configuration.hooks["*"] ?? Configuration.HookSettings()
+        let hook = Hook(
+            app: definition.app, eventName: name, displayEventName: declaration.displayEventName,
+            description: declaration.description, type: declaration.type, policy: settings.policy)
+        func credentials(_ generation: Int) -> AddressedHook.Credentials {
+            secret.credentials(app: definition.app, eventName: name, generation: generation)
+        }
+        let previous = settings.previousUntil.flatMap { until in
+            settings.generation > 1 ? (credentials(settings.generation - 1), until) : nil
+        }
+        return AddressedHook(hook: hook, current: credentials(settings.generation), previous: previous)
+    }
+
+    private static func readConfiguration(
+        _ request: SetupRequest, into diagnostics: inout Diagnostics
+    ) -> Configuration? {
+        let builtIn = ConfigurationReader.builtIn()
+        let path: String
+        if let file = request.configurationFile {
+            path = Files.resolve(file, in: Files.workingFolder)
+        } else if access(SetupRequest.usualFile, F_OK) == 0 {
+            path = SetupRequest.usualFile
+        } else {
+            return builtIn
+        }
+        do {
+            let bytes = try Files.read(path, limit: sizeLimit)
+            var reader = ConfigurationReader(file: path, folder: Files.parent(path))
+            var configuration = reader.read(bytes, over: builtIn)
+            configuration?.file = path
+            diagnostics.add(contentsOf: reader.diagnostics)
+            return configuration
+        } catch {
+            diagnostics.add(Diagnostic(.error, file: path, reason: error.reason))
+            return nil
+        }
+    }
+
+    private static func apply(
+        _ request: SetupRequest, to configuration: inout Configuration, into diagnostics: inout Diagnostics
+    ) {
+        if let data = request.dataFolder { configuration.data = Files.resolve(data, in: Files.workingFolder) }
+        func addresses(_ texts: [String], _ flag: String) -> [ListenAddress]? {
+            var addresses: [ListenAddress] = []
+            for text in texts {
+                if let address = ListenAddress(text) {
+                    addresses.append(address)
+                } else {
+                    diagnostics.add(
+                        Diagnostic(.error, file: flag, reason: "'\(text)' is not HOST:PORT or the path of a socket"))
+                }
+            }
+            return texts.isEmpty ? nil : addresses
+        }
+        configuration.listen.smtp = addresses(request.smtp, "--smtp") ?? configuration.listen.smtp
+        configuration.listen.lmtp = addresses(request.lmtp, "--lmtp") ?? configuration.listen.lmtp
+    }
+
+    private static func readDefinitions(
+        _ configuration: Configuration, into diagnostics: inout Diagnostics
+    ) -> [AppDefinition] {
+        var definitions: [AppDefinition] = []
+        for file in definitionFiles(configuration, into: &diagnostics) {
+            do {
+                let bytes = try Files.read(file, limit: AppDefinitionReader.sizeLimit)
+                var reader = AppDefinitionReader(file: file, bytes: bytes)
+                if let definition = reader.read() { definitions.append(definition) }
+                diagnostics.add(contentsOf: reader.diagnostics)
+            } catch {
+                diagnostics.add(Diagnostic(.error, file: file, reason: error.reason))
+            }
+        }
+        return definitions
+    }
+
+    private static func definitionFiles(
+        _ configuration: Configuration, into diagnostics: inout Diagnostics
+    ) -> [String] {
+        let path = configuration.apps
+        let hint = "put an app definition there, such as examples/apps/ecommstore.json"
+        guard access(path, F_OK) == 0 else {
+            let severity: Diagnostic.Severity = configuration.appsAreNamed ? .error : .warning
+            diagnostics.add(Diagnostic(severity, file: path, place: "apps", reason: "no such file or folder", hint: hint))
+            return []
+        }
+        guard Files.isFolder(path) else { return [path] }
+        do {
+            let names = try Files.list(path).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }
+            if names.isEmpty {
+                diagnostics.add(
+                    Diagnostic(.warning, file: path, place: "apps", reason: "holds no *.json: there are no hooks", hint: hint))
+            }
+            return names.map { "\(path)/\($0)" }
+        } catch {
+            diagnostics.add(Diagnostic(.error, file: path, place: "apps", reason: error.reason))
+            return []
+        }
+    }
+
+    /// What only shows when everything is there: names and aliases are unique over all files, and policy is about hooks
+    /// that exist.
+    private static func checkTogether(
+        _ configuration: Configuration, _ definitions: [AppDefinition], into diagnostics: inout Diagnostics
+    ) {
+        var owners: [String: String] = [:]
+        var apps: [String: String] = [:]
+        for definition in definitions {
+            if let other = apps.updateValue(definition.file, forKey: definition.app) {
+                diagnostics.add(
+                    Diagnostic(
+                        .error, file: definition.file, place: "app", reason: "app '\(definition.app)' is defined in \(other) too"))
+            }
+            for hook in definition.hooks {
+                guard let other = owners.updateValue(definition.file, forKey: hook.eventName) else { continue }
+                // The same app in two files has been told already.
+                guard apps[definition.app] == definition.file else { continue }
+                diagnostics.add(
+                    Diagnostic(
+                        .error, file: definition.file, position: hook.position, place: "hooks",
+                        reason: "'\(hook.eventName)' is declared in \(other) too"))
+            }
+        }
+        var aliases: [String: String] = [:]
+        let file = configuration.file ?? "configuration"
+        for (name, settings) in configuration.hooks.sorted(by: { $0.key < $1.key }) where name != "*" {
+            if owners[name] == nil {
+                diagnostics.add(
+                    Diagnostic(
+                        .warning, file: file, place: "hooks.\(name)", reason: "no app definition declares this hook",
+                        hint: nearest(to: name, among: Array(owners.keys)).map { "did you mean '\($0)'?" }))
+            }
+            for alias in settings.policy.aliases {
+                guard let other = aliases.updateValue(name, forKey: alias.lowercased()) else { continue }
+                diagnostics.add(
+                    Diagnostic(
+                        .error, file: file, place: "hooks.\(name).aliases", reason: "\(alias) belongs to \(other) already"))
+            }
+        }
+    }
+}
