@@ -1,0 +1,36 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What the dispatcher asks of a sink, and what a sink answers.
+
+public import HookModel
+
+/// How a sink fared with one delivery. Reasons are names from a closed set (plus numbers), fit for a metric label;
+/// they never hold anything of the event or the address.
+public enum DeliveryVerdict: Sendable, Hashable {
+    /// The receiver has it.
+    case delivered
+    /// Try again by the schedule. `after` is what the receiver asked for; it holds for all its deliveries.
+    case retry(reason: String, after: Duration? = nil)
+    /// The receiver will never take it.
+    case dead(reason: String)
+    /// The attempt was called off by us (shutdown). It is tried again at once after the next start.
+    case interrupted
+}
+
+/// A way out. A sink keeps what it needs between calls (connections, an open file) and can be called from several
+/// tasks at once, up to `concurrency`.
+public protocol Sink: Sendable {
+    /// Deliveries one call may carry. At least 1.
+    var maxBatch: Int { get }
+    /// Calls that may be under way at the same time. At least 1.
+    var concurrency: Int { get }
+    /// No call takes longer than about this, whatever the receiver does.
+    var timeout: Duration { get }
+
+    /// Tries each delivery once. Returns one verdict for each, in the same order. Returns soon when the task is
+    /// cancelled. `now` is when the attempt begins.
+    func deliver(_ batch: [ClaimedDelivery], now: Timestamp) async -> [DeliveryVerdict]
+
+    /// Lets go of connections, files and threads. No `deliver` is under way, and none follows.
+    func shutdown() async
+}

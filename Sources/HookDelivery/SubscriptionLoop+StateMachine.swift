@@ -1,0 +1,305 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What one subscription does next: claim, deliver, store results, or wait. No I/O, no clock: events come in
+// as calls of methods, `next` answers with one action at a time until it says wait or stop.
+
+internal import HookModel
+
+extension SubscriptionLoop {
+    struct StateMachine {
+        struct Settings: Sendable {
+            var maxBatch: Int
+            var concurrency: Int
+            /// What one call of the sink can take.
+            var timeout: Duration
+            var schedule: RetrySchedule
+            var limits: DeliveryLimits
+        }
+
+        enum Action: Equatable {
+            case claim(limit: Int, lease: Duration)
+            case deliver([ClaimedDelivery])
+            case finish([DeliveryResult])
+            case lookUpNextDue
+            /// End the calls of the sink that are under way; each still reports.
+            case cancelCalls
+            /// Until something happens, or until then.
+            case wait(until: Timestamp?)
+            case stop
+        }
+
+        /// running -> draining -> cancelled
+        private enum Phase: Equatable {
+            case running
+            /// Nothing new is begun. At `until` the calls under way are cancelled.
+            case draining(until: Timestamp)
+            case cancelled
+        }
+
+        private struct Claimed {
+            var delivery: ClaimedDelivery
+            var leaseEnds: Timestamp
+        }
+
+        private let settings: Settings
+        private var phase = Phase.running
+
+        /// Whether a claim may bring something.
+        private var mayBeDue = true
+        /// No delivery is due before this, other than those that were signalled; nil if the store has to be asked.
+        private var nextDue: Timestamp?
+        /// The earliest retry that was stored while the store looked for the next due one, and may have missed it.
+        private var dueMeanwhile: Timestamp?
+        /// New deliveries were signalled after the claim under way was begun.
+        private var isClaimStale = false
+        private var isClaiming = false
+        private var isFinishing = false
+        private var isLookingUp = false
+
+        /// Claimed and not yet tried, oldest last, so that taking one is cheap.
+        private var waiting: [Claimed] = []
+        private var calls = 0
+        private var deliveriesUnderWay = 0
+        private var octetsHeld = 0
+        private var results: [DeliveryResult] = []
+
+        /// How long calls took lately: grows at once, shrinks slowly. nil before anything was delivered.
+        private var pace: Duration?
+        /// Octets of the largest event lately; shrinks slowly.
+        private var largestEvent = 0
+        /// The receiver asked for silence.
+        private var pausedUntil: Timestamp?
+        private var storeFailures = 0
+        private var storeRetryAt: Timestamp?
+
+        init(_ settings: Settings) { self.settings = settings }
+    }
+}
+
+// MARK: What happened
+
+extension SubscriptionLoop.StateMachine {
+    /// The store has new deliveries.
+    mutating func newDeliveries() {
+        mayBeDue = true
+        isClaimStale = true
+    }
+
+    /// A claim of `limit` was answered. `claimedAt` is the `now` it was made with.
+    mutating func claimed(_ deliveries: [ClaimedDelivery], limit: Int, claimedAt: Timestamp) {
+        isClaiming = false
+        storeWorked()
+        if deliveries.count < limit, !isClaimStale { mayBeDue = false }
+        let leaseEnds = claimedAt.advanced(by: lease)
+        waiting.insert(contentsOf: deliveries.reversed().map { Claimed(delivery: $0, leaseEnds: leaseEnds) }, at: 0)
+        largestEvent = largestEvent / 8 * 7
+        for delivery in deliveries {
+            octetsHeld += delivery.event.json.count
+            largestEvent = max(largestEvent, delivery.event.json.count)
+        }
+    }
+
+    /// The store was asked when the next delivery is due.
+    mutating func foundNextDue(_ due: Timestamp?, now: Timestamp) {
+        isLookingUp = false
+        storeWorked()
+        let latest = now.advanced(by: settings.limits.longestSleep)
+        nextDue = min(due ?? latest, dueMeanwhile ?? latest, latest)
+        dueMeanwhile = nil
+    }
+
+    /// A call of the sink has ended. Returns what will be stored, in the order of `batch`.
+    mutating func tried(
+        _ batch: [ClaimedDelivery], _ verdicts: [DeliveryVerdict], took: Duration, now: Timestamp,
+        using generator: inout some RandomNumberGenerator
+    ) -> ArraySlice<DeliveryResult> {
+        calls -= 1
+        deliveriesUnderWay -= batch.count
+        let first = results.count
+        for (index, delivery) in batch.enumerated() {
+            octetsHeld -= delivery.event.json.count
+            // A sink that answers for fewer than it was given has not delivered the rest.
+            let verdict = index < verdicts.count ? verdicts[index] : .retry(reason: "no_verdict")
+            learn(from: verdict, took: took, now: now)
+            results.append(result(of: delivery, verdict, now: now, using: &generator))
+        }
+        return results[first...]
+    }
+
+    /// Results are stored.
+    mutating func finished(_ stored: [DeliveryResult]) {
+        isFinishing = false
+        storeWorked()
+        for result in stored {
+            guard case .retry(let due) = result.state else { continue }
+            if let known = nextDue { nextDue = min(known, due) }
+            if isLookingUp { dueMeanwhile = min(dueMeanwhile ?? due, due) }
+        }
+    }
+
+    mutating func claimFailed(now: Timestamp) {
+        isClaiming = false
+        storeFailed(now: now)
+    }
+
+    mutating func lookUpFailed(now: Timestamp) {
+        isLookingUp = false
+        dueMeanwhile = nil
+        storeFailed(now: now)
+    }
+
+    mutating func finishFailed(_ unstored: [DeliveryResult], now: Timestamp) {
+        isFinishing = false
+        storeFailed(now: now)
+        // At the end nobody waits for a store that does not work: leases run out, and the deliveries come again.
+        if phase != .cancelled { results.insert(contentsOf: unstored, at: 0) }
+    }
+
+    /// Begins to stop. A second call changes nothing.
+    mutating func shutDown(now: Timestamp) {
+        if phase == .running { phase = .draining(until: now.advanced(by: settings.limits.shutdownGrace)) }
+    }
+
+    private mutating func storeWorked() {
+        storeFailures = 0
+        storeRetryAt = nil
+    }
+
+    private mutating func storeFailed(now: Timestamp) {
+        let wait = settings.limits.storeBackoff * (1 << min(storeFailures, 20))
+        storeFailures += 1
+        storeRetryAt = now.advanced(by: min(wait, settings.limits.storeBackoffMaximum))
+    }
+
+    private mutating func learn(from verdict: DeliveryVerdict, took: Duration, now: Timestamp) {
+        switch verdict {
+        case .delivered:
+            pace = max(took, (pace ?? .zero) * 7 / 8)
+        case .retry(_, let after):
+            // Claiming ahead is for receivers that take what they get.
+            pace = max(settings.timeout, took)
+            guard let after, after > .zero else { return }
+            let until = now.advanced(by: min(after, settings.limits.longestPause))
+            pausedUntil = max(pausedUntil ?? until, until)
+        case .dead, .interrupted:
+            return
+        }
+    }
+
+    private func result(
+        of delivery: ClaimedDelivery, _ verdict: DeliveryVerdict, now: Timestamp,
+        using generator: inout some RandomNumberGenerator
+    ) -> DeliveryResult {
+        switch verdict {
+        case .delivered:
+            return DeliveryResult(id: delivery.id, state: .delivered, reason: "")
+        case .dead(let reason):
+            return DeliveryResult(id: delivery.id, state: .dead, reason: reason)
+        case .interrupted:
+            return DeliveryResult(id: delivery.id, state: .retry(at: now), reason: "interrupted")
+        case .retry(let reason, let after):
+            let next = settings.schedule.next(
+                afterAttempt: delivery.attempt, retryAfter: after, now: now, using: &generator)
+            switch next {
+            case .retry(let due): return DeliveryResult(id: delivery.id, state: .retry(at: due), reason: reason)
+            case .exhausted: return DeliveryResult(id: delivery.id, state: .dead, reason: reason)
+            }
+        }
+    }
+}
+
+// MARK: What to do
+
+extension SubscriptionLoop.StateMachine {
+    /// A claim lasts until what was claimed ahead has been tried, too.
+    private var lease: Duration {
+        settings.timeout + settings.limits.lookAhead * 2 + settings.limits.leaseMargin
+    }
+
+    /// The next thing to do at `now`. Asked again and again until the answer is `wait` or `stop`.
+    mutating func next(now: Timestamp) -> Action {
+        if let due = nextDue, due <= now {
+            mayBeDue = true
+            nextDue = nil
+        }
+        if let until = pausedUntil, until <= now { pausedUntil = nil }
+        if let until = storeRetryAt, until <= now { storeRetryAt = nil }
+        giveBack(now: now)
+        if !results.isEmpty, !isFinishing, storeRetryAt == nil || phase == .cancelled {
+            isFinishing = true
+            defer { results = [] }
+            return .finish(results)
+        }
+        switch phase {
+        case .running: return nextWhileRunning(now: now)
+        case .draining(let until):
+            if isIdle { return .stop }
+            guard until <= now else { return .wait(until: min(until, storeRetryAt ?? until)) }
+            phase = .cancelled
+            return .cancelCalls
+        case .cancelled: return isIdle ? .stop : .wait(until: nil)
+        }
+    }
+
+    private var isIdle: Bool {
+        calls == 0 && results.isEmpty && !isFinishing && !isClaiming && !isLookingUp
+    }
+
+    /// Puts deliveries back that were claimed and can no longer be tried within their lease, or not at all.
+    private mutating func giveBack(now: Timestamp) {
+        guard let oldest = waiting.last else { return }
+        let begins = max(pausedUntil ?? now, now)
+        if phase == .running, begins.advanced(by: settings.timeout) <= oldest.leaseEnds { return }
+        for claimed in waiting.reversed() {
+            octetsHeld -= claimed.delivery.event.json.count
+            results.append(DeliveryResult(id: claimed.delivery.id, state: .retry(at: begins), reason: "not_tried"))
+        }
+        waiting = []
+    }
+
+    private mutating func nextWhileRunning(now: Timestamp) -> Action {
+        if calls < settings.concurrency, pausedUntil == nil, !waiting.isEmpty {
+            let batch = waiting.suffix(settings.maxBatch).reversed().map(\.delivery)
+            waiting.removeLast(batch.count)
+            calls += 1
+            deliveriesUnderWay += batch.count
+            return .deliver(batch)
+        }
+        if storeRetryAt == nil {
+            if mayBeDue, !isClaiming, pausedUntil == nil, let limit = claimLimit {
+                isClaiming = true
+                isClaimStale = false
+                return .claim(limit: limit, lease: lease)
+            }
+            if !mayBeDue, nextDue == nil, !isLookingUp, !isClaiming {
+                isLookingUp = true
+                return .lookUpNextDue
+            }
+        }
+        return .wait(until: wakeTime)
+    }
+
+    /// How many to claim, or nil while there is enough at hand.
+    private var claimLimit: Int? {
+        let base = settings.concurrency * settings.maxBatch
+        var target = base
+        if let pace {
+            let rounds = pace > .zero ? settings.limits.lookAhead / pace : Double(settings.limits.window)
+            target += Int(min(Double(base) * rounds, Double(settings.limits.window)))
+        }
+        target = min(target, max(1, settings.limits.window))
+        let held = waiting.count + deliveriesUnderWay
+        // Half a window at a time while there is work at hand: many small claims cost more than a few big ones.
+        guard waiting.isEmpty ? held < target : held <= target / 2 else { return nil }
+        let octetsLeft = max(0, settings.limits.windowOctets - octetsHeld)
+        let fitting = largestEvent > 0 ? octetsLeft / largestEvent : target
+        if fitting == 0 && held > 0 { return nil }
+        return min(target - held, max(1, fitting))
+    }
+
+    private var wakeTime: Timestamp? {
+        if let storeRetryAt { return storeRetryAt }
+        if let pausedUntil, mayBeDue || !waiting.isEmpty { return pausedUntil }
+        return mayBeDue ? nil : nextDue
+    }
+}
