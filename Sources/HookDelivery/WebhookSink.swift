@@ -19,8 +19,7 @@ public final class WebhookSink: Sink {
     public let timeout: Duration
 
     private let configuration: WebhookConfiguration
-    private let signer: StandardWebhooksSigner
-    private let headers: HTTPHeaders
+    private let requests: WebhookRequestBuilder
     private let client: HTTPClient
 
     /// `concurrency` requests are under way at a time, each on its own connection, which is kept.
@@ -28,14 +27,7 @@ public final class WebhookSink: Sink {
         self.configuration = configuration
         self.concurrency = max(1, concurrency)
         timeout = configuration.timeout
-        signer = StandardWebhooksSigner(secrets: configuration.secrets)
-        var headers: HTTPHeaders = [
-            // CloudEvents HTTP binding 1.0.2 section 3.2: structured content mode.
-            "content-type": "application/cloudevents+json; charset=UTF-8",
-            "user-agent": userAgent,
-        ]
-        for (name, value) in configuration.headers { headers.add(name: name, value: value) }
-        self.headers = headers
+        requests = WebhookRequestBuilder(configuration, userAgent: userAgent)
 
         var settings = HTTPClient.Configuration(redirectConfiguration: .disallow)
         settings.httpVersion = .http1Only
@@ -73,15 +65,11 @@ public final class WebhookSink: Sink {
     }
 
     private func request(for event: Event, now: Timestamp) -> HTTPClientRequest {
-        var request = HTTPClientRequest(url: configuration.url.description)
+        let built = requests.request(for: event, now: now)
+        var request = HTTPClientRequest(url: built.url)
         request.method = .POST
-        request.headers = headers
-        request.headers.add(name: "webhook-id", value: event.id)
-        request.headers.add(name: "webhook-timestamp", value: String(now.seconds))
-        request.headers.add(
-            name: "webhook-signature",
-            value: signer.signature(id: event.id, timestamp: now.seconds, body: event.json))
-        request.body = .bytes(event.json)
+        request.headers = HTTPHeaders(built.headers.map { ($0.name, $0.value) })
+        request.body = .bytes(built.body)
         return request
     }
 }

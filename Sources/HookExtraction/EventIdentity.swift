@@ -26,3 +26,11 @@ enum EventIdentity {
         return "evt_" + Base32.lowerCase(hasher.finalize().prefix(20))
     }
 }
+
+/// The short name of a message in replies and logs, the same by every road it may come.
+public enum MessageIdentity {
+    /// `msg_` and 26 characters: the first 128 bits of the content digest.
+    public static func id(contentDigest: [UInt8]) -> String {
+        "msg_" + Base32.lowerCase(contentDigest.prefix(16))
+    }
+}

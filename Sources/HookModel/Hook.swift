@@ -62,15 +62,18 @@ public struct HookPolicy: Sendable, Hashable {
     public var sources: DocumentSources
     public var key: KeyRequirement
     public var onNoData: NoData
+    /// Whether broken JSON is mended where what was meant is plain; each change is named in the event.
+    public var repair: Bool
 
     public init(
         aliases: [String] = [], sources: DocumentSources = .all,
-        key: KeyRequirement = .optional, onNoData: NoData = .accept
+        key: KeyRequirement = .optional, onNoData: NoData = .accept, repair: Bool = false
     ) {
         self.aliases = aliases
         self.sources = sources
         self.key = key
         self.onNoData = onNoData
+        self.repair = repair
     }
 }
 

@@ -4,7 +4,8 @@
 // all files are told at once.
 
 import Glibc
-public import HookIntake
+import HookDelivery
+import HookIntake
 public import HookModel
 
 /// What the command line says about the configuration.

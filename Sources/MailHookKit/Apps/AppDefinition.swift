@@ -3,7 +3,7 @@
 // An app definition as far as hooks go: identity and `hooks[]`. Other documented keys load
 // without effect, so that a definition written for the hosted product works unchanged.
 
-import HookModel
+public import HookModel
 import JSONLD
 
 /// A JSON file that declares inbound hooks.

@@ -6,6 +6,7 @@
 
 import Glibc
 import HookDelivery
+import HookExtraction
 import HookIntake
 import HookModel
 
@@ -139,7 +140,7 @@ struct ConfigurationReader {
     private mutating func hookSettings(
         _ node: YAMLNode, place: String, over base: Configuration.HookSettings
     ) -> Configuration.HookSettings {
-        let keys = ["aliases", "sources", "key", "onNoData", "generation", "previousUntil"]
+        let keys = ["aliases", "sources", "key", "onNoData", "repair", "generation", "previousUntil"]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
         let aliases = section.list(
@@ -157,6 +158,7 @@ struct ConfigurationReader {
         if let sources { settings.policy.sources = DocumentSources(sources) }
         settings.policy.key = section.choice("key", into: &diagnostics) ?? settings.policy.key
         settings.policy.onNoData = section.choice("onNoData", into: &diagnostics) ?? settings.policy.onNoData
+        if let repair: RepairMode = section.choice("repair", into: &diagnostics) { settings.policy.repair = repair == .on }
         settings.generation =
             section.integer("generation", in: 1...1_000_000, into: &diagnostics) ?? settings.generation
         let until = section.value(

@@ -32,7 +32,7 @@ public struct SystemdNotifier: Sendable {
         withUnsafePointer(to: &address.value) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { target in
                 _ = Array(state.utf8).withUnsafeBytes {
-                    sendto(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue), target, length)
+                    sendto(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL), target, length)
                 }
             }
         }

@@ -1,0 +1,215 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Finds the documents of a message by the rules of the extraction contract: JSON parts, JSON
+// files, the text body, script elements of HTML, gzip files; in attached messages too. What
+// looks like a document and is none becomes a candidate with a failure.
+
+import HookModel
+import HTMLScripts
+import JSONLD
+public import MIMEParser
+
+/// Whether broken JSON is mended.
+public enum RepairMode: String, Sendable, Hashable, CaseIterable {
+    case off
+    /// Every kind of `JSONRepair` may be used.
+    case on
+}
+
+public struct DocumentFinder: Sendable {
+    private let limits: ExtractionLimits
+    private let repair: RepairMode
+
+    public init(limits: ExtractionLimits = ExtractionLimits(), repair: RepairMode = .off) {
+        self.limits = limits
+        self.repair = repair
+    }
+
+    /// All candidates, depth first, in the order of the parts and of the scripts in them.
+    public func candidates(in message: MIMEMessage) -> [Candidate] {
+        var found: [Candidate] = []
+        for index in message.parts.indices where message.parts[index].kind == .leaf {
+            guard found.count <= limits.documents else { break }
+            addCandidates(of: index, in: message, to: &found)
+        }
+        guard found.count > limits.documents else { return found }
+        found.removeSubrange((limits.documents + 1)...)
+        found[limits.documents].content = .failure(
+            DocumentFailure(.limit, "the message holds more than \(limits.documents) documents"))
+        return found
+    }
+
+    private func addCandidates(of index: Int, in message: MIMEMessage, to found: inout [Candidate]) {
+        let part = message.parts[index]
+        switch PartRule(part) {
+        case .none: break
+        case .json(let kind, let source, let isMislabelled):
+            var candidate = Self.candidate(part, kind, source: source, isMislabelled: isMislabelled)
+            if kind == .jsonLD { candidate.placement = Self.placement(of: index, in: message) }
+            (candidate.content, candidate.repairs) = jsonPart(part, message)
+            found.append(candidate)
+        case .gzip(let kind, let source):
+            var candidate = Self.candidate(part, kind, source: source, isMislabelled: false)
+            (candidate.content, candidate.repairs) = gzipPart(part, message)
+            found.append(candidate)
+        case .text:
+            guard let document = textBody(part, message) else { return }
+            var candidate = Self.candidate(part, .json, source: .body, isMislabelled: false)
+            candidate.origin = .body
+            candidate.content = .document(document)
+            found.append(candidate)
+        case .html: addScripts(of: part, in: message, to: &found)
+        }
+    }
+
+    private static func candidate(
+        _ part: MIMEPart, _ kind: Candidate.Kind, source: DocumentSources, isMislabelled: Bool
+    ) -> Candidate {
+        Candidate(
+            path: part.path, index: 0, kind: kind, origin: .part, source: source, fileName: part.fileName,
+            isAttached: part.isAttached, key: nil, isMislabelled: isMislabelled, placement: nil, repairs: [],
+            content: .failure(DocumentFailure(.invalidJSON, "")))
+    }
+
+    // MARK: - Parts
+
+    private func jsonPart(_ part: MIMEPart, _ message: MIMEMessage) -> (Candidate.Content, [JSONRepair]) {
+        let body = message.body(of: part)
+        if let label = Self.wideEncoding(body, charset: part.mediaType.value["charset"]) {
+            return document(Charset.utf8(body, label: label))
+        }
+        // The charset parameter has no meaning for JSON types (RFC 8259 section 11), but it has for text/plain.
+        if part.mediaType.name == "text/plain" { return document(message.text(of: part)) }
+        return document(body)
+    }
+
+    /// UTF-16 and UTF-32, which JSON no longer allows, but senders still write: told by the byte order mark, or by
+    /// the charset where the octets agree.
+    private static func wideEncoding(_ body: [UInt8], charset: String?) -> String? {
+        if body.starts(with: [0xFF, 0xFE, 0x00, 0x00]) { return "utf-32le" }
+        if body.starts(with: [0xFF, 0xFE]) { return "utf-16le" }
+        if body.starts(with: [0xFE, 0xFF]) { return "utf-16be" }
+        // Without a mark: JSON begins with ASCII, so every second octet of the beginning is NUL (RFC 4627 section 3).
+        guard body.count >= 4, charset?.lowercased().hasPrefix("utf-16") ?? false else { return nil }
+        if body[0] == 0, body[1] != 0 { return "utf-16be" }
+        return body[0] != 0 && body[1] == 0 ? "utf-16le" : nil
+    }
+
+    private func gzipPart(_ part: MIMEPart, _ message: MIMEMessage) -> (Candidate.Content, [JSONRepair]) {
+        do throws(Gunzip.Failure) {
+            return document(try Gunzip.unpack(message.body(of: part), limits: limits))
+        } catch {
+            let failure: DocumentFailure =
+                switch error {
+                case .notGzip: DocumentFailure(.decompress, "is no gzip file")
+                case .damaged: DocumentFailure(.decompress, "the gzip file is damaged")
+                case .truncated: DocumentFailure(.decompress, "the gzip file is cut off")
+                case .noMemory: DocumentFailure(.decompress, "no memory to unpack it")
+                case .tooLarge: DocumentFailure(.limit, "unpacks to more than \(limits.decompressedSize) octets")
+                case .ratio:
+                    DocumentFailure(.limit, "unpacks to more than \(limits.decompressionRatio) times its size")
+                }
+            return (.failure(failure), [])
+        }
+    }
+
+    /// Rule 3: the whole text is one object or array. Other text is text, not a failure.
+    private func textBody(_ part: MIMEPart, _ message: MIMEMessage) -> JSONDocument? {
+        // Most text is prose: its first character tells, before the whole is decoded and unwrapped.
+        guard part.body.count <= limits.documentSize * 4 else { return nil }
+        let text = message.text(of: part)
+        guard Self.looksLikeJSON(text) else { return nil }
+        let value = part.mediaType.value
+        let isFlowed = value["format"]?.lowercased() == "flowed"
+        let plain =
+            isFlowed ? FormatFlowed.unwrap(text, deletesSpace: value["delsp"]?.lowercased() == "yes") : text
+        guard plain.count <= limits.documentSize, let document = try? JSONDocument(plain, limits: jsonLimits)
+        else { return nil }
+        return document.root.kind == .object || document.root.kind == .array ? document : nil
+    }
+
+    private static func looksLikeJSON(_ text: [UInt8]) -> Bool {
+        let start = text.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        let first = text[start...].first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D }
+        return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
+    }
+
+    // MARK: - Scripts
+
+    private func addScripts(of part: MIMEPart, in message: MIMEMessage, to found: inout [Candidate]) {
+        var html = htmlText(part, message)
+        if html.count > limits.htmlSize { html.removeSubrange(limits.htmlSize...) }
+        var index = 0
+        for script in ScriptScanner.scan(html).elements {
+            guard let type = ScriptType(type: script.type, language: script.attribute("language")) else { continue }
+            defer { index += 1 }
+            let text = html[script.content]
+            guard text.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D && $0 != 0x0C }) else {
+                continue
+            }
+            var candidate = Self.candidate(part, type.kind, source: .scripts, isMislabelled: type.isMislabelled)
+            candidate.origin = .script
+            candidate.index = index
+            candidate.fileName = nil
+            candidate.key = script.attribute("data-kustomer-key") ?? script.attribute("data-hook-key")
+            (candidate.content, candidate.repairs) = document(Array(text))
+            found.append(candidate)
+            guard found.count <= limits.documents else { return }
+        }
+    }
+
+    /// WHATWG HTML section 13.2.3.2, with the MIME parameter as the transport's word.
+    private func htmlText(_ part: MIMEPart, _ message: MIMEMessage) -> [UInt8] {
+        let parameter = part.mediaType.value["charset"]
+        if let parameter, !parameter.isEmpty { return message.text(of: part) }
+        let body = message.body(of: part)
+        let label = HTMLCharset.label(of: body, parameter: nil)
+        return Charset.utf8(body, label: label)
+    }
+
+    // MARK: - Documents
+
+    private var jsonLimits: JSONLimits { JSONLimits(depth: limits.depth, size: limits.documentSize) }
+
+    private func document(_ bytes: [UInt8]) -> (Candidate.Content, [JSONRepair]) {
+        do throws(JSONError) {
+            return (.document(try JSONDocument(bytes, limits: jsonLimits)), [])
+        } catch {
+            if repair == .on, error.code != .tooLarge, error.code != .invalidUTF8,
+                let mended = JSONRepair.mend(bytes, limits: jsonLimits)
+            {
+                return (.document(mended.document), mended.repairs)
+            }
+            return (.failure(Self.failure(error, in: bytes)), [])
+        }
+    }
+
+    private static func failure(_ error: JSONError, in bytes: [UInt8]) -> DocumentFailure {
+        switch error.code {
+        case .tooLarge: DocumentFailure(.limit, "is larger than \(error.offset) octets")
+        case .tooDeep: DocumentFailure(.limit, "\(error.code.rawValue), \(place(error, in: bytes))")
+        case .invalidUTF8: DocumentFailure(.invalidEncoding, "\(error.code.rawValue), \(place(error, in: bytes))")
+        case .unexpectedEnd, .unexpectedCharacter, .controlCharacter, .invalidEscape, .invalidNumber, .trailingContent,
+            .duplicateName:
+            DocumentFailure(.invalidJSON, "\(error.code.rawValue), \(place(error, in: bytes))")
+        }
+    }
+
+    private static func place(_ error: JSONError, in bytes: [UInt8]) -> String {
+        let (line, column) = error.position(in: bytes)
+        return "line \(line) column \(column)"
+    }
+
+    // draft-ietf-sml-structured-email sections 4.2 and 4.3.
+    private static func placement(of index: Int, in message: MIMEMessage) -> Candidate.Placement? {
+        let part = message.parts[index]
+        let purpose = message.header(of: part).rawValue("content-purpose")?.lowercased().trimmed
+        guard purpose == "machine-readable", let parent = part.parent else { return nil }
+        switch message.parts[parent].mediaType.name {
+        case "multipart/alternative": return .full
+        // The root is the first part unless `start` names another (RFC 2387 section 3.2); it is what people read.
+        case "multipart/related": return index == parent + 1 ? .unrelated : .partial
+        default: return .unrelated
+        }
+    }
+}

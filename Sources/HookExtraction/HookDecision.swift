@@ -1,0 +1,73 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What one hook does with the candidates of a message: which become events, and if none does,
+// why. A pure function of policy and candidates, so that `try` can show each reason.
+
+public import HookModel
+
+/// What a hook says to one candidate.
+public enum CandidateDecision: String, Sendable, Hashable {
+    case taken
+    /// It is no document.
+    case failed
+    /// It stands in an attached message.
+    case attached
+    /// The hook takes no documents from such a place.
+    case sourceNotAccepted = "source_not_accepted"
+    case keyMissing = "key_missing"
+    case keyWrong = "key_wrong"
+}
+
+public struct HookDecision: Sendable, Hashable {
+    /// One for each candidate, in their order.
+    public var candidates: [CandidateDecision]
+    public var outcome: Outcome
+    /// What the sender is told.
+    public var answer: Outcome
+
+    /// - Parameter keys: the keys that are right now.
+    public init(_ candidates: [Candidate], policy: HookPolicy, keys: [String]) {
+        let decisions = candidates.map { Self.decide($0, policy, keys) }
+        self.candidates = decisions
+        outcome = Self.outcome(candidates, decisions)
+        answer = Self.answer(to: outcome, policy)
+    }
+
+    private static func decide(_ candidate: Candidate, _ policy: HookPolicy, _ keys: [String]) -> CandidateDecision {
+        if candidate.isAttached { return .attached }
+        if !policy.sources.contains(candidate.source) { return .sourceNotAccepted }
+        if candidate.failure != nil { return .failed }
+        if let key = candidate.key { return keys.contains { isSame($0, key) } ? .taken : .keyWrong }
+        return policy.key == .required ? .keyMissing : .taken
+    }
+
+    /// One document that can be taken is enough. Otherwise the reason that helps a sender most: a key that has to be
+    /// mended, broken data, a place that is not accepted, and last nothing at all.
+    private static func outcome(_ candidates: [Candidate], _ decisions: [CandidateDecision]) -> Outcome {
+        if decisions.contains(.taken) { return .accepted }
+        if decisions.contains(.keyWrong) { return .keyWrong }
+        if decisions.contains(.keyMissing) { return .keyMissing }
+        let failures = zip(candidates, decisions).filter { $0.1 == .failed }.compactMap(\.0.failure?.code)
+        if !failures.isEmpty { return failures.allSatisfy { $0 == .limit } ? .limitExceeded : .jsonInvalid }
+        return decisions.contains(.sourceNotAccepted) ? .sourceNotAccepted : .noStructuredData
+    }
+
+    /// A key is an order and always answered. Mail without usable data is kept where the hook's policy says so: the
+    /// sender of a shop's confirmation, with us in Bcc, can do nothing about it.
+    private static func answer(to outcome: Outcome, _ policy: HookPolicy) -> Outcome {
+        switch outcome {
+        case .noStructuredData, .jsonInvalid, .sourceNotAccepted, .limitExceeded:
+            policy.onNoData == .accept ? .accepted : outcome
+        case .accepted, .duplicate, .keyMissing, .keyWrong, .recipientUnknown, .relayDenied, .tooManyRecipients,
+            .messageTooLarge, .bareNewline, .tooManyConnections, .timedOut, .storeFull, .storeFailed, .shuttingDown:
+            outcome
+        }
+    }
+
+    /// Takes as long for a key that is nearly right as for any other.
+    private static func isSame(_ key: String, _ given: String) -> Bool {
+        let (key, given) = (Array(key.utf8), Array(given.utf8))
+        guard key.count == given.count else { return false }
+        return zip(key, given).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
+    }
+}

@@ -1,0 +1,115 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// From a message to what all its hooks make of it. The same function serves the daemon, `try`
+// and replay: no clock, no store, no network; the same input gives the same result.
+
+public import HookModel
+public import MIMEParser
+
+/// What was found in a message, and what each hook makes of it.
+public struct ProcessedMessage: Sendable {
+    public var mail: MIMEMessage
+    public var candidates: [Candidate]
+    public var verdict: Verdict
+    /// Decisions of the hooks, in the order of `verdict.hooks`.
+    public var decisions: [HookDecision]
+    /// One for each recipient of the envelope, in its order.
+    public var recipients: [Outcome]
+}
+
+public struct MessageProcessor: Sendable {
+    private let directory: HookDirectory
+    private let instance: String
+    private let finder: DocumentFinder
+    private let repairingFinder: DocumentFinder
+    private let mimeLimits: MIMELimits
+
+    /// - Parameter instance: the name of this installation, for the source of events.
+    public init(
+        directory: HookDirectory, instance: String, limits: ExtractionLimits = ExtractionLimits(),
+        mimeLimits: MIMELimits = MIMELimits()
+    ) {
+        self.directory = directory
+        self.instance = instance
+        finder = DocumentFinder(limits: limits)
+        repairingFinder = DocumentFinder(limits: limits, repair: .on)
+        self.mimeLimits = mimeLimits
+    }
+
+    /// `accepted`, or why mail to this forward-path is refused.
+    public func admit(recipient: String, now: Timestamp) -> Outcome {
+        switch directory.resolve(recipient, now: now) {
+        case .hook: .accepted
+        case .unknown: .recipientUnknown
+        case .foreign: .relayDenied
+        }
+    }
+
+    public func process(_ message: ReceivedMessage) -> ProcessedMessage {
+        let mail = MIMEMessage(message.bytes, limits: mimeLimits)
+        let digest = ContentDigest.of(message.bytes)
+        let strict = finder.candidates(in: mail)
+        var repaired: [Candidate]?
+        var result = ProcessedMessage(
+            mail: mail, candidates: strict,
+            verdict: Verdict(contentDigest: digest, messageID: mail.messageID, hooks: []), decisions: [], recipients: [])
+        let subject = mail.header.text("subject")
+        var indexOfHook: [String: Int] = [:]
+        for recipient in message.envelope.recipients {
+            guard case .hook(let addressed, let tag) = directory.resolve(recipient, now: message.receivedAt) else {
+                result.recipients.append(admit(recipient: recipient, now: message.receivedAt))
+                continue
+            }
+            let name = addressed.hook.eventName
+            if let index = indexOfHook[name] {
+                result.recipients.append(result.verdict.hooks[index].answer)
+                continue
+            }
+            var candidates = strict
+            // Mending costs time: only for hooks that want it, and only where something is broken.
+            if addressed.hook.policy.repair, strict.contains(where: { $0.failure != nil }) {
+                candidates = repaired ?? repairingFinder.candidates(in: mail)
+                repaired = candidates
+            }
+            let keys = addressed.keys(at: message.receivedAt)
+            let decision = HookDecision(candidates, policy: addressed.hook.policy, keys: keys)
+            let context = Context(
+                addressed: addressed, tag: tag, message: message, digest: digest, messageID: mail.messageID,
+                subject: subject, instance: instance)
+            indexOfHook[name] = result.verdict.hooks.count
+            result.verdict.hooks.append(context.verdict(candidates, decision, recipient: recipient))
+            result.decisions.append(decision)
+            result.recipients.append(decision.answer)
+        }
+        if let repaired { result.candidates = repaired }
+        return result
+    }
+}
+
+/// What the events of one hook have in common.
+private struct Context {
+    var addressed: AddressedHook
+    var tag: String?
+    var message: ReceivedMessage
+    var digest: [UInt8]
+    var messageID: String?
+    var subject: String?
+    var instance: String
+
+    func verdict(_ candidates: [Candidate], _ decision: HookDecision, recipient: String) -> HookVerdict {
+        let events = zip(candidates, decision.candidates).compactMap { candidate, decision -> Event? in
+            guard decision == .taken, let document = candidate.document else { return nil }
+            let id = EventIdentity.id(
+                eventName: addressed.hook.eventName, contentDigest: digest, path: candidate.path, index: candidate.index)
+            let event = CloudEvent(
+                id: id, source: "mailhookd://\(instance)/\(addressed.hook.app)", type: addressed.hook.eventName,
+                hookType: addressed.hook.type, time: message.receivedAt, candidate: candidate, document: document,
+                envelope: message.envelope, tag: tag, messageID: messageID, subjectField: subject,
+                isKeyed: candidate.key != nil)
+            return Event(id: id, type: addressed.hook.eventName, json: event.json())
+        }
+        return HookVerdict(
+            eventName: addressed.hook.eventName, recipient: recipient, outcome: decision.outcome,
+            answer: decision.answer, events: events)
+    }
+}

@@ -1,0 +1,90 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// `mailhookd extract`: the documents of mails as JSON lines, by the extraction contract alone:
+// no hooks, no policy, no store.
+
+import HookExtraction
+import JSONLD
+import MIMEParser
+
+public enum Extraction {
+    /// Octets of a mail that is given to a command; the daemon's own limit is the configuration's.
+    private static let sizeLimit = 512 << 20
+
+    /// Prints one line a mail; false when a file could not be read.
+    public static func run(_ paths: [String], repair: RepairMode = .off) throws -> Bool {
+        let finder = DocumentFinder(repair: repair)
+        var isComplete = true
+        for path in try paths.flatMap(files) {
+            do {
+                let bytes = try MailFile.read(path, limit: sizeLimit)
+                Terminal.print(line(path, finder.candidates(in: MIMEMessage(bytes))))
+            } catch let error as FileError {
+                Terminal.printError("mailhookd: \(error)")
+                isComplete = false
+            }
+        }
+        return isComplete
+    }
+
+    /// A folder's files in the order of their names; anything else as it is.
+    private static func files(_ path: String) throws -> [String] {
+        guard path != "-", Files.isFolder(path) else { return [path] }
+        let folder = path.hasSuffix("/") ? String(path.dropLast()) : path
+        return try Files.list(path).map { "\(folder)/\($0)" }.filter { !Files.isFolder($0) }
+    }
+
+    private static func line(_ path: String, _ candidates: [Candidate]) -> [UInt8] {
+        var writer = JSONWriter(capacity: 4096)
+        writer.beginObject()
+        writer.member("file", path)
+        writer.name("documents")
+        writer.beginArray()
+        for candidate in candidates {
+            guard let document = candidate.document else { continue }
+            write(candidate, document, to: &writer)
+        }
+        writer.endArray()
+        writer.name("errors")
+        writer.beginArray()
+        for candidate in candidates {
+            guard let failure = candidate.failure else { continue }
+            writer.beginObject()
+            writer.member("path", candidate.path)
+            writer.name("index")
+            writer.integer(candidate.index)
+            writer.member("code", failure.code.rawValue)
+            writer.member("reason", failure.reason)
+            writer.endObject()
+        }
+        writer.endArray()
+        writer.endObject()
+        return writer.bytes + [UInt8(ascii: "\n")]
+    }
+
+    private static func write(_ candidate: Candidate, _ document: JSONDocument, to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.member("path", candidate.path)
+        writer.member("kind", candidate.kind.rawValue)
+        writer.member("origin", candidate.origin.rawValue)
+        writer.name("index")
+        writer.integer(candidate.index)
+        writer.member("filename", candidate.fileName)
+        writer.name("attached")
+        writer.boolean(candidate.isAttached)
+        if candidate.isMislabelled {
+            writer.name("mislabelled")
+            writer.boolean(true)
+        }
+        writer.member("placement", candidate.placement?.rawValue)
+        if !candidate.repairs.isEmpty {
+            writer.name("repairs")
+            writer.beginArray()
+            candidate.repairs.forEach { writer.string($0.rawValue) }
+            writer.endArray()
+        }
+        writer.name("value")
+        writer.raw(JSONDocument.onOneLine(document.root.text))
+        writer.endObject()
+    }
+}

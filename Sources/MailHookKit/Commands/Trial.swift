@@ -1,0 +1,110 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// `mailhookd try`: what a mail would become, step by step, by the same code as the daemon's.
+// Nothing is stored or sent.
+
+import HookDelivery
+import HookExtraction
+public import HookModel
+import MIMEParser
+
+public struct Trial: Sendable {
+    let processed: ProcessedMessage
+    /// The recipient that was taken; nil where none was found.
+    let recipient: String?
+    /// The answer of SMTP to a message of this recipient alone.
+    let reply: SMTPReply
+    let outcome: Outcome
+    let deliveries: [Delivery]
+
+    /// What one subscription would get.
+    struct Delivery: Sendable {
+        var subscription: String
+        var sink: String
+        var eventID: String
+        /// For webhooks.
+        var request: WebhookRequest?
+    }
+
+    /// 0 when the mail would be accepted, else as the pipe front end would answer.
+    public var exitStatus: Int32 { reply.isPositive ? 0 : outcome.exitStatus }
+
+    /// - Parameters:
+    ///   - bytes: the mail; lines may end with LF or CRLF.
+    ///   - to: an address or an event name; nil finds the hook itself.
+    public static func run(_ bytes: [UInt8], to name: String?, setup: Setup, now: Timestamp) throws(FileError) -> Trial {
+        let directory = try setup.directory()
+        let processor = MessageProcessor(directory: directory, instance: setup.configuration.hostname)
+        let recipient = recipient(name, bytes, directory, now)
+        let envelope = Envelope(
+            source: .smtp, mailFrom: sender(bytes), recipients: recipient.map { [$0] } ?? [])
+        let processed = processor.process(ReceivedMessage(envelope: envelope, bytes: bytes, receivedAt: now))
+        let isTooLarge = bytes.count > setup.configuration.limits.messageSize
+        let refusal: Outcome? =
+            isTooLarge ? .messageTooLarge : recipient.map { processor.admit(recipient: $0, now: now) } ?? .recipientUnknown
+        let hook = processed.verdict.hooks.first
+        let outcome = refusal.flatMap { $0.isPositive ? nil : $0 } ?? hook?.outcome ?? .recipientUnknown
+        let answer = refusal.flatMap { $0.isPositive ? nil : $0 } ?? hook?.answer ?? .recipientUnknown
+        var reply = answer.smtpReply
+        if reply.isPositive { reply.text += " \(MessageIdentity.id(contentDigest: processed.verdict.contentDigest))" }
+        return Trial(
+            processed: processed, recipient: recipient, reply: reply, outcome: outcome,
+            deliveries: answer.isPositive ? deliveries(processed.verdict, setup.configuration, now) : [])
+    }
+
+    // MARK: - Recipient
+
+    /// As asked for; else the only email hook there is; else the first of the visible recipients that leads to one.
+    private static func recipient(
+        _ name: String?, _ bytes: [UInt8], _ directory: HookDirectory, _ now: Timestamp
+    ) -> String? {
+        if let name {
+            let named = directory.hooks.first { $0.hook.eventName == name }
+            return named.flatMap { directory.address(of: $0) } ?? name
+        }
+        let header = MIMEMessage(bytes).header
+        for field in ["delivered-to", "x-original-to", "to", "cc"] {
+            for address in header.rawValues(field).flatMap(addresses) {
+                if case .hook = directory.resolve(address, now: now) { return address }
+            }
+        }
+        let email = directory.hooks.filter { $0.hook.type == .email }
+        return email.count == 1 ? email.first.flatMap { directory.address(of: $0) } : nil
+    }
+
+    /// Whatever looks like a mailbox in a field: a guess at an envelope needs no more.
+    private static func addresses(in field: String) -> [String] {
+        field.split { " \t\r\n<>,;:()\"".contains($0) }.map(String.init).filter { $0.contains("@") }
+    }
+
+    private static func sender(_ bytes: [UInt8]) -> String? {
+        let header = MIMEMessage(bytes).header
+        for field in ["return-path", "from"] {
+            if let address = header.rawValues(field).flatMap(addresses).first { return address }
+        }
+        return nil
+    }
+
+    // MARK: - Deliveries
+
+    private static func deliveries(_ verdict: Verdict, _ configuration: Configuration, _ now: Timestamp) -> [Delivery] {
+        verdict.hooks.flatMap(\.events).flatMap { event in
+            configuration.subscriptions.filter { $0.events.contains { $0.matches(event.type) } }.map { subscription in
+                delivery(of: event, to: subscription, now)
+            }
+        }
+    }
+
+    private static func delivery(of event: Event, to subscription: Subscription, _ now: Timestamp) -> Delivery {
+        var delivery = Delivery(subscription: subscription.name, sink: "", eventID: event.id)
+        switch subscription.sink {
+        case .webhook(let webhook):
+            delivery.sink = "webhook \(webhook.url)"
+            delivery.request = WebhookRequestBuilder(webhook, userAgent: "mailhookd/\(Version.text)")
+                .request(for: event, now: now)
+        case .exec(let program): delivery.sink = "exec \(program.arguments.joined(separator: " "))"
+        case .file(let file): delivery.sink = "file \(file.path)"
+        }
+        return delivery
+    }
+}

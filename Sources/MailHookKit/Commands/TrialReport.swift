@@ -1,0 +1,185 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Writes a trial for people and for programs. What came by mail is shown without anything
+// that could steer a terminal.
+
+import HookDelivery
+import HookExtraction
+import HookModel
+import JSONLD
+import MIMEParser
+
+extension Trial {
+    public var text: String {
+        [partsText, candidatesText, verdictText, eventsText, deliveriesText].filter { !$0.isEmpty }
+            .joined(separator: "\n\n")
+    }
+
+    /// One object on one line.
+    public var json: String {
+        var writer = JSONWriter(capacity: 4096)
+        writer.beginObject()
+        writer.member("recipient", recipient)
+        writeParts(&writer)
+        writeCandidates(&writer)
+        writer.member("outcome", outcome.rawValue)
+        writer.member("reply", reply.description)
+        writer.name("exitStatus")
+        writer.integer(Int(exitStatus))
+        writer.name("events")
+        writer.beginArray()
+        for event in events { writer.raw(event.json) }
+        writer.endArray()
+        writeDeliveries(&writer)
+        writer.endObject()
+        return String(decoding: writer.bytes, as: UTF8.self)
+    }
+
+    private var events: [Event] { processed.verdict.hooks.flatMap(\.events) }
+    private var decisions: [CandidateDecision] { processed.decisions.first?.candidates ?? [] }
+
+    // MARK: - For people
+
+    private var partsText: String {
+        let rows = processed.mail.parts.map { part in
+            let indent = String(repeating: "  ", count: part.depth)
+            var words = ["\(indent)\(part.path.isEmpty ? "-" : part.path)", part.mediaType.name]
+            if let charset = part.mediaType.value["charset"] { words.append("charset=\(charset)") }
+            if part.encoding != .sevenBit { words.append(part.encoding.rawValue) }
+            if let name = part.fileName { words.append("\"\(name)\"") }
+            words.append("\(part.body.count) octets")
+            return "  " + Terminal.harmless(words.joined(separator: " "))
+        }
+        let problems = processed.mail.problems.map { "  problem: \($0.code.rawValue) at octet \($0.offset)" }
+        return (["Parts"] + rows + problems).joined(separator: "\n")
+    }
+
+    private var candidatesText: String {
+        guard !processed.candidates.isEmpty else {
+            return "Candidates\n  none: no JSON part, no JSON file, no JSON script, and the text is not JSON"
+        }
+        let rows = processed.candidates.enumerated().map { index, candidate in
+            var words = ["part \(candidate.path)"]
+            if candidate.origin == .script { words.append("script \(candidate.index)") }
+            words.append(candidate.kind.rawValue)
+            if let name = candidate.fileName { words.append("\"\(name)\"") }
+            if candidate.key != nil { words.append("with a key") }
+            if candidate.isMislabelled { words.append("mislabelled") }
+            if !candidate.repairs.isEmpty { words.append("mended: \(candidate.repairs.map(\.rawValue).joined(separator: ", "))") }
+            let decision = index < decisions.count ? Self.words(decisions[index]) : "not judged: no hook"
+            words.append("-> \(decision)")
+            if let failure = candidate.failure { words.append("(\(failure.code.rawValue): \(failure.reason))") }
+            return "  " + Terminal.harmless(words.joined(separator: " "))
+        }
+        return (["Candidates"] + rows).joined(separator: "\n")
+    }
+
+    private static func words(_ decision: CandidateDecision) -> String {
+        switch decision {
+        case .taken: "taken"
+        case .failed: "refused: no document"
+        case .attached: "refused: stands in an attached message"
+        case .sourceNotAccepted: "refused: the hook takes nothing from there"
+        case .keyMissing: "refused: the hook requires its key"
+        case .keyWrong: "refused: the key is not the hook's"
+        }
+    }
+
+    private var verdictText: String {
+        let hook = processed.verdict.hooks.first
+        return """
+            Verdict
+              recipient  \(recipient.map(Terminal.harmless) ?? "none found; name one with --to")
+              hook       \(hook?.eventName ?? "none")
+              outcome    \(outcome.rawValue)
+              reply      \(reply)
+            """
+    }
+
+    private var eventsText: String {
+        events.isEmpty ? "" : (["Events"] + events.map { "  \(EventLine($0).text)\n  \(EventLine($0).jsonLine)" })
+            .joined(separator: "\n")
+    }
+
+    private var deliveriesText: String {
+        guard !events.isEmpty else { return "" }
+        guard !deliveries.isEmpty else { return "Deliveries\n  none: no subscription asks for these events" }
+        let rows = deliveries.map { delivery in
+            var lines = ["  \(delivery.eventID) to \(delivery.subscription): \(delivery.sink)"]
+            if let request = delivery.request {
+                lines.append("    POST \(request.url)")
+                lines += request.headers.map { "    \($0.name): \($0.value)" }
+            }
+            return lines.joined(separator: "\n")
+        }
+        return (["Deliveries"] + rows).joined(separator: "\n")
+    }
+
+    // MARK: - For programs
+
+    private func writeParts(_ writer: inout JSONWriter) {
+        writer.name("parts")
+        writer.beginArray()
+        for part in processed.mail.parts {
+            writer.beginObject()
+            writer.member("path", part.path)
+            writer.member("type", part.mediaType.name)
+            writer.member("charset", part.mediaType.value["charset"])
+            writer.member("encoding", part.encoding.rawValue)
+            writer.member("filename", part.fileName)
+            writer.name("octets")
+            writer.integer(part.body.count)
+            writer.endObject()
+        }
+        writer.endArray()
+        writer.name("problems")
+        writer.beginArray()
+        for problem in processed.mail.problems {
+            writer.beginObject()
+            writer.member("code", problem.code.rawValue)
+            writer.name("offset")
+            writer.integer(problem.offset)
+            writer.endObject()
+        }
+        writer.endArray()
+    }
+
+    private func writeCandidates(_ writer: inout JSONWriter) {
+        writer.name("candidates")
+        writer.beginArray()
+        for (index, candidate) in processed.candidates.enumerated() {
+            writer.beginObject()
+            writer.member("path", candidate.path)
+            writer.name("index")
+            writer.integer(candidate.index)
+            writer.member("kind", candidate.kind.rawValue)
+            writer.member("origin", candidate.origin.rawValue)
+            writer.member("filename", candidate.fileName)
+            writer.member("decision", index < decisions.count ? decisions[index].rawValue : nil)
+            writer.member("code", candidate.failure?.code.rawValue)
+            writer.member("reason", candidate.failure?.reason)
+            writer.endObject()
+        }
+        writer.endArray()
+    }
+
+    private func writeDeliveries(_ writer: inout JSONWriter) {
+        writer.name("deliveries")
+        writer.beginArray()
+        for delivery in deliveries {
+            writer.beginObject()
+            writer.member("event", delivery.eventID)
+            writer.member("subscription", delivery.subscription)
+            writer.member("sink", delivery.sink)
+            if let request = delivery.request {
+                writer.member("url", request.url)
+                writer.name("headers")
+                writer.beginObject()
+                for (name, value) in request.headers { writer.member(name, value) }
+                writer.endObject()
+            }
+            writer.endObject()
+        }
+        writer.endArray()
+    }
+}

@@ -1,0 +1,128 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The daemon: its services in the order of their dependencies (store, dispatcher, intake).
+// They are stopped in reverse, so that what was accepted is stored and what is under way ends.
+
+import Glibc
+import HookDelivery
+import HookExtraction
+import HookIntake
+import HookModel
+import HookStore
+import Logging
+import ServiceLifecycle
+import UnixSignals
+
+/// Why the daemon did not start, or ended on its own.
+public struct DaemonError: Error, Sendable, Hashable, CustomStringConvertible {
+    public var description: String
+    public var exitStatus: Int32
+}
+
+public struct Daemon: Sendable {
+    private let setup: Setup
+
+    public init(setup: Setup) { self.setup = setup }
+
+    /// Runs until SIGTERM or SIGINT and returns after what was in progress has ended.
+    public func run() async throws(DaemonError) {
+        let configuration = setup.configuration
+        // Writing to a connection that is gone is an error to handle, not the end of the daemon.
+        signal(SIGPIPE, SIG_IGN)
+        let logger = DaemonLog.logger(level: configuration.logLevel)
+        let directory = try self.directory()
+        let store = try openStore(configuration.data)
+        let notifier = SystemdNotifier.fromEnvironment()
+        let receiver = MailReceiver(
+            processor: MessageProcessor(directory: directory, instance: configuration.hostname), store: store,
+            subscriptions: SubscriptionTable(configuration.subscriptions), logger: logger, now: Timestamp.now)
+        let intake = MailIntake(
+            configuration: intakeConfiguration, receiver: receiver, logger: logger, now: Timestamp.now
+        ) { listeners in
+            try RunningDaemon.note(listeners, dataFolder: configuration.data)
+            listeners.forEach { Terminal.print($0) }
+            notifier.ready(status: "Accepting mail")
+            logger.info("ready", metadata: ["listeners": "\(listeners.joined(separator: ", "))"])
+        }
+        let dispatcher = Dispatcher(
+            store: store, subscriptions: configuration.subscriptions, userAgent: "mailhookd/\(Version.text)",
+            logger: logger)
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [
+                    .init(service: StoreService(store: store)), .init(service: dispatcher), .init(service: intake),
+                    .init(service: StopNotice(notifier: notifier, logger: logger)),
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: DaemonLog.quiet))
+        do {
+            try await group.run()
+        } catch {
+            RunningDaemon.forget(dataFolder: configuration.data)
+            await store.close()
+            throw Self.failure(error)
+        }
+        RunningDaemon.forget(dataFolder: configuration.data)
+        logger.info("stopped")
+    }
+
+    private func directory() throws(DaemonError) -> HookDirectory {
+        do throws(FileError) {
+            return try setup.directory()
+        } catch {
+            throw DaemonError(description: error.description, exitStatus: SysExit.noPermission)
+        }
+    }
+
+    private func openStore(_ dataFolder: String) throws(DaemonError) -> SQLiteStore {
+        do throws(StoreError) {
+            return try SQLiteStore.open(StorePath.inFolder(dataFolder), as: .owner)
+        } catch {
+            let failure = SetupError(storeError: error, dataFolder: dataFolder)
+            throw DaemonError(description: failure.description, exitStatus: failure.exitStatus)
+        }
+    }
+
+    private var intakeConfiguration: MailIntakeConfiguration {
+        let configuration = setup.configuration
+        let limits = configuration.limits
+        return MailIntakeConfiguration(
+            smtp: configuration.listen.smtp, lmtp: configuration.listen.lmtp, hostname: configuration.hostname,
+            connections: limits.connections, connectionsPerPeer: limits.connectionsPerPeer,
+            perPeerExempt: limits.perPeerExempt, messageSize: limits.messageSize, recipients: limits.recipients,
+            idleTimeout: limits.idleTimeout, dataTimeout: limits.dataTimeout, drainTimeout: .seconds(10))
+    }
+
+    private static func failure(_ error: any Error) -> DaemonError {
+        switch error {
+        case let error as ListenError:
+            DaemonError(
+                description: error.description,
+                exitStatus: error.isPermission ? SysExit.noPermission : SysExit.temporaryFailure)
+        case let error as FileError:
+            DaemonError(description: error.description, exitStatus: SysExit.noPermission)
+        default: DaemonError(description: "\(error)", exitStatus: SysExit.temporaryFailure)
+        }
+    }
+}
+
+/// Keeps the store open as long as anybody may use it.
+private struct StoreService: Service {
+    let store: SQLiteStore
+
+    func run() async {
+        try? await gracefulShutdown()
+        await store.close()
+    }
+}
+
+/// The first to hear of a shutdown: tells the service manager.
+private struct StopNotice: Service {
+    let notifier: SystemdNotifier
+    let logger: Logger
+
+    func run() async {
+        try? await gracefulShutdown()
+        logger.info("stopping; what is in progress may end")
+        notifier.stopping()
+    }
+}

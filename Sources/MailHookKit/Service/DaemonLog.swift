@@ -1,0 +1,58 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The daemon's log on standard error, a line each. Under systemd the lines carry the priority
+// that sd-daemon(3) describes and leave the time to the journal.
+
+import Glibc
+import HookModel
+import Logging
+
+enum DaemonLog {
+    static func logger(level: String) -> Logger {
+        var logger = Logger(label: "mailhookd") { _ in LineLogHandler(isJournal: getenv("JOURNAL_STREAM") != nil) }
+        logger.logLevel = Logger.Level(rawValue: level) ?? .info
+        return logger
+    }
+
+    /// For libraries whose news is none for an operator.
+    static var quiet: Logger { Logger(label: "mailhookd") { _ in SwiftLogNoOpLogHandler() } }
+}
+
+private struct LineLogHandler: LogHandler {
+    var logLevel = Logger.Level.info
+    var metadata: Logger.Metadata = [:]
+    private let isJournal: Bool
+
+    init(isJournal: Bool) { self.isJournal = isJournal }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let all = metadata.merging(event.metadata ?? [:]) { $1 }
+        let fields = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted("\($0.value)"))" }
+        let front = isJournal ? "<\(Self.priority(event.level))>" : "\(Timestamp.now().rfc3339) \(event.level) "
+        Terminal.printError(front + "\(event.message)" + fields.joined())
+    }
+
+    /// A value with spaces or quotation marks is quoted; control characters never reach a terminal.
+    private static func quoted(_ value: String) -> String {
+        let plain = Terminal.harmless(value)
+        guard plain.isEmpty || plain.contains(where: { $0 == " " || $0 == "\"" || $0 == "=" }) else { return plain }
+        return "\"" + plain.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+    }
+
+    /// syslog(3).
+    private static func priority(_ level: Logger.Level) -> Int {
+        switch level {
+        case .trace, .debug: 7
+        case .info: 6
+        case .notice: 5
+        case .warning: 4
+        case .error: 3
+        case .critical: 2
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The one path of mail behind all front ends: process, store, and only then answer. Logs say
+// what became of a message, never what is in it or who sent it.
+
+import HookDelivery
+import HookExtraction
+import HookModel
+import Logging
+
+struct MailReceiver: MessageReceiver {
+    private let processor: MessageProcessor
+    private let store: any EventStore
+    private let subscriptions: SubscriptionTable
+    private let logger: Logger
+    private let now: @Sendable () -> Timestamp
+
+    init(
+        processor: MessageProcessor, store: any EventStore, subscriptions: SubscriptionTable, logger: Logger,
+        now: @escaping @Sendable () -> Timestamp
+    ) {
+        self.processor = processor
+        self.store = store
+        self.subscriptions = subscriptions
+        self.logger = logger
+        self.now = now
+    }
+
+    func admit(recipient: String) -> Outcome { processor.admit(recipient: recipient, now: now()) }
+
+    func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
+        let processed = processor.process(message)
+        let verdict = processed.verdict
+        let id = MessageIdentity.id(contentDigest: verdict.contentDigest)
+        let recipients = processed.recipients
+        guard verdict.answer.isPositive else {
+            log("message refused", id, message, outcomes: verdict.hooks.map(\.outcome))
+            return completion(Reception(answer: verdict.answer, recipients: recipients))
+        }
+        let logger = logger
+        store.commit(entry(message, verdict)) { result in
+            switch result {
+            case .success(let receipt):
+                let isRepeated = receipt.isDuplicate && receipt.newEvents == 0
+                let metadata: Logger.Metadata = [
+                    "message": "\(id)", "intake": "\(message.envelope.source.rawValue)",
+                    "outcome": "\(verdict.hooks.map(\.outcome.rawValue).joined(separator: ","))",
+                    "events": "\(receipt.newEvents)", "duplicate": "\(receipt.isDuplicate)",
+                ]
+                logger.info("message accepted", metadata: metadata)
+                completion(
+                    Reception(
+                        answer: isRepeated ? .duplicate : verdict.answer,
+                        recipients: recipients.map { isRepeated && $0.isPositive ? .duplicate : $0 }, detail: id))
+            case .failure(let error):
+                logger.error("message not stored", metadata: ["message": "\(id)", "error": "\(error)"])
+                completion(
+                    Reception(
+                        answer: error.outcome, recipients: recipients.map { $0.isPositive ? error.outcome : $0 }))
+            }
+        }
+    }
+
+    private func entry(_ message: ReceivedMessage, _ verdict: Verdict) -> MessageEntry {
+        var deliveries: [String: [String]] = [:]
+        for event in verdict.hooks.lazy.flatMap(\.events) {
+            deliveries[event.id] = subscriptions.names(matching: event.type)
+        }
+        return MessageEntry(message: message, verdict: verdict, deliveries: deliveries)
+    }
+
+    private func log(_ text: Logger.Message, _ id: String, _ message: ReceivedMessage, outcomes: [Outcome]) {
+        logger.info(
+            text,
+            metadata: [
+                "message": "\(id)", "intake": "\(message.envelope.source.rawValue)",
+                "outcome": "\(outcomes.map(\.rawValue).joined(separator: ","))",
+            ])
+    }
+}
