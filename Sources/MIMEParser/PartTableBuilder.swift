@@ -1,150 +1,353 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Finds the parts of a message. Iterative: what is still to be looked at lies on a stack.
+// Finds the parts of a message in one pass over its bytes. Iterative: the containers that are open lie on a stack, and
+// each line that begins with two hyphens is compared with their boundaries. A message that is itself base64 or
+// quoted-printable is decoded into a source of its own, which is read before the pass over the first goes on.
 
 struct PartTableBuilder {
+    private(set) var sources: [[UInt8]]
+    private(set) var parts: [MIMEPart] = []
+    private(set) var problems: [MIMEProblem] = []
     private let limits: MIMELimits
-    /// The next entity to look at is the last.
-    private var pending: [Entity] = []
+    private var open: [OpenPart] = []
+    private var scans: [Scan] = []
+    /// There are as many parts as there may be.
+    private var isFull = false
 
-    /// A stretch of a source that begins with a header.
-    private struct Entity {
-        var source: Int
-        var range: Range<Int>
-        var parent: Int?
-        var depth: Int
-        /// Section number of the entity; for the body of a whole message, that of the message's part.
-        var path: String
-        /// The entity is a whole message, not a part of a multipart.
-        var isMessage: Bool
-        /// RFC 2046 section 5.1.5: parts of a digest are messages unless they say otherwise.
-        var defaultType: MediaType
-        var isAttached: Bool
+    /// A part whose end has not been found.
+    private struct OpenPart {
+        var part: Int
+        /// Of a multipart whose closing delimiter has not come yet.
+        var boundary: Boundary?
+        var children = 0
+        /// A message that has to be decoded when its end is known.
+        var isEncodedMessage = false
     }
 
-    init(limits: MIMELimits) { self.limits = limits }
+    /// How far the pass over one source has come.
+    private struct Scan {
+        var source: Int
+        var position: Int
+        /// The position is where an entity begins; else it is at the beginning of a line of a body.
+        var isAtEntity: Bool
+        /// The parts in `open` from here on are of this source.
+        var base: Int
+    }
 
-    mutating func build(_ message: inout MIMEMessage) {
-        let whole = message.sources[0].indices
-        pending = [
-            Entity(
-                source: 0, range: Self.behindMailboxLine(message.sources[0], whole), parent: nil, depth: 0, path: "",
-                isMessage: true, defaultType: .textPlain, isAttached: false)
-        ]
-        while let entity = pending.popLast() {
-            guard message.parts.count < limits.parts else {
-                note(.tooManyParts, at: entity.range.lowerBound, isContentLost: true, &message)
-                return
-            }
-            add(entity, &message)
+    init(_ bytes: [UInt8], limits: MIMELimits) {
+        sources = [bytes]
+        self.limits = limits
+    }
+
+    mutating func build() {
+        if LineEnds.areCarriageReturnsAlone(sources[0]) {
+            sources[0] = LineEnds.withLineFeeds(sources[0])
+            note(.bareCarriageReturn, 0, at: 0)
         }
+        scans = [Scan(source: 0, position: 0, isAtEntity: true, base: 0)]
+        while let scan = scans.popLast() {
+            let bytes = sources[scan.source]
+            bytes.withUnsafeBufferPointer { run(scan, $0, bytes) }
+        }
+    }
+
+    /// Goes over a source until its end, or until a message has to be decoded first: then the rest is put aside.
+    private mutating func run(_ start: Scan, _ bytes: Bytes, _ source: [UInt8]) {
+        var scan = start
+        let end = bytes.count
+        while true {
+            if scan.isAtEntity {
+                scan.isAtEntity = false
+                guard let body = beginEntity(scan, bytes, source) else { return finish(&scan, bytes, end) }
+                scan.position = body.position
+                scan.isAtEntity = body.isEntity
+                continue
+            }
+            guard let delimiter = nextDelimiter(bytes, scan.position, base: scan.base) else { return finish(&scan, bytes, end) }
+            let contentEnd = HeaderScanner.withoutLineEnd(bytes, scan.position, delimiter.start)
+            let level = delimiter.level
+            if close(downTo: level + 1, at: max(contentEnd, 0), delimiter.start, &scan) { return }
+            scan.position = delimiter.next
+            if delimiter.isClosing {
+                open[level].boundary = nil
+            } else {
+                open[level].children += 1
+                scan.isAtEntity = true
+            }
+        }
+    }
+
+    // MARK: entities
+
+    /// Reads the header of the entity at the position. Nil where there may be no more parts; else where to go on, and
+    /// whether an entity begins there (the message in a message).
+    private mutating func beginEntity(_ scan: Scan, _ bytes: Bytes, _ source: [UInt8]) -> (position: Int, isEntity: Bool)? {
+        guard parts.count < limits.parts else {
+            if !isFull { note(.tooManyParts, scan.source, at: scan.position, isContentLost: true) }
+            isFull = true
+            return nil
+        }
+        let parent = open.last?.part
+        let isWhole = parent.map { parts[$0].kind == .message } ?? true
+        let start = isWhole ? Self.behindMailboxLine(bytes, scan.position) : scan.position
+        let facts = header(scan, bytes, start)
+        var part = MIMEPart(
+            parent: parent, depth: parent.map { parts[$0].depth + 1 } ?? 0, path: "", kind: .leaf, source: scan.source,
+            header: start..<facts.end, body: facts.bodyStart..<bytes.count, encoding: .sevenBit, isTypeNamed: false,
+            isAttached: parent.map { parts[$0].isAttached || parts[$0].kind == .message } ?? false, bytes: source,
+            typeField: facts.type, dispositionField: facts.disposition,
+            isInDigest: !isWhole && (parent.map { parts[$0].isDigest } ?? false))
+        var entry = OpenPart(part: parts.count)
+        setTypes(of: &part, &entry, facts, bytes)
+        part.path = path(of: part)
+        parts.append(part)
+        open.append(entry)
+        return (facts.bodyStart, part.kind == .message && !entry.isEncodedMessage)
     }
 
     /// An mbox `From ` line before the header is not part of the message (RFC 4155).
-    private static func behindMailboxLine(_ bytes: [UInt8], _ range: Range<Int>) -> Range<Int> {
-        guard bytes.starts(with: "From ".utf8) else { return range }
-        return LineScanner.nextLine(bytes, range.lowerBound, range.upperBound)..<range.upperBound
+    private static func behindMailboxLine(_ bytes: Bytes, _ start: Int) -> Int {
+        var start = start
+        if start < bytes.count, bytes[start] == 0x3E { start += 1 }
+        guard bytes.count - start >= 5, bytes[start] == 0x46, bytes[start + 1] == 0x72, bytes[start + 2] == 0x6F,
+            bytes[start + 3] == 0x6D, bytes[start + 4] == .space
+        else { return start }
+        return bytes.nextLine(start, bytes.count)
     }
 
-    private mutating func add(_ entity: Entity, _ message: inout MIMEMessage) {
-        let (header, bodyStart, isTerminated) = HeaderScanner.section(
-            message.sources[entity.source], entity.range, limit: limits.headerSize)
-        if header.count >= limits.headerSize { note(.headerTooLarge, at: header.upperBound, isContentLost: true, &message) }
-        if !isTerminated { note(.headerNotTerminated, at: header.upperBound, isContentLost: false, &message) }
-        var part = part(entity, header, bodyStart..<entity.range.upperBound, &message)
-        let index = message.parts.count
-        if part.kind != .leaf, entity.depth >= limits.depth {
-            note(.nestedTooDeeply, at: entity.range.lowerBound, isContentLost: true, &message)
-            part.kind = .leaf
+    /// What a header says of its body: ranges of the first field of each name.
+    private struct HeaderFacts {
+        var end = 0
+        var bodyStart = 0
+        var type: Range<Int>?
+        var encoding: Range<Int>?
+        var disposition: Range<Int>?
+    }
+
+    private mutating func header(_ scan: Scan, _ bytes: Bytes, _ start: Int) -> HeaderFacts {
+        var facts = HeaderFacts()
+        var index = start
+        var end: Int?
+        while true {
+            if end == nil, index - start >= limits.headerSize {
+                end = index
+                note(.headerTooLarge, scan.source, at: index, isContentLost: true)
+            }
+            if matchesBoundary(bytes, index, base: scan.base) {
+                facts.bodyStart = index
+                break
+            }
+            switch HeaderScanner.item(bytes, at: index, bytes.count) {
+            case .field(let field, let next):
+                if end == nil { take(field, &facts, scan.source, bytes) }
+                index = next
+                continue
+            case .junk(let next):
+                note(.malformedHeaderLine, scan.source, at: index)
+                index = next
+                continue
+            case .end(let next): facts.bodyStart = next
+            case .unterminated(let place):
+                facts.bodyStart = place
+                if place < bytes.count { note(.headerNotTerminated, scan.source, at: place) }
+            }
+            break
         }
-        if part.kind == .multipart, part.mediaType.value["boundary"]?.isEmpty ?? true {
-            note(.missingBoundaryParameter, at: header.lowerBound, isContentLost: true, &message)
-            part.kind = .leaf
-        }
-        part.path = Self.path(of: entity, kind: part.kind)
-        message.parts.append(part)
-        switch part.kind {
-        case .leaf: break
-        case .multipart: pushChildren(of: part, at: index, entity, &message)
-        case .message: pushMessage(in: part, at: index, entity, &message)
+        facts.end = end ?? index
+        return facts
+    }
+
+    private mutating func take(_ field: FieldRange, _ facts: inout HeaderFacts, _ source: Int, _ bytes: Bytes) {
+        guard bytes[field.name.lowerBound] | 0x20 == 0x63 else { return }
+        switch field.name.count {
+        case 12 where bytes.hasWord("content-type", at: field.name.lowerBound, field.name.upperBound):
+            keep(field, &facts.type, source, bytes)
+        case 25 where bytes.hasWord("content-transfer-encoding", at: field.name.lowerBound, field.name.upperBound):
+            keep(field, &facts.encoding, source, bytes)
+        case 19 where bytes.hasWord("content-disposition", at: field.name.lowerBound, field.name.upperBound):
+            keep(field, &facts.disposition, source, bytes)
+        default: break
         }
     }
 
-    private func part(
-        _ entity: Entity, _ header: Range<Int>, _ body: Range<Int>, _ message: inout MIMEMessage
-    ) -> MIMEPart {
-        let fields = HeaderFields(message.sources[entity.source], header)
-        let types = fields.rawValues("content-type")
-        let encodings = fields.rawValues("content-transfer-encoding")
-        for values in [types, encodings] where Set(values).count > 1 {
-            note(.ambiguousHeader, at: header.lowerBound, isContentLost: false, &message)
+    /// The first field of a name counts; another one with another value makes the header ambiguous.
+    private mutating func keep(_ field: FieldRange, _ kept: inout Range<Int>?, _ source: Int, _ bytes: Bytes) {
+        guard let first = kept else {
+            kept = field.value
+            return
         }
-        let named = types.first.flatMap { MediaType(ParameterizedValue($0)) }
-        let mediaType = named ?? entity.defaultType
-        var part = MIMEPart(
-            parent: entity.parent, depth: entity.depth, path: "", kind: .leaf, source: entity.source, header: header,
-            body: body, mediaType: mediaType, isTypeNamed: named != nil, encoding: .sevenBit,
-            disposition: fields.rawValue("content-disposition").map { ParameterizedValue($0) },
-            isAttached: entity.isAttached)
-        if let encoding = encodings.first {
-            part.encoding = Self.encoding(encoding)
-            if part.encoding == .unknown { note(.unknownEncoding, at: header.lowerBound, isContentLost: false, &message) }
+        let values = [first, field.value].map { HeaderText.unfolded(bytes, bytes.trimmed($0)) }
+        if values[0] != values[1] { note(.ambiguousHeader, source, at: field.name.lowerBound) }
+    }
+
+    // MARK: types
+
+    private mutating func setTypes(of part: inout MIMEPart, _ entry: inout OpenPart, _ facts: HeaderFacts, _ bytes: Bytes) {
+        if let range = facts.encoding {
+            var scanner = ParameterScanner(bytes, range)
+            part.encoding = TransferEncoding(field: scanner.mainValue())
+            if part.encoding == .unknown { note(.unknownEncoding, part.source, at: range.lowerBound) }
         }
-        part.kind = Self.kind(of: mediaType)
-        return part
-    }
-
-    private static func kind(of type: MediaType) -> MIMEPart.Kind {
-        if type.type == "multipart" { return .multipart }
-        return ["message/rfc822", "message/global", "message/news"].contains(type.name) ? .message : .leaf
-    }
-
-    // RFC 2045 section 6.1: mechanism, without regard to case. Comments and white space around it occur.
-    private static func encoding(_ value: String) -> TransferEncoding {
-        let word = ParameterizedValue(value).value
-        return TransferEncoding(rawValue: word) ?? (word.isEmpty ? .sevenBit : .unknown)
-    }
-
-    /// A multipart that is the body of a whole message has that message's number; a single body has `.1` below it.
-    private static func path(of entity: Entity, kind: MIMEPart.Kind) -> String {
-        guard entity.isMessage else { return entity.path }
-        if kind == .multipart { return entity.path }
-        return entity.path.isEmpty ? "1" : "\(entity.path).1"
-    }
-
-    private mutating func pushChildren(of part: MIMEPart, at index: Int, _ entity: Entity, _ message: inout MIMEMessage) {
-        let room = max(0, limits.parts - message.parts.count) + 1
-        let found = BoundaryScanner.split(
-            message.sources[part.source], part.body, boundary: Array((part.mediaType.value["boundary"] ?? "").utf8),
-            limit: room)
-        if !found.isTerminated { note(.missingEndBoundary, at: part.body.upperBound, isContentLost: false, &message) }
-        let children = found.parts.enumerated().map { number, range in
-            Entity(
-                source: part.source, range: range, parent: index, depth: entity.depth + 1,
-                path: part.path.isEmpty ? "\(number + 1)" : "\(part.path).\(number + 1)", isMessage: false,
-                defaultType: part.mediaType.name == "multipart/digest" ? .messageRFC822 : .textPlain,
-                isAttached: entity.isAttached)
+        var type = part.isInDigest ? "message/rfc822" : "text/plain"
+        if let range = facts.type {
+            var scanner = ParameterScanner(bytes, range)
+            let value = scanner.mainValue()
+            part.isTypeNamed = MediaType.isSane(value)
+            if part.isTypeNamed { type = value }
+            if !part.isTypeNamed, !value.isEmpty { note(.malformedContentType, part.source, at: range.lowerBound) }
         }
-        pending += children.reversed()
+        if type.hasPrefix("multipart/") {
+            part.isDigest = type == "multipart/digest"
+            beginMultipart(&part, &entry, bytes)
+        } else if Self.messageTypes.contains(type) {
+            beginMessage(&part, &entry, bytes)
+        }
+    }
+
+    // RFC 2046 section 5.2.1, RFC 6532 section 3.7, RFC 5537 section 10.
+    private static let messageTypes: Set<String> = ["message/rfc822", "message/global", "message/news"]
+
+    private mutating func beginMultipart(_ part: inout MIMEPart, _ entry: inout OpenPart, _ bytes: Bytes) {
+        guard let boundary = boundary(of: part, bytes) else {
+            note(.missingBoundaryParameter, part.source, at: part.header.lowerBound, isContentLost: true)
+            return
+        }
+        guard mayContain(part) else { return }
+        if part.encoding == .base64 || part.encoding == .quotedPrintable {
+            note(.encodedContainer, part.source, at: part.header.lowerBound)
+        }
+        part.kind = .multipart
+        entry.boundary = boundary
+    }
+
+    private mutating func boundary(of part: MIMEPart, _ bytes: Bytes) -> Boundary? {
+        guard let range = part.typeField else { return nil }
+        let value = ParameterizedValue(bytes, range)
+        if value.contradictions.contains("boundary") { note(.ambiguousHeader, part.source, at: range.lowerBound) }
+        return value["boundary"].flatMap { Boundary(Array($0.utf8)) }
     }
 
     /// RFC 2046 section 5.2.1 allows no encoding here; senders use base64 and quoted-printable all the same.
-    private mutating func pushMessage(in part: MIMEPart, at index: Int, _ entity: Entity, _ message: inout MIMEMessage) {
-        var source = part.source
-        var range = part.body
-        if part.encoding == .base64 || part.encoding == .quotedPrintable {
-            message.sources.append(message.body(of: part))
-            source = message.sources.count - 1
-            range = message.sources[source].indices
-        }
-        pending.append(
-            Entity(
-                source: source, range: Self.behindMailboxLine(message.sources[source], range), parent: index,
-                depth: entity.depth + 1, path: part.path, isMessage: true, defaultType: .textPlain, isAttached: true))
+    private mutating func beginMessage(_ part: inout MIMEPart, _ entry: inout OpenPart, _ bytes: Bytes) {
+        guard mayContain(part) else { return }
+        part.kind = .message
+        guard part.encoding == .base64 || part.encoding == .quotedPrintable else { return }
+        note(.encodedContainer, part.source, at: part.header.lowerBound)
+        let isPlain = part.encoding == .base64 && HeaderScanner.fieldName(bytes, part.body.lowerBound, bytes.count) != nil
+        entry.isEncodedMessage = !isPlain
     }
 
-    private func note(_ code: MIMEProblem.Code, at offset: Int, isContentLost: Bool, _ message: inout MIMEMessage) {
-        guard message.problems.count < limits.problems else { return }
-        message.problems.append(MIMEProblem(code: code, offset: offset, isContentLost: isContentLost))
+    private mutating func mayContain(_ part: MIMEPart) -> Bool {
+        if part.depth < limits.depth { return true }
+        note(.nestedTooDeeply, part.source, at: part.header.lowerBound, isContentLost: true)
+        return false
+    }
+
+    /// A multipart that is the body of a whole message has that message's number; a single body has `.1` below it.
+    private func path(of part: MIMEPart) -> String {
+        guard let parent = part.parent else { return part.kind == .multipart ? "" : "1" }
+        let above = parts[parent].path
+        if parts[parent].kind == .message { return part.kind == .multipart ? above : "\(above).1" }
+        let number = open.last?.children ?? 1
+        return above.isEmpty ? "\(number)" : "\(above).\(number)"
+    }
+
+    // MARK: delimiters
+
+    private struct Delimiter {
+        /// Where the line begins, and the next one.
+        var start: Int
+        var next: Int
+        /// Index in `open` of the multipart it belongs to.
+        var level: Int
+        var isClosing: Bool
+    }
+
+    /// The next delimiter line of one of the open multiparts, from the beginning of a line on.
+    private func nextDelimiter(_ bytes: Bytes, _ start: Int, base: Int) -> Delimiter? {
+        guard open[base...].contains(where: { $0.boundary != nil }) else { return nil }
+        var index = start
+        while index + 2 < bytes.count {
+            if bytes[index] == .hyphen, bytes[index + 1] == .hyphen, let found = delimiter(bytes, index, base: base) {
+                return found
+            }
+            index = bytes.nextLine(index, bytes.count)
+        }
+        return nil
+    }
+
+    private func matchesBoundary(_ bytes: Bytes, _ index: Int, base: Int) -> Bool {
+        index + 2 < bytes.count && bytes[index] == .hyphen && bytes[index + 1] == .hyphen
+            && delimiter(bytes, index, base: base) != nil
+    }
+
+    /// The delimiter in a line that begins with two hyphens. The whole line is compared first, innermost multipart
+    /// first, so that of boundaries that begin alike the right one is found.
+    ///
+    /// QUIRK: by RFC 2046 section 5.1.1 it is enough that a line begins with the boundary. What follows it here must be
+    /// blanks and may be text behind them, else a boundary that begins like another would end the wrong part.
+    private func delimiter(_ bytes: Bytes, _ start: Int, base: Int) -> Delimiter? {
+        let text = start + 2
+        guard open[base...].contains(where: { $0.boundary?.isPrefix(of: bytes, at: text) ?? false }) else { return nil }
+        let next = bytes.nextLine(text, bytes.count)
+        let end = bytes.trimmed(text..<next).upperBound
+        for isExact in [true, false] {
+            for level in stride(from: open.count - 1, through: base, by: -1) {
+                guard let boundary = open[level].boundary, boundary.isPrefix(of: bytes, at: text) else { continue }
+                let rest = (text + boundary.count)..<max(end, text + boundary.count)
+                guard rest.upperBound <= next, let kind = Boundary.kind(bytes, rest, isExact: isExact) else { continue }
+                return Delimiter(start: start, next: next, level: level, isClosing: kind == .closing)
+            }
+        }
+        return nil
+    }
+
+    // MARK: ends
+
+    /// Ends the open parts from a level on. True where a message has to be decoded first: then the rest of the source is
+    /// put aside, to go on at `resume`.
+    private mutating func close(downTo level: Int, at end: Int, _ resume: Int, _ scan: inout Scan) -> Bool {
+        while open.count > level {
+            let entry = open[open.count - 1]
+            let body = parts[entry.part].body
+            parts[entry.part].body = body.lowerBound..<max(body.lowerBound, min(end, body.upperBound))
+            if entry.isEncodedMessage {
+                open[open.count - 1].isEncodedMessage = false
+                scan.position = resume
+                scans.append(scan)
+                descend(into: entry.part)
+                return true
+            }
+            if entry.boundary != nil, !isFull { endMultipart(entry, at: end) }
+            open.removeLast()
+        }
+        return false
+    }
+
+    private mutating func endMultipart(_ entry: OpenPart, at end: Int) {
+        let source = parts[entry.part].source
+        guard entry.children == 0 else { return note(.missingEndBoundary, source, at: end) }
+        note(.boundaryNotFound, source, at: parts[entry.part].body.lowerBound, isContentLost: true)
+        parts[entry.part].kind = .leaf
+        open.removeLast()
+        parts[entry.part].path = path(of: parts[entry.part])
+        open.append(entry)
+    }
+
+    private mutating func descend(into index: Int) {
+        let part = parts[index]
+        var decoded = part.bytes.withUnsafeBufferPointer { TransferDecoder.decode(Bytes(rebasing: $0[part.body]), part.encoding) }
+        if LineEnds.areCarriageReturnsAlone(decoded) { decoded = LineEnds.withLineFeeds(decoded) }
+        sources.append(decoded)
+        scans.append(Scan(source: sources.count - 1, position: 0, isAtEntity: true, base: open.count))
+    }
+
+    private mutating func finish(_ scan: inout Scan, _ bytes: Bytes, _ end: Int) {
+        _ = close(downTo: scan.base, at: end, end, &scan)
+    }
+
+    private mutating func note(_ code: MIMEProblem.Code, _ source: Int, at offset: Int, isContentLost: Bool = false) {
+        guard problems.count < limits.problems else { return }
+        problems.append(MIMEProblem(code: code, source: source, offset: offset, isContentLost: isContentLost))
     }
 }

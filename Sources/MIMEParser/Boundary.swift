@@ -1,0 +1,34 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The boundary of a multipart (RFC 2046 section 5.1.1).
+
+import Glibc
+
+struct Boundary {
+    enum Kind { case separating, closing }
+
+    private let octets: [UInt8]
+    var count: Int { octets.count }
+
+    /// Nil for an empty one. Blanks at its end are not part of it.
+    init?(_ octets: [UInt8]) {
+        let trimmed = octets[..<((octets.lastIndex { !$0.isBlankOrLineEnd } ?? -1) + 1)]
+        guard !trimmed.isEmpty else { return nil }
+        self.octets = Array(trimmed)
+    }
+
+    func isPrefix(of bytes: Bytes, at start: Int) -> Bool {
+        guard bytes.count - start >= octets.count, let base = bytes.baseAddress else { return false }
+        return memcmp(base + start, octets, octets.count) == 0
+    }
+
+    /// What a delimiter line is by what follows the boundary on it, blanks at the end left off.
+    static func kind(_ bytes: Bytes, _ rest: Range<Int>, isExact: Bool) -> Kind? {
+        if rest.isEmpty { return .separating }
+        let first = bytes[rest.lowerBound]
+        let isClosing = rest.count >= 2 && first == .hyphen && bytes[rest.lowerBound + 1] == .hyphen
+        if isExact { return isClosing && rest.count == 2 ? .closing : nil }
+        if isClosing { return .closing }
+        return first.isBlank ? .separating : nil
+    }
+}

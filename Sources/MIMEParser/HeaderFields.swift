@@ -1,0 +1,100 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The fields of one header, found when they are asked for. Nothing is indexed or copied before.
+
+/// The fields of a header, in the order they stand there.
+public struct HeaderFields: Sendable, Sequence {
+    public struct Field: Sendable, Hashable {
+        /// As it was sent.
+        public var name: String
+        /// Unfolded, without blanks at either end, encoded words as they are.
+        public var rawValue: String
+        /// The value with its encoded words decoded (RFC 2047).
+        public var text: String { EncodedWords.decoded(Array(rawValue.utf8)) }
+    }
+
+    let bytes: [UInt8]
+    let range: Range<Int>
+
+    init(_ bytes: [UInt8], _ range: Range<Int>) {
+        self.bytes = bytes
+        self.range = range
+    }
+
+    /// The first value of a field by its name, in any case of letters: unfolded, not decoded.
+    public func rawValue(_ name: String) -> String? {
+        firstRange(name).map { value(in: $0) }
+    }
+
+    /// All values of a field by its name, in any case of letters: unfolded, not decoded.
+    public func rawValues(_ name: String) -> [String] {
+        var values: [String] = []
+        eachRange { field in
+            if matches(field.name, name) { values.append(value(in: field.value)) }
+            return true
+        }
+        return values
+    }
+
+    /// The first value of a field, unfolded and with its encoded words decoded (RFC 2047).
+    public func text(_ name: String) -> String? {
+        firstRange(name).map { range in EncodedWords.decoded(unfolded(range)) }
+    }
+
+    public func makeIterator() -> AnyIterator<Field> {
+        var position = range.lowerBound
+        return AnyIterator {
+            while let (field, next) = item(at: position) {
+                position = next
+                guard let field else { continue }
+                return Field(name: string(in: field.name), rawValue: value(in: field.value))
+            }
+            return nil
+        }
+    }
+
+    // MARK: ranges
+
+    /// What stands at a place: a field, or nil for a line that is none. Nil at the end of the header.
+    private func item(at position: Int) -> (field: FieldRange?, next: Int)? {
+        bytes.withUnsafeBufferPointer { bytes in
+            switch HeaderScanner.item(bytes, at: position, range.upperBound) {
+            case .field(let field, let next): (field, next)
+            case .junk(let next): (nil, next)
+            case .end, .unterminated: nil
+            }
+        }
+    }
+
+    /// Calls back for each field until the answer is false.
+    private func eachRange(_ body: (FieldRange) -> Bool) {
+        var position = range.lowerBound
+        while let (field, next) = item(at: position) {
+            position = next
+            if let field, !body(field) { return }
+        }
+    }
+
+    func firstRange(_ name: String) -> Range<Int>? {
+        var found: Range<Int>?
+        eachRange { field in
+            guard matches(field.name, name) else { return true }
+            found = field.value
+            return false
+        }
+        return found
+    }
+
+    private func matches(_ range: Range<Int>, _ name: String) -> Bool {
+        guard range.count == name.utf8.count else { return false }
+        return zip(bytes[range], name.utf8).allSatisfy { $0.lowercased == $1.lowercased }
+    }
+
+    func unfolded(_ range: Range<Int>) -> [UInt8] {
+        bytes.withUnsafeBufferPointer { HeaderText.unfolded($0, $0.trimmed(range)) }
+    }
+
+    private func value(in range: Range<Int>) -> String { HeaderText.string(unfolded(range)[...]) }
+
+    private func string(in range: Range<Int>) -> String { HeaderText.string(bytes[range]) }
+}

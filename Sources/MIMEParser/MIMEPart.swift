@@ -1,0 +1,70 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// One entity of a message: where it stands and what its header says of its body.
+
+/// One entity of a message (RFC 2045 section 2.4). Types, dispositions and names are read from the bytes when they are
+/// asked for.
+public struct MIMEPart: Sendable {
+    public enum Kind: Sendable, Hashable {
+        case leaf
+        case multipart
+        /// `message/rfc822` and `message/global`: the message in it is the next part of the table.
+        case message
+    }
+
+    /// Index of the part this one is in; nil for the message itself.
+    public internal(set) var parent: Int?
+    /// Containers around it; zero for the message itself.
+    public internal(set) var depth: Int
+    /// IMAP section number (RFC 3501 section 6.4.5); empty for a multipart that is the body of the whole message. A
+    /// multipart that is the body of an embedded message has the number of the part that holds the message.
+    public internal(set) var path: String
+    public internal(set) var kind: Kind
+    /// Which of the message's sources the ranges count in.
+    public internal(set) var source: Int
+    /// The header with its line ends, without the empty line behind it.
+    public internal(set) var header: Range<Int>
+    /// As it was sent; without the line end before a boundary, which belongs to the boundary (RFC 2046 section 5.1.1).
+    public internal(set) var body: Range<Int>
+    public internal(set) var encoding: TransferEncoding
+    /// Whether the part itself says of what type it is, and in a form that can be understood.
+    public internal(set) var isTypeNamed: Bool
+    /// Inside a message that is attached to this one.
+    public internal(set) var isAttached: Bool
+
+    /// The source the ranges count in.
+    let bytes: [UInt8]
+    var typeField: Range<Int>?
+    var dispositionField: Range<Int>?
+    /// RFC 2046 section 5.1.5: parts of a digest are messages unless they say otherwise.
+    var isInDigest: Bool
+    /// `multipart/digest`.
+    var isDigest = false
+
+    /// `text/plain` where there is none (RFC 2045 section 5.2), `message/rfc822` in a digest.
+    public var mediaType: MediaType {
+        let value = typeField.map { parameterized($0) }
+        if isTypeNamed, let value { return MediaType(value) }
+        return MediaType(named: isInDigest ? "message/rfc822" : "text/plain", parametersOf: value)
+    }
+
+    /// RFC 2183; nil where there is none.
+    public var disposition: ParameterizedValue? { dispositionField.map { parameterized($0) } }
+
+    /// The `filename` of Content-Disposition, else the `name` of Content-Type, each in the forms of RFC 2231 as well.
+    ///
+    /// QUIRK: RFC 2047 section 5 forbids encoded words in parameters; senders write file names so, and they are decoded.
+    public var fileName: String? {
+        guard dispositionField != nil || typeField != nil,
+            let name = disposition?["filename"] ?? disposition?["name"] ?? mediaType.value["name"]
+                ?? mediaType.value["filename"]
+        else { return nil }
+        return name.utf8.contains(.questionMark) ? EncodedWords.decoded(Array(name.utf8)) : name
+    }
+
+    var charsetLabel: String? { typeField.flatMap { parameterized($0)["charset"] } }
+
+    private func parameterized(_ range: Range<Int>) -> ParameterizedValue {
+        bytes.withUnsafeBufferPointer { ParameterizedValue($0, range) }
+    }
+}
