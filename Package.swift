@@ -12,7 +12,6 @@ let strict: [SwiftSetting] = [
 let package = Package(
     name: "mailhookd",
     products: [
-        .executable(name: "mailhookd", targets: ["MailHookd"]),
         .library(name: "MIMEParser", targets: ["MIMEParser"]),
         .library(name: "JSONLD", targets: ["JSONLD"]),
     ],
@@ -42,11 +41,10 @@ let package = Package(
         .target(
             name: "HookExtraction",
             dependencies: [
-                "HookModel", "HTMLScripts", "JSONLD", "MIMEParser",
+                "CZlib", "HookModel", "HTMLScripts", "JSONLD", "MIMEParser",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
-        .target(name: "HookStore", dependencies: ["CSQLite", "CZlib", "HookModel"], swiftSettings: strict),
         .target(
             name: "HookDelivery",
             dependencies: [
@@ -71,36 +69,16 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        // Top: wiring and the executable.
-        .target(
-            name: "MailHookKit",
-            dependencies: [
-                "CYAML", "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "JSONLD", "MIMEParser",
-                .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-            ],
-            resources: [.embedInCode("Configuration/mailhookd.yaml")],
-            swiftSettings: strict),
-        .executableTarget(
-            name: "MailHookd",
-            dependencies: [
-                "HookExtraction", "HookModel", "MailHookKit", "MIMEParser",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ],
-            swiftSettings: strict),
-
         // Tests. TestSupport holds what several of them need.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "HookModelTests", dependencies: ["HookModel", "TestSupport"], swiftSettings: strict),
-        // .testTarget(name: "MIMEParserTests", dependencies: ["MIMEParser", "TestSupport"], swiftSettings: strict),
-        // .testTarget(name: "HTMLScriptsTests", dependencies: ["HTMLScripts", "TestSupport"], swiftSettings: strict),
-        // .testTarget(name: "JSONLDTests", dependencies: ["JSONLD", "TestSupport"], swiftSettings: strict),
-        // .testTarget(name: "SMTPProtocolTests", dependencies: ["HookModel", "SMTPProtocol", "TestSupport"], swiftSettings: strict),
-        // .testTarget(name: "HookExtractionTests", dependencies: ["HookExtraction", "HookModel", "TestSupport"], swiftSettings: strict),
-        // .testTarget(name: "HookStoreTests", dependencies: ["HookModel", "HookStore", "TestSupport"], swiftSettings: strict),
-        // .testTarget(name: "HookDeliveryTests", dependencies: ["HookDelivery", "HookModel", "TestSupport"], swiftSettings: strict),
-        // .testTarget(name: "MailHookKitTests", dependencies: ["HookModel", "MailHookKit", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "HookExtractionTests",
+            dependencies: ["CZlib", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "HookDeliveryTests",
+            dependencies: ["HookDelivery", "HookModel", "TestSupport", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict),
     ]
 )

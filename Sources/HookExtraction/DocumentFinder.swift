@@ -152,10 +152,17 @@ public struct DocumentFinder: Sendable {
             candidate.index = index
             candidate.fileName = nil
             candidate.key = script.attribute("data-kustomer-key") ?? script.attribute("data-hook-key")
-            (candidate.content, candidate.repairs) = document(Array(text))
+            (candidate.content, candidate.repairs) = scriptText(Array(text))
             found.append(candidate)
             guard found.count <= limits.documents else { return }
         }
+    }
+
+    private func scriptText(_ text: [UInt8]) -> (Candidate.Content, [JSONRepair]) {
+        let result = document(text)
+        guard case .failure = result.0, let bare = JSONRepair.withoutSections(text) else { return result }
+        let (content, repairs) = document(bare)
+        return (content, [.cdataWrapper] + repairs.filter { $0 != .cdataWrapper })
     }
 
     /// WHATWG HTML section 13.2.3.2, with the MIME parameter as the transport's word.
@@ -163,7 +170,7 @@ public struct DocumentFinder: Sendable {
         let parameter = part.mediaType.value["charset"]
         if let parameter, !parameter.isEmpty { return message.text(of: part) }
         let body = message.body(of: part)
-        let label = HTMLCharset.label(of: body, parameter: nil)
+        let (label, _) = HTMLCharset.label(of: body)
         return Charset.utf8(body, label: label)
     }
 

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Mends what senders often break in the JSON of their mails. Off unless a hook asks for it;
-// each change has a name and is reported, and text that still is not JSON afterwards stays an
+// Mends what senders often break in the JSON of their mails. Off unless a hook asks for it
+// (but for CDATA sections, which in XHTML are no fault); each change has a name and is reported, and text that still is not JSON afterwards stays an
 // error. Strings are only changed in ways that cannot be meant otherwise.
 
 import JSONLD
@@ -22,6 +22,14 @@ public enum JSONRepair: String, Sendable, Hashable, CaseIterable {
     case controlCharacters = "control_characters"
     /// A semicolon behind the value.
     case trailingSemicolon = "trailing_semicolon"
+
+    /// Takes CDATA sections off that XHTML authors put around scripts: there they are markup, not content. nil where
+    /// there are none.
+    static func withoutSections(_ text: [UInt8]) -> [UInt8]? {
+        var mender = JSONMender(text)
+        mender.unwrap(comments: false)
+        return mender.repairs.isEmpty ? nil : mender.text
+    }
 
     /// The document that `text` was meant to be, with the changes that were needed; nil where that is not enough.
     /// Call it with text that is not JSON as it stands.
@@ -48,13 +56,13 @@ private struct JSONMender {
     // MARK: - Wrappers
 
     /// Takes wrappers off from outside to inside; a comment may hold a CDATA section or the other way round.
-    mutating func unwrap() {
+    mutating func unwrap(comments: Bool = true) {
         for _ in 0..<4 {
             if strip("<![CDATA[", "]]>") || strip("//<![CDATA[", "//]]>") || strip("/*<![CDATA[*/", "/*]]>*/")
                 || strip("// <![CDATA[", "// ]]>")
             {
                 note(.cdataWrapper)
-            } else if strip("<!--", "//-->") || strip("<!--", "-->") {
+            } else if comments, strip("<!--", "//-->") || strip("<!--", "-->") {
                 note(.commentWrapper)
             } else {
                 return
@@ -65,7 +73,7 @@ private struct JSONMender {
     private mutating func strip(_ opening: StaticString, _ closing: StaticString) -> Bool {
         let (front, back) = (Self.octets(opening), Self.octets(closing))
         let content = Self.trimmed(text[...])
-        guard content.count >= front.count + back.count, content.starts(with: front), content.suffix(back.count) == back[...]
+        guard content.count >= front.count + back.count, content.starts(with: front), content.suffix(back.count).elementsEqual(back)
         else { return false }
         text = Array(content.dropFirst(front.count).dropLast(back.count))
         return true

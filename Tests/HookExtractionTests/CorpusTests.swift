@@ -1,0 +1,84 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Whole mails of the public suites: the documents that must come out, and no others.
+
+import Foundation
+import JSONLD
+import MIMEParser
+import TestSupport
+import Testing
+
+@testable import HookExtraction
+
+@Suite struct CorpusTests {
+    private func lines(_ bytes: [UInt8]) -> [ArraySlice<UInt8>] { bytes.split(separator: 0x0A) }
+
+    /// What is wrong with the candidates of a mail, against one row of expected.jsonl; nil if nothing.
+    private func difference(_ candidates: [Candidate], _ row: JSONValue, _ key: String) throws -> String? {
+        guard let expected = row[key], expected.kind == .array else { return nil }
+        let found = candidates.filter { $0.document != nil }
+        guard found.count == expected.elements.count else {
+            return "\(found.count) documents instead of \(expected.elements.count)"
+        }
+        for (candidate, want) in zip(found, expected.elements) {
+            guard let document = candidate.document, let text = want["canonical"]?.string else { return "no canonical form" }
+            let canonical = try JSONDocument(Array(text.utf8), limits: JSONLimits(depth: 1000))
+            if !isSameValue(document.root, canonical.root) { return "another value at \(candidate.path)" }
+            let facts = [candidate.path, candidate.kind.rawValue, candidate.origin.rawValue, "\(candidate.index)", candidate.fileName ?? ""]
+            let wanted = ["path", "kind", "origin", "index", "filename"].map { name in
+                want[name].map { $0.string ?? String(decoding: $0.text, as: UTF8.self) } ?? ""
+            }
+            if facts != wanted { return "\(facts) instead of \(wanted)" }
+        }
+        let errors = candidates.compactMap { candidate in
+            candidate.failure.map { "\(candidate.path) \($0.code.rawValue)" }
+        }
+        let wantedErrors = (row["errors"]?.elements ?? []).map { "\($0["path"]?.string ?? "") \($0["code"]?.string ?? "")" }
+        return errors == wantedErrors ? nil : "errors \(errors) instead of \(wantedErrors)"
+    }
+
+    @Test(.conformance("mail-corpus")) func mailCorpus() throws {
+        let finder = DocumentFinder()
+        var counts: [String: (passed: Int, all: Int)] = [:]
+        for line in lines(try Conformance.bytes("mail-corpus", "expected.jsonl")) {
+            let row = try JSONDocument(Array(line), limits: JSONLimits(depth: 1000)).root
+            let file = try #require(row["file"]?.string)
+            let level = try #require(row["level"]?.string)
+            let mail = try Conformance.bytes("mail-corpus", "eml/\(file)")
+            let candidates = finder.candidates(in: MIMEMessage(mail))
+            var difference = try difference(candidates, row, "documents")
+            if difference != nil, level == "either" { difference = try self.difference(candidates, row, "alt_documents") }
+            counts[level, default: (0, 0)].all += 1
+            if difference == nil { counts[level, default: (0, 0)].passed += 1 }
+            #expect(difference == nil, "\(file) (\(level)): \(difference ?? "")")
+        }
+        let text = counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.passed) of \($0.value.all)" }
+        print("mail-corpus: \(text.joined(separator: ", "))")
+        #expect(counts.values.reduce(0) { $0 + $1.all } == 276)
+    }
+
+    /// The two suites whose `email-extraction.json` has one form.
+    @Test(arguments: [("structured-email", 13), ("kitinerary", 1)])
+    func publishedMails(suite: String, atLeast: Int) throws {
+        guard Conformance.suite(suite) != nil else {
+            print("skipped: conformance suite \(suite) not found; set MAILHOOKD_CONFORMANCE")
+            return
+        }
+        let root = try JSONDocument(Conformance.bytes(suite, "email-extraction.json")).root
+        let files = try #require(root["files"]).members
+        #expect(files.count >= atLeast)
+        for (name, expected, _) in files {
+            let found = DocumentFinder().candidates(in: MIMEMessage(try Conformance.bytes(suite, name)))
+                .filter { $0.document != nil }
+            let wanted = try #require(expected["extracted"]).elements
+            #expect(found.count == wanted.count, "\(suite) \(name)")
+            for (candidate, want) in zip(found, wanted) {
+                #expect(candidate.path == want["part"]?.string, "\(suite) \(name)")
+                #expect(candidate.origin.rawValue == want["via"]?.string, "\(suite) \(name)")
+                let value = try #require(want["json"])
+                #expect(candidate.document.map { isSameValue($0.root, value) } == true, "\(suite) \(name)")
+            }
+        }
+        print("\(suite): \(files.count) mails ran")
+    }
+}
