@@ -1,41 +1,69 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Takes the wrapping out of `text/plain; format=flowed` (RFC 3676), which senders put in so
-// that no line is long.
+// Text whose paragraphs were wrapped for the way (RFC 3676).
 
+/// `text/plain; format=flowed`.
 public enum FormatFlowed {
-    /// Joins flowed lines and removes space-stuffing (RFC 3676 sections 4.1 to 4.5). Lines of the result end with LF.
+    /// Joins the lines of each paragraph. Lines end in LF afterwards; quoted ones begin with their `>` and a space.
     ///
-    /// - Parameters:
-    ///   - text: decoded text, lines ending with LF or CRLF.
-    ///   - deletesSpace: the parameter `DelSp=yes`: the space before a soft line end is not part of the text.
-    public static func unwrap(_ text: [UInt8], deletesSpace: Bool) -> [UInt8] {
-        var output: [UInt8] = []
-        output.reserveCapacity(text.count)
-        /// Quote depth of the paragraph that goes on with the next line; nil after a fixed line.
-        var openDepth: Int?
-        var position = 0
-        while position < text.count {
-            let lineFeed = text[position...].firstIndex(of: UInt8(ascii: "\n"))
-            var line = text[position..<(lineFeed ?? text.count)]
-            if lineFeed != nil, line.last == UInt8(ascii: "\r") { line.removeLast() }
-            position = (lineFeed ?? text.count) + 1
-
-            let depth = line.prefix { $0 == UInt8(ascii: ">") }.count
-            var content = line.dropFirst(depth)
-            if content.first == UInt8(ascii: " ") { content.removeFirst() }
-            // Section 4.5: a paragraph ends where the quote depth changes.
-            let continues = openDepth == depth
-            if openDepth != nil, !continues { output.append(UInt8(ascii: "\n")) }
-            if !continues { output += repeatElement(UInt8(ascii: ">"), count: depth) }
-            if depth > 0, !continues, !content.isEmpty { output.append(UInt8(ascii: " ")) }
-            // Section 4.3: the signature separator is never flowed.
-            let isFlowed = content.last == UInt8(ascii: " ") && !content.elementsEqual("-- ".utf8)
-            if isFlowed, deletesSpace { content.removeLast() }
-            output += content
-            if !isFlowed, lineFeed != nil { output.append(UInt8(ascii: "\n")) }
-            openDepth = isFlowed ? depth : nil
+    /// `deletesSpaces` is the parameter `DelSp=yes` (section 4.1): the space that marks a line as flowed is not part
+    /// of the text.
+    public static func unwrapped(_ text: [UInt8], deletesSpaces: Bool) -> [UInt8] {
+        text.withUnsafeBufferPointer { bytes in
+            var output: [UInt8] = []
+            output.reserveCapacity(bytes.count)
+            var index = 0
+            var openDepth: Int?
+            while index < bytes.count {
+                let next = bytes.nextLine(index, bytes.count)
+                let line = Line(bytes, index..<HeaderScanner.withoutLineEnd(bytes, index, next))
+                if openDepth != line.depth || line.isSignature {
+                    if openDepth != nil { output.append(.lineFeed) }
+                    appendQuotes(line.depth, &output)
+                }
+                let isFlowed = line.isFlowed
+                output += bytes[line.content.lowerBound..<(isFlowed && deletesSpaces ? line.content.upperBound - 1 : line.content.upperBound)]
+                openDepth = isFlowed ? line.depth : nil
+                if !isFlowed, next > index, bytes[next - 1] == .lineFeed { output.append(.lineFeed) }
+                index = next
+            }
+            return output
         }
-        return output
+    }
+
+    private static func appendQuotes(_ depth: Int, _ output: inout [UInt8]) {
+        guard depth > 0 else { return }
+        output += repeatElement(0x3E, count: depth)
+        output.append(.space)
+    }
+
+    private struct Line {
+        var depth = 0
+        /// Without quote marks, stuffed space and line end.
+        var content: Range<Int>
+        var isSignature: Bool
+        var isFlowed: Bool
+
+        // Section 4.5: quote marks first, then the stuffed space. Section 4.3: `-- ` is never flowed.
+        init(_ bytes: Bytes, _ range: Range<Int>) {
+            var start = range.lowerBound
+            while start < range.upperBound, bytes[start] == 0x3E { start += 1 }
+            depth = start - range.lowerBound
+            if start < range.upperBound, bytes[start] == .space { start += 1 }
+            content = start..<range.upperBound
+            isSignature =
+                content.count == 3 && bytes[start] == .hyphen && bytes[start + 1] == .hyphen && bytes[start + 2] == .space
+            isFlowed = !isSignature && !content.isEmpty && bytes[range.upperBound - 1] == .space
+        }
+    }
+}
+
+extension MIMEMessage {
+    /// The text of a part in UTF-8, its paragraphs put together again where it is `format=flowed`.
+    public func unwrappedText(of part: MIMEPart) -> [UInt8] {
+        let text = text(of: part)
+        let type = part.mediaType
+        guard type.name == "text/plain", type.value["format"]?.lowercased() == "flowed" else { return text }
+        return FormatFlowed.unwrapped(text, deletesSpaces: type.value["delsp"]?.lowercased() == "yes")
     }
 }

@@ -28,12 +28,7 @@ public struct HeaderFields: Sendable, Sequence {
 
     /// All values of a field by its name, in any case of letters: unfolded, not decoded.
     public func rawValues(_ name: String) -> [String] {
-        var values: [String] = []
-        eachRange { field in
-            if matches(field.name, name) { values.append(value(in: field.value)) }
-            return true
-        }
-        return values
+        ranges(name).map { value(in: $0) }
     }
 
     /// The first value of a field, unfolded and with its encoded words decoded (RFC 2047).
@@ -73,6 +68,16 @@ public struct HeaderFields: Sendable, Sequence {
             position = next
             if let field, !body(field) { return }
         }
+    }
+
+    /// Where all values of a field are.
+    func ranges(_ name: String) -> [Range<Int>] {
+        var ranges: [Range<Int>] = []
+        eachRange { field in
+            if matches(field.name, name) { ranges.append(field.value) }
+            return true
+        }
+        return ranges
     }
 
     func firstRange(_ name: String) -> Range<Int>? {

@@ -15,14 +15,14 @@ enum IconvConverter {
         input.withUnsafeMutableBufferPointer { source in
             guard let base = source.baseAddress else { return }
             base.withMemoryRebound(to: CChar.self, capacity: source.count) { start in
-                convert(descriptor, start, source.count, &output)
+                convert(descriptor, start, source.count, isChinese: name == "GB18030", &output)
             }
         }
         return output
     }
 
     private static func convert(
-        _ descriptor: iconv_t, _ start: UnsafeMutablePointer<CChar>, _ count: Int, _ output: inout [UInt8]
+        _ descriptor: iconv_t, _ start: UnsafeMutablePointer<CChar>, _ count: Int, isChinese: Bool, _ output: inout [UInt8]
     ) {
         var from: UnsafeMutablePointer<CChar>? = start
         var left = count
@@ -36,15 +36,22 @@ enum IconvConverter {
                 piece[0..<(pieceSize - room)].withMemoryRebound(to: UInt8.self) { output += $0 }
                 if result != Int(bitPattern: UInt.max) {
                     if isFinal { return }
-                } else if failure != E2BIG {
-                    // EILSEQ, or EINVAL for a character that is cut off at the end: one octet is given up.
-                    output += [0xEF, 0xBF, 0xBD]
-                    guard left > 0 else { return }
-                    from = from.map { $0 + 1 }
+                } else if failure == EILSEQ, let place = from, left > 0 {
+                    output += replacement(UInt8(bitPattern: place.pointee), isChinese)
+                    from = place + 1
                     left -= 1
+                } else if failure != E2BIG {
+                    // EINVAL: a character is cut off at the end.
+                    output += [0xEF, 0xBF, 0xBD]
+                    left = 0
                 }
             }
         }
+    }
+
+    /// For an octet that begins no character. WHATWG Encoding Standard section 10.1.1: 0x80 is the euro sign in GBK.
+    private static func replacement(_ octet: UInt8, _ isChinese: Bool) -> [UInt8] {
+        isChinese && octet == 0x80 ? [0xE2, 0x82, 0xAC] : [0xEF, 0xBF, 0xBD]
     }
 
     private static let pieceSize = 8192

@@ -48,6 +48,9 @@ public struct MIMEPart: Sendable {
         return MediaType(named: isInDigest ? "message/rfc822" : "text/plain", parametersOf: value)
     }
 
+    /// A leaf of type `text`, whatever the subtype.
+    public var isText: Bool { kind == .leaf && mediaType.type == "text" }
+
     /// RFC 2183; nil where there is none.
     public var disposition: ParameterizedValue? { dispositionField.map { parameterized($0) } }
 

@@ -46,6 +46,8 @@ public enum TransferEncoding: String, Sendable, Hashable {
     case binary
     case base64
     case quotedPrintable = "quoted-printable"
+    /// `x-uuencode`: no standard names it, old senders use it.
+    case uuencode = "x-uuencode"
     /// Not one of the above: the body is taken as it is (section 6.4).
     case unknown
 
@@ -59,6 +61,7 @@ public enum TransferEncoding: String, Sendable, Hashable {
             case "binary": .binary
             case "base64", "base-64", "b": .base64
             case "quoted-printable", "quotedprintable", "quoted printable", "qp": .quotedPrintable
+            case "x-uuencode", "uuencode", "x-uue", "uue": .uuencode
             default: .unknown
             }
     }

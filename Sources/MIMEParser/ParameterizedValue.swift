@@ -98,7 +98,7 @@ struct ParameterScanner {
             // `attachment filename=x`: the semicolon is missing, and a parameter begins here.
             if !octets.isEmpty, octets.last != 0x2F, bytes[index] != 0x2F, startsParameter() { break }
             if bytes[index] == .quote {
-                octets += quotedString()
+                octets += quotedString(isFileName: false)
                 continue
             }
             while index < end, bytes[index] != .semicolon, bytes[index] != .leftParenthesis, bytes[index] != .quote,
@@ -145,7 +145,7 @@ struct ParameterScanner {
         if !isFileName { skipCommentsAndBlanks() }
         guard index < end else { return [] }
         if bytes[index] == .quote {
-            let value = quotedString()
+            let value = quotedString(isFileName: isFileName)
             while index < end, bytes[index] != .semicolon, !bytes[index].isBlankOrLineEnd, bytes[index] != .leftParenthesis {
                 index += 1
             }
@@ -170,11 +170,14 @@ struct ParameterScanner {
     }
 
     // RFC 5322 section 3.2.4. One that is not closed ends where the field does.
-    private mutating func quotedString() -> [UInt8] {
+    // QUIRK: RFC 5322 section 3.2.1: a backslash quotes any octet. Windows software writes paths with single ones as
+    // file names; in those it quotes the quote and itself only.
+    private mutating func quotedString(isFileName: Bool) -> [UInt8] {
         index += 1
         var octets: [UInt8] = []
         while index < end, bytes[index] != .quote {
-            if bytes[index] == .backslash, index + 1 < end { index += 1 }
+            if bytes[index] == .backslash, index + 1 < end,
+                !isFileName || bytes[index + 1] == .quote || bytes[index + 1] == .backslash { index += 1 }
             if bytes[index] != .carriageReturn, bytes[index] != .lineFeed { octets.append(bytes[index]) }
             index += 1
         }

@@ -7,6 +7,7 @@ enum TransferDecoder {
         switch encoding {
         case .base64: Base64Decoder.decode(input)
         case .quotedPrintable: QuotedPrintableDecoder.decode(input)
+        case .uuencode: UUDecoder.decode(input)
         case .sevenBit, .eightBit, .binary, .unknown: Array(input)
         }
     }
