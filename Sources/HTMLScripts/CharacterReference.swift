@@ -5,8 +5,14 @@
 
 /// Turns a piece of the input into text: references resolved, CRLF and CR become LF, NUL becomes U+FFFD.
 struct TextResolver {
+    enum Context {
+        case attribute, text
+        /// No references: script data, RAWTEXT, CDATA sections.
+        case literal
+    }
+
     let input: Input
-    let isAttribute: Bool
+    let context: Context
 
     /// The UTF-8 of `range`; nothing outside of it is looked at.
     func append(_ range: Range<Int>, to output: inout [UInt8]) {
@@ -14,7 +20,7 @@ struct TextResolver {
         while index < range.upperBound {
             let byte = input[index]
             switch byte {
-            case 0x26:  // &
+            case 0x26 where context != .literal:
                 index = appendReference(index, range.upperBound, to: &output)
             case 0x0D:
                 output.append(0x0A)
@@ -30,7 +36,7 @@ struct TextResolver {
     }
 
     /// 13.2.5.72. `start` is the place of `&`; the answer is where to go on. What is no reference is appended as it stands.
-    private func appendReference(_ start: Int, _ end: Int, to output: inout [UInt8]) -> Int {
+    func appendReference(_ start: Int, _ end: Int, to output: inout [UInt8]) -> Int {
         let next = start + 1
         if next < end, input[next] == 0x23 { return appendNumeric(start, end, to: &output) }
         guard next < end, input[next].isLetter, let match = NamedReferences.shared.longest(input, next, end) else {
@@ -38,7 +44,7 @@ struct TextResolver {
             return next
         }
         // 13.2.5.73: "for historical reasons", in an attribute a name without semicolon before `=` or a letter or digit is text.
-        if isAttribute, !match.hasSemicolon, match.end < end, input[match.end] == 0x3D || input[match.end].isAlphanumeric {
+        if context == .attribute, !match.hasSemicolon, match.end < end, input[match.end] == 0x3D || input[match.end].isAlphanumeric {
             output.append(0x26)
             return next
         }

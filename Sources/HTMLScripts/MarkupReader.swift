@@ -28,11 +28,28 @@ enum AttributeStep {
     case endOfInput
 }
 
+/// Takes what is no tag. The scan of a document without foreign content needs none of it and pays nothing for it.
+protocol MarkupSink {
+    /// Whether `<![CDATA[` opens a section: only while the adjusted current node is in another namespace than HTML (13.2.5.42).
+    var allowsCDATA: Bool { get }
+    /// Text of the data state, references not resolved; never empty.
+    mutating func text(_ range: Range<Int>)
+    /// The inside of a CDATA section, never empty.
+    mutating func literalText(_ range: Range<Int>)
+    /// From `<!` to after `>`.
+    mutating func documentType(_ range: Range<Int>)
+}
+
+struct NoSink: MarkupSink {
+    @inline(__always) var allowsCDATA: Bool { false }
+    @inline(__always) mutating func text(_ range: Range<Int>) {}
+    @inline(__always) mutating func literalText(_ range: Range<Int>) {}
+    @inline(__always) mutating func documentType(_ range: Range<Int>) {}
+}
+
 struct MarkupReader {
     let input: Input
     var position: Int
-    /// Whether `<![CDATA[` opens a section: only while the current node is in another namespace than HTML (13.2.5.42).
-    var allowsCDATA = false
 
     @inline(__always) init(_ input: Input, position: Int = 0) {
         self.input = input
@@ -40,19 +57,29 @@ struct MarkupReader {
     }
 
     /// The next tag; false at the end of the input. A tag that the input cuts off is no tag (13.2.5: eof-in-tag).
-    @inline(__always) mutating func next(_ tag: inout Tag) -> Bool {
+    @inline(__always) mutating func next<Sink: MarkupSink>(_ tag: inout Tag, _ sink: inout Sink) -> Bool {
         while true {
             let open = input.find(0x3C, from: position)
             guard open + 1 < input.count else { break }
             let byte = input[open + 1]
             if byte.isLetter {
+                if open > position { sink.text(position..<open) }
                 return finish(&tag, open: open, nameStart: open + 1, isEndTag: false)
             }
             if byte == 0x2F, open + 2 < input.count, input[open + 2].isLetter {
+                if open > position { sink.text(position..<open) }
                 return finish(&tag, open: open, nameStart: open + 2, isEndTag: true)
             }
-            position = passOver(open, byte)
+            if byte != 0x21, byte != 0x2F, byte != 0x3F {
+                // 13.2.5.6: the `<` is text, and the byte after it is looked at again.
+                sink.text(position..<(open + 1))
+                position = open + 1
+            } else {
+                position = passOver(open, byte, &sink)
+            }
         }
+        // `<` at the very end is text.
+        if position < input.count { sink.text(position..<input.count) }
         position = input.count
         return false
     }
@@ -127,21 +154,24 @@ struct MarkupReader {
         return .attribute
     }
 
-    /// `<` that opens no tag: the place where the data state goes on.
-    private func passOver(_ open: Int, _ byte: UInt8) -> Int {
-        switch byte {
-        case 0x21:  // !
-            if input.hasExactPrefix("--", at: open + 2) { return endOfComment(open) }
-            if allowsCDATA, input.hasExactPrefix("[CDATA[", at: open + 2) { return endOfCDATA(open + 9) }
-            // Bogus comment, or a document type: every state of it ends at `>` (13.2.5.41, 13.2.5.53 to 13.2.5.68).
-            return after(0x3E, from: open + 2)
-        case 0x3F:  // ?, a bogus comment (13.2.5.6)
-            return after(0x3E, from: open + 2)
-        case 0x2F:  // 13.2.5.7: `</>` is nothing, `</` at the end is text, `</` before no letter is a bogus comment
-            return after(0x3E, from: open + 2)
-        default:  // The `<` is text, and the byte after it is looked at again.
-            return open + 1
+    /// `<!`, `<?` or `</` that opens no tag: the place where the data state goes on.
+    private func passOver<Sink: MarkupSink>(_ open: Int, _ byte: UInt8, _ sink: inout Sink) -> Int {
+        // 13.2.5.7: `</` at the end of the input is text.
+        if byte == 0x2F, open + 2 == input.count {
+            sink.text(position..<input.count)
+            return input.count
         }
+        if open > position { sink.text(position..<open) }
+        guard byte == 0x21 else {
+            // `</>` is nothing; `</` before another byte and `<?` are bogus comments (13.2.5.6, 13.2.5.7).
+            return after(0x3E, from: open + 2)
+        }
+        if input.hasExactPrefix("--", at: open + 2) { return endOfComment(open) }
+        if sink.allowsCDATA, input.hasExactPrefix("[CDATA[", at: open + 2) { return endOfCDATA(open + 9, &sink) }
+        // A document type, or a bogus comment: every state of both ends at `>` (13.2.5.41, 13.2.5.53 to 13.2.5.68).
+        let end = after(0x3E, from: open + 2)
+        if input.hasPrefix("doctype", at: open + 2) { sink.documentType(open..<end) }
+        return end
     }
 
     /// 13.2.5.43 to 13.2.5.52. Ends: `<!-->`, `<!--->`, and after those `-->` and `--!>`. The dashes of the opening do not
@@ -160,13 +190,15 @@ struct MarkupReader {
     }
 
     /// 13.2.5.69 to 13.2.5.71: up to `]]>`.
-    private func endOfCDATA(_ start: Int) -> Int {
+    private func endOfCDATA<Sink: MarkupSink>(_ start: Int, _ sink: inout Sink) -> Int {
         var close = input.find(0x3E, from: start)
         while close < input.count {
-            if close - start >= 2, input[close - 1] == 0x5D, input[close - 2] == 0x5D { return close + 1 }
+            if close - start >= 2, input[close - 1] == 0x5D, input[close - 2] == 0x5D { break }
             close = input.find(0x3E, from: close + 1)
         }
-        return input.count
+        let end = close < input.count ? close - 2 : input.count
+        if end > start { sink.literalText(start..<end) }
+        return min(close + 1, input.count)
     }
 
     private func after(_ byte: UInt8, from start: Int) -> Int {

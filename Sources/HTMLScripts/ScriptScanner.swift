@@ -18,6 +18,46 @@ public enum ScriptScanner {
     public static func scan(_ html: Span<UInt8>, limits: ScriptLimits = ScriptLimits()) -> ScriptScan {
         html.withUnsafeBufferPointer { scan($0, limits: limits) }
     }
+
+    /// The text of a script element of `html`, in the encoding of `html`: what a browser's `text` attribute would say.
+    ///
+    /// HTML: `content` with line ends as LF and NUL as U+FFFD. Foreign: besides, character references resolved, CDATA sections
+    /// opened, comments and tags left out.
+    public static func text(of element: ScriptElement, in html: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+        let content = element.content.clamped(to: 0..<html.count)
+        guard let base = html.baseAddress, !content.isEmpty else { return [] }
+        let input = Input(base: base, count: content.upperBound)
+        var sink = TextCollector(input: input)
+        switch element.namespace {
+        case .html:
+            sink.literalText(content)
+        case .foreign:
+            var reader = MarkupReader(input, position: content.lowerBound)
+            var tag = Tag()
+            while reader.next(&tag, &sink) {}
+        }
+        return sink.bytes
+    }
+
+    public static func text(of element: ScriptElement, in html: [UInt8]) -> [UInt8] {
+        html.withUnsafeBufferPointer { text(of: element, in: $0) }
+    }
+}
+
+private struct TextCollector: MarkupSink {
+    let input: Input
+    var bytes: [UInt8] = []
+
+    init(input: Input) { self.input = input }
+
+    var allowsCDATA: Bool { true }
+    mutating func text(_ range: Range<Int>) {
+        TextResolver(input: input, context: .text).append(range, to: &bytes)
+    }
+    mutating func literalText(_ range: Range<Int>) {
+        TextResolver(input: input, context: .literal).append(range, to: &bytes)
+    }
+    mutating func documentType(_ range: Range<Int>) {}
 }
 
 /// What the reader does after a start tag.
@@ -26,6 +66,8 @@ enum TextModel {
     case text(StaticString)
     case script
     case plaintext
+    /// What follows depends on the elements that are open.
+    case tree
 }
 
 /// One scan.
@@ -33,17 +75,19 @@ struct ScanRun {
     let input: Input
     let limits: ScriptLimits
     var result = ScriptScan()
+    private var isDepthNoted = false
 
     init(_ input: Input, _ limits: ScriptLimits) {
         self.input = input
         self.limits = limits
     }
 
-    /// Documents whose script elements the tokenizer alone decides.
+    /// Reads with the tokenizer alone; where a tag comes that only open elements explain, starts again with those.
     mutating func scan() {
         var reader = MarkupReader(input)
         var tag = Tag()
-        while reader.next(&tag) {
+        var sink = NoSink()
+        while reader.next(&tag, &sink) {
             if tag.isEndTag { continue }
             switch Self.model(input, tag.name) {
             case .markup:
@@ -57,7 +101,73 @@ struct ScanRun {
                 reader.position = end.next
             case .plaintext:
                 return
+            case .tree:
+                result = ScriptScan()
+                return scanWithTree()
             }
+        }
+    }
+
+    private mutating func scanWithTree() {
+        var reader = MarkupReader(input)
+        var tag = Tag()
+        var tracker = TreeTracker(input, limits)
+        while reader.next(&tag, &tracker) {
+            if tag.isEndTag {
+                tracker.endTag(tag)
+                close(&tracker, at: tag)
+                continue
+            }
+            let outcome = tracker.startTag(tag)
+            close(&tracker, at: tag)
+            noteDepth(tracker, tag)
+            switch outcome {
+            case .none:
+                continue
+            case .text(let name):
+                reader.position = reader.endOfText(from: tag.end, name: name).next
+            case .script:
+                guard admitScript(tag) else { return }
+                let end = reader.endOfScriptData(from: tag.end)
+                addScript(tag, end)
+                reader.position = end.next
+            case .foreignScript:
+                guard admitScript(tag) else { return }
+                addForeignScript(tag, &tracker)
+            case .plaintext:
+                return finish(tracker)
+            }
+        }
+        finish(tracker)
+    }
+
+    private mutating func noteDepth(_ tracker: TreeTracker, _ tag: Tag) {
+        guard tracker.open.isOverflown, !isDepthNoted else { return }
+        isDepthNoted = true
+        result.problems.append(ScriptProblem(code: .depthLimit, offset: tag.open))
+    }
+
+    /// Script elements in foreign namespaces end when they leave the stack, whatever tag made them.
+    private mutating func close(_ tracker: inout TreeTracker, at tag: Tag) {
+        for index in tracker.open.closedScripts {
+            let start = result.elements[index].content.lowerBound
+            result.elements[index].content = start..<tag.open
+            result.elements[index].isTerminated = true
+        }
+        tracker.open.closedScripts.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func addForeignScript(_ tag: Tag, _ tracker: inout TreeTracker) {
+        let isOpen = !tag.isSelfClosing && tracker.open.setScript(result.elements.count)
+        result.elements.append(
+            ScriptElement(
+                attributes: attributes(of: tag), content: tag.end..<(isOpen ? input.count : tag.end), isTerminated: !isOpen,
+                startTag: tag.open..<tag.end, namespace: .foreign))
+    }
+
+    private mutating func finish(_ tracker: TreeTracker) {
+        for element in result.elements where element.namespace == .foreign && !element.isTerminated {
+            result.problems.append(ScriptProblem(code: .unterminatedScript, offset: element.startTag.lowerBound))
         }
     }
 
@@ -70,9 +180,11 @@ struct ScanRun {
         case 0x73:  // s
             if input.equals(name, "script") { return .script }
             if input.equals(name, "style") { return .text("style") }
+            if input.equals(name, "svg") { return .tree }
         case 0x74:  // t
             if input.equals(name, "title") { return .text("title") }
             if input.equals(name, "textarea") { return .text("textarea") }
+            if input.equals(name, "template") { return .tree }
         case 0x78:  // x
             if input.equals(name, "xmp") { return .text("xmp") }
         case 0x69:  // i
@@ -80,6 +192,10 @@ struct ScanRun {
         case 0x6E:  // n
             if input.equals(name, "noembed") { return .text("noembed") }
             if input.equals(name, "noframes") { return .text("noframes") }
+        case 0x6D:  // m
+            if input.equals(name, "math") { return .tree }
+        case 0x66:  // f
+            if input.equals(name, "frameset") { return .tree }
         case 0x70:  // p
             if input.equals(name, "plaintext") { return .plaintext }
         default:
@@ -108,61 +224,10 @@ struct ScanRun {
 
     /// The attributes of a start tag, within limits.
     mutating func attributes(of tag: Tag) -> [ScriptElement.Attribute] {
-        let reader = MarkupReader(input)
         var list = AttributeList(input: input, limits: limits)
-        var index = tag.name.upperBound
-        var place = AttributePlace()
-        while case .attribute = reader.step(&index, &place) { list.add(place) }
+        list.addAll(of: tag)
         if let place = list.dropped { result.problems.append(ScriptProblem(code: .attributeLimit, offset: place)) }
         if let place = list.cut { result.problems.append(ScriptProblem(code: .attributeLength, offset: place)) }
         return list.attributes
-    }
-}
-
-/// Collects the attributes of one tag.
-struct AttributeList {
-    let input: Input
-    let limits: ScriptLimits
-    var attributes: [ScriptElement.Attribute] = []
-    /// Place of the first attribute that was too many.
-    var dropped: Int?
-    /// Place of the first name or value that was too long.
-    var cut: Int?
-
-    init(input: Input, limits: ScriptLimits) {
-        self.input = input
-        self.limits = limits
-    }
-
-    mutating func add(_ place: AttributePlace) {
-        let name = self.name(bounded(place.name))
-        if attributes.contains(where: { $0.name == name }) { return }
-        guard attributes.count < limits.attributes else {
-            dropped = dropped ?? place.name.lowerBound
-            return
-        }
-        var value: [UInt8] = []
-        TextResolver(input: input, isAttribute: true).append(bounded(place.value), to: &value)
-        attributes.append(ScriptElement.Attribute(name: name, value: String(decoding: value, as: UTF8.self)))
-    }
-
-    private mutating func bounded(_ range: Range<Int>) -> Range<Int> {
-        guard range.count > limits.attributeLength else { return range }
-        cut = cut ?? range.lowerBound
-        return range.lowerBound..<(range.lowerBound + max(0, limits.attributeLength))
-    }
-
-    /// 13.2.5.33: A to Z in lower case, NUL as U+FFFD.
-    private func name(_ range: Range<Int>) -> String {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(range.count)
-        for index in range {
-            if input[index] == 0 {
-                TextResolver.append(0xFFFD, to: &bytes)
-            } else {
-                bytes.append(input[index].lowercased)
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
     }
 }
