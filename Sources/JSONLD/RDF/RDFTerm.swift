@@ -3,7 +3,8 @@
 // The values of RDF 1.1 (Concepts, section 3): terms, quads. They are what the JSON-LD
 // algorithms make and read; how they are written down is the business of `NQuads`.
 
-/// An IRI, a blank node or a literal.
+/// An IRI, a blank node or a literal. Terms are equal where their characters are (RDF 1.1 Concepts sections 3.2 and 3.3),
+/// also where Swift's strings would take two spellings of one character for the same.
 public enum RDFTerm: Sendable, Hashable {
     /// An IRI, without angle brackets.
     case iri(String)
@@ -14,6 +15,15 @@ public enum RDFTerm: Sendable, Hashable {
     /// A literal with a datatype, `xsd:string` unless said otherwise.
     public static func literal(_ lexicalForm: String, datatype: String = RDFVocabulary.xsdString) -> RDFTerm {
         .literal(RDFLiteral(lexicalForm: lexicalForm, datatype: datatype))
+    }
+
+    public static func == (left: RDFTerm, right: RDFTerm) -> Bool {
+        switch (left, right) {
+        case (.iri(let left), .iri(let right)), (.blankNode(let left), .blankNode(let right)):
+            left.isSpelledLike(right)
+        case (.literal(let left), .literal(let right)): left == right
+        case (.iri, _), (.blankNode, _), (.literal, _): false
+        }
     }
 }
 
@@ -39,6 +49,11 @@ public struct RDFLiteral: Sendable, Hashable {
         self.language = language
         self.direction = direction
         datatype = direction == nil ? RDFVocabulary.langString : RDFVocabulary.dirLangString
+    }
+
+    public static func == (left: RDFLiteral, right: RDFLiteral) -> Bool {
+        left.lexicalForm.isSpelledLike(right.lexicalForm) && left.datatype.isSpelledLike(right.datatype)
+            && (left.language ?? "").isSpelledLike(right.language ?? "") && left.direction == right.direction
     }
 }
 
@@ -76,4 +91,12 @@ public enum RDFVocabulary {
     public static let xsdDouble = "http://www.w3.org/2001/XMLSchema#double"
     /// Followed by language, `_` and direction: the datatype of JSON-LD's `i18n-datatype` form.
     public static let internationalization = "https://www.w3.org/ns/i18n#"
+}
+
+extension String {
+    /// Whether both have the same code points. `==` is canonical equivalence; hashes agree with both, since strings of
+    /// the same code points are also canonically equivalent.
+    func isSpelledLike(_ other: String) -> Bool {
+        self == other && utf8.elementsEqual(other.utf8)
+    }
 }
