@@ -1,0 +1,52 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// How names and values are understood at one place of a document (JSON-LD API, section 4.1).
+
+/// An active context. Once made it stays as it is; what it has worked out it remembers for the rest of the run.
+final class ActiveContext {
+    fileprivate(set) var terms: TermTable
+    var base: Symbol?
+    let originalBase: Symbol?
+    var vocab: Symbol?
+    var language: Symbol?
+    /// `ltr` or `rtl`.
+    var direction: Symbol?
+    var previous: ActiveContext?
+
+    /// Results of IRI expansion that took work, by the string: vocabulary-relative, and document-relative.
+    var expandedVocabulary = SymbolMap()
+    var expandedDocument = SymbolMap()
+    /// Made when the context is first used for compaction (section 4.3).
+    var inverse: InverseContext?
+
+    init(terms: TermTable, base: Symbol?, originalBase: Symbol?) {
+        self.terms = terms
+        self.base = base
+        self.originalBase = originalBase
+    }
+
+    // Section 4.1.2, step 1.
+    /// A context that says the same and can be changed, without an inverse context.
+    func clone(in tree: Tree) -> ActiveContext {
+        let clone = ActiveContext(terms: terms, base: base, originalBase: originalBase)
+        clone.vocab = vocab
+        clone.language = language
+        clone.direction = direction
+        clone.previous = previous
+        return clone
+    }
+
+    /// Takes a layer of its own for new terms.
+    func addLayer(in tree: Tree) {
+        terms = terms.layered(on: tree)
+    }
+
+    func use(_ terms: TermTable) {
+        self.terms = terms
+    }
+
+    /// As it is at the beginning: nothing but bases.
+    var isPristine: Bool {
+        terms.parent == nil && terms.count == 0 && vocab == nil && language == nil && direction == nil && previous == nil
+    }
+}

@@ -1,0 +1,2 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+final class InverseContext {}

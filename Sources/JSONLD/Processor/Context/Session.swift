@@ -1,0 +1,133 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// One run of an operation: its tree, its options, what it has loaded and what it may still cost.
+
+/// State shared by the algorithms of one run. Used by one thread.
+final class Session {
+    let tree: Tree
+    let symbols: SymbolTable
+    let options: JSONLDOptions
+    let limits: JSONLDLimits
+    let loader: any DocumentLoader
+    let compiled: CompiledContexts
+
+    var htmlReader: (any HTMLScriptReader)?
+
+    /// The way to the value at hand, for errors.
+    var path: [PathStep] = []
+    /// What is left of `JSONLDLimits.termDefinitions`.
+    var remainingDefinitions: Int
+    var dependencyDepth = 0
+    /// Nested calls of algorithms that recurse.
+    var depth = 0
+    var remoteContexts: [Symbol: RemoteContext] = [:]
+
+    enum PathStep {
+        case key(Symbol)
+        case index(Int)
+    }
+
+    /// Contexts that came of applying the scoped context of a term. They are kept here and not by the contexts they
+    /// came from, which they may refer to as their previous ones.
+    var scopedContexts: [ScopedKey: ScopedResult] = [:]
+
+    struct ScopedKey: Hashable {
+        var active: ObjectIdentifier
+        /// The context that defines the term, where it is another one.
+        var source: ObjectIdentifier
+        var term: Symbol
+        /// A property-scoped context overrides protected terms; a type-scoped one doesn't propagate.
+        var isTypeScoped: Bool
+    }
+
+    struct ScopedResult {
+        var result: ActiveContext
+        /// Those that the key names, kept so that no other object can get their identity.
+        var active: ActiveContext
+        var source: ActiveContext
+    }
+
+    struct RemoteContext {
+        var context: Value
+        var documentIRI: Symbol
+    }
+
+    /// - Parameter symbols: The table to use; nil for one that stands on that of `compiled`.
+    init(
+        options: JSONLDOptions, loader: any DocumentLoader, compiled: CompiledContexts, symbols: SymbolTable? = nil
+    ) {
+        self.options = options
+        limits = options.limits
+        self.loader = loader
+        self.compiled = compiled
+        self.symbols = symbols ?? SymbolTable(base: compiled.symbols, capacity: 256)
+        tree = Tree(symbols: self.symbols)
+        remainingDefinitions = options.limits.termDefinitions
+    }
+
+    var isVersion1_0: Bool { options.processingMode == .version1_0 }
+
+    // MARK: errors
+
+    func error(_ code: JSONLDError.Code, _ detail: String) -> JSONLDError {
+        JSONLDError(code, detail, pointer: pointer)
+    }
+
+    func error(_ code: JSONLDError.Code, _ detail: String, _ subject: Symbol) -> JSONLDError {
+        error(code, "\(detail): \(symbols.text(subject).prefix(200))")
+    }
+
+    // RFC 6901 section 3: "~" is written as "~0" and "/" as "~1".
+    private var pointer: String {
+        var pointer = ""
+        for step in path {
+            pointer += "/"
+            switch step {
+            case .index(let index): pointer += String(index)
+            case .key(let key):
+                for character in symbols.text(key).unicodeScalars {
+                    switch character {
+                    case "~": pointer += "~0"
+                    case "/": pointer += "~1"
+                    default: pointer.unicodeScalars.append(character)
+                    }
+                }
+            }
+        }
+        return pointer
+    }
+
+    /// Runs `body` with one more step on the way. After an error the way stays as it is, for the error was made with it.
+    @inline(__always)
+    func at<Result>(_ step: PathStep, _ body: () throws(JSONLDError) -> Result) throws(JSONLDError) -> Result {
+        path.append(step)
+        let result = try body()
+        path.removeLast()
+        return result
+    }
+
+    // MARK: limits
+
+    /// To be called wherever an algorithm goes one level deeper; `leave` is its counterpart.
+    @inline(__always)
+    func enter() throws(JSONLDError) {
+        depth += 1
+        if depth > limits.depth { throw error(.limitExceeded, "nested deeper than \(limits.depth)") }
+        if tree.cellCount > limits.cells { throw error(.limitExceeded, "more than \(limits.cells) values") }
+        if symbols.byteCount > limits.textSize { throw error(.limitExceeded, "more than \(limits.textSize) octets of text") }
+    }
+
+    @inline(__always)
+    func leave() {
+        depth -= 1
+    }
+
+    /// Counts a term definition.
+    func spendDefinition() throws(JSONLDError) {
+        remainingDefinitions -= 1
+        if remainingDefinitions < 0 {
+            throw error(.contextOverflow, "more than \(limits.termDefinitions) term definitions")
+        }
+        if symbols.byteCount > limits.textSize { throw error(.limitExceeded, "more than \(limits.textSize) octets of text") }
+    }
+}

@@ -1,0 +1,105 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The operations (JSON-LD API, section 9.1; Framing, section 5.1), as functions without state. Each
+// call is a run of its own; what runs share is the context library, which is never changed.
+
+/// Does what JSON-LD 1.1 processors do. A value: copy it, change its options, use it from any number of threads.
+public struct JSONLDProcessor: Sendable {
+    public var options: JSONLDOptions
+    public var loader: any DocumentLoader
+    public var contexts: ContextLibrary
+    /// Finds scripts where the input is HTML. Nil: HTML is refused with `loading document failed`.
+    public var htmlReader: (any HTMLScriptReader)?
+
+    /// - Parameters:
+    ///   - loader: Answers for documents and contexts that `contexts` doesn't know. The default knows none.
+    ///   - contexts: Contexts at hand; the default is schema.org.
+    public init(
+        options: JSONLDOptions = JSONLDOptions(), loader: any DocumentLoader = NoDocuments(),
+        contexts: ContextLibrary = .standard, htmlReader: (any HTMLScriptReader)? = nil
+    ) {
+        self.options = options
+        self.loader = loader
+        self.contexts = contexts
+        self.htmlReader = htmlReader
+    }
+
+    /// The document with all contexts applied and removed: an array of node objects.
+    public func expand(_ input: JSONLDInput) throws(JSONLDError) -> JSONLDResult {
+        let run = makeRun()
+        let expanded = try run.expand(input)
+        return run.result(.array(expanded.nodes))
+    }
+
+    func makeRun() -> Run {
+        let session = Session(options: options, loader: loader, compiled: contexts.compiled)
+        session.htmlReader = htmlReader
+        return Run(session: session)
+    }
+}
+
+/// A session and the steps that several operations have in common.
+struct Run {
+    let session: Session
+
+    struct Expanded {
+        var nodes: ArrayID
+        /// The document as it was read.
+        var source: LoadedDocument
+        var base: Symbol?
+    }
+
+    var tree: Tree { session.tree }
+
+    func result(_ value: Value) -> JSONLDResult {
+        JSONLDResult(tree: tree, value: value, limits: session.limits)
+    }
+
+    /// Brings an input into the tree.
+    func load(_ input: JSONLDInput) throws(JSONLDError) -> LoadedDocument {
+        switch input {
+        case .json(let bytes):
+            return LoadedDocument(value: try session.read(bytes, .loadingDocumentFailed), documentIRI: "")
+        case .document(let document):
+            return LoadedDocument(value: tree.read(document), documentIRI: "")
+        case .remote(let document):
+            let (address, fragment) = Session.splitFragment(document.documentIRI)
+            var document = document
+            document.documentIRI = address
+            return try session.interpret(document, fragment: fragment)
+        case .iri(let iri):
+            return try session.load(iri)
+        }
+    }
+
+    // Section 9.1, expand().
+    func expand(_ input: JSONLDInput, isFrame: Bool = false) throws(JSONLDError) -> Expanded {
+        let source = try load(input)
+        // Steps 3 and 4. The option wins over the address of the document.
+        let address = source.documentIRI.isEmpty ? nil : session.symbols.intern(source.documentIRI)
+        let base = session.options.base.map { session.symbols.intern($0) } ?? address
+        var active = session.initialContext(base: base)
+        // Step 5.
+        if !isFrame, let text = session.options.expandContext {
+            let value = try session.read(text, .invalidLocalContext)
+            active = try session.process(context(in: value), active, ContextUse(baseURL: address ?? base))
+        }
+        // Step 6.
+        if let iri = source.contextIRI {
+            let context = Value.string(session.symbols.intern(iri))
+            active = try session.process(context, active, ContextUse(baseURL: address ?? base))
+        }
+        session.path = []
+        // Steps 7 to 9.
+        let expander = Expander(session, baseURL: address ?? base, isFrame: isFrame)
+        var value = try expander.expand(source.value, active, nil)
+        if case .object(let object) = value, tree.count(object) == 1, let graph = tree[object, .graph] { value = graph }
+        let nodes = value.isNull ? tree.makeArray() : tree.asArray(value)
+        return Expanded(nodes: nodes, source: source, base: base)
+    }
+
+    /// The context itself, where it may be given as an object with `@context`.
+    func context(in value: Value) -> Value {
+        if case .object(let object) = value, let context = tree[object, .context] { context } else { value }
+    }
+}

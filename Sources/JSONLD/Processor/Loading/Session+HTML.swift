@@ -1,0 +1,57 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// JSON-LD inside HTML (JSON-LD API, section 6.3 of the 1.1 syntax and section 9.4.2 step 3): which
+// scripts count, and what their base is. Finding the scripts is the reader's business.
+
+extension Session {
+    func readHTML(
+        _ document: RemoteDocument, fragment: String?, isContext: Bool
+    ) throws(JSONLDError) -> LoadedDocument {
+        guard let htmlReader else {
+            throw error(.loadingDocumentFailed, "HTML, and nothing to find its scripts with")
+        }
+        let html = htmlReader.read(document.body)
+        var result = LoadedDocument(value: .null, documentIRI: document.documentIRI)
+        // The base element changes the base of what is in the document, unless the caller set one.
+        if let base = html.base, !base.isEmpty {
+            let resolved = resolve(symbols.intern(base), against: symbols.intern(document.documentIRI))
+            result.documentIRI = symbols.text(resolved)
+        }
+        if let fragment, !fragment.isEmpty {
+            // A fragment identifier names one script.
+            guard let script = html.scripts.first(where: { $0.id == fragment }) else {
+                throw error(.loadingDocumentFailed, "no script with the id \(fragment)")
+            }
+            guard MediaType(script.type).essence == "application/ld+json" else {
+                throw error(.loadingDocumentFailed, "the script with the id \(fragment) is not JSON-LD")
+            }
+            result.value = try readScript(script)
+            return result
+        }
+        let scripts = html.scripts.filter { MediaType($0.type).essence == "application/ld+json" }
+        if options.extractsAllScripts, !isContext {
+            let all = tree.makeArray()
+            for script in scripts {
+                let value = try readScript(script)
+                if case .array(let values) = value {
+                    tree.append(contentsOf: values, to: all)
+                } else {
+                    tree.append(value, to: all)
+                }
+            }
+            result.value = .array(all)
+            return result
+        }
+        let preferred = isContext
+            ? scripts.first { MediaType($0.type).profile == "http://www.w3.org/ns/json-ld#context" } : nil
+        guard let script = preferred ?? scripts.first else {
+            throw error(.loadingDocumentFailed, "no JSON-LD script in the document")
+        }
+        result.value = try readScript(script)
+        return result
+    }
+
+    private func readScript(_ script: HTMLDocumentScripts.Script) throws(JSONLDError) -> Value {
+        try read(script.text, .invalidScriptElement)
+    }
+}

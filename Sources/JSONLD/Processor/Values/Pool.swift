@@ -1,0 +1,73 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// A growing row of plain values outside of ARC and exclusivity checks: what the working tree and
+// the symbol table are made of. Indices are made by the pool's owner, never by a document.
+
+/// A growable buffer with reference semantics. Its owner calls `deallocate` once, when it ends.
+struct Pool<Element: BitwiseCopyable>: @unchecked Sendable {
+    private struct Header {
+        var base: UnsafeMutablePointer<Element>
+        var count: Int
+        var capacity: Int
+    }
+
+    private let header: UnsafeMutablePointer<Header>
+
+    init(capacity: Int) {
+        let capacity = max(capacity, 8)
+        header = .allocate(capacity: 1)
+        header.initialize(to: Header(base: .allocate(capacity: capacity), count: 0, capacity: capacity))
+    }
+
+    func deallocate() {
+        header.pointee.base.deallocate()
+        header.deallocate()
+    }
+
+    @inline(__always)
+    var count: Int { header.pointee.count }
+
+    /// The first `count` elements. Valid until the next `append`.
+    var elements: UnsafeBufferPointer<Element> {
+        UnsafeBufferPointer(start: header.pointee.base, count: header.pointee.count)
+    }
+
+    @inline(__always)
+    subscript(index: Int) -> Element {
+        get {
+            // Compared as unsigned numbers, one check covers both ends.
+            precondition(UInt(bitPattern: index) < UInt(bitPattern: header.pointee.count))
+            return header.pointee.base[index]
+        }
+        nonmutating set {
+            precondition(UInt(bitPattern: index) < UInt(bitPattern: header.pointee.count))
+            header.pointee.base[index] = newValue
+        }
+    }
+
+    /// Appends an element; its index is the former `count`.
+    @inline(__always)
+    @discardableResult
+    func append(_ element: Element) -> Int {
+        let index = header.pointee.count
+        if index == header.pointee.capacity { grow() }
+        header.pointee.base[index] = element
+        header.pointee.count = index + 1
+        return index
+    }
+
+    /// Forgets all elements and keeps the memory.
+    func removeAll() {
+        header.pointee.count = 0
+    }
+
+    @inline(never)
+    private func grow() {
+        let old = header.pointee
+        let larger = UnsafeMutablePointer<Element>.allocate(capacity: old.capacity * 2)
+        larger.update(from: old.base, count: old.count)
+        old.base.deallocate()
+        header.pointee.base = larger
+        header.pointee.capacity = old.capacity * 2
+    }
+}
