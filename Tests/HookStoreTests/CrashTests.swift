@@ -15,7 +15,7 @@ import Testing
         let folder = try TemporaryFolder()
         var options = SQLiteStore.Options()
         // Checkpoints run during the test.
-        options.logOctets = 512 << 10
+        options.logOctets = 8 << 20
         let store = try SQLiteStore.open(folder.path("store.db"), as: .owner, options: options)
         let isOver = Flag()
         let acknowledged = Tally<String>()
@@ -48,7 +48,7 @@ import Testing
     private func check(image: Int, of folder: TemporaryFolder, holds before: [String]) async throws {
         let copy = folder.path("image\(image)")
         try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: false)
-        try copyImage(of: folder.path("store.db"), to: copy + "/store.db")
+        try copyImage(of: folder.path("store.db"), to: copy)
         let opened = try SQLiteStore.open(copy + "/store.db", as: .owner)
         let events = Set(try await opened.events(after: 0, limit: 1_000_000).map(\.event.id))
         #expect(events.isSuperset(of: before), "image \(image) lacks \(Set(before).subtracting(events).count)")
@@ -64,13 +64,12 @@ import Testing
 
     /// There is no one moment for two files. So the copy is taken again until no checkpoint ran in between, which would
     /// have changed the database file, and the log did not begin again, which would have changed its first octets.
-    private func copyImage(of path: String, to target: String) throws {
+    private func copyImage(of path: String, to folder: String) throws {
         for _ in 0..<200 {
             let before = modification(of: path)
             let head = try head(of: path + "-wal")
             // By another process: closing the files here would drop this process's locks on them (fcntl(2)).
-            try run("/bin/cp", path, target)
-            try run("/bin/cp", path + "-wal", target + "-wal")
+            try run("/bin/cp", path, path + "-wal", folder)
             if modification(of: path) == before, try self.head(of: path + "-wal") == head { return }
         }
         Issue.record("no quiet moment for a copy")
