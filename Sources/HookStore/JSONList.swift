@@ -1,0 +1,30 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Short lists of strings as JSON text, for columns that SQLite's JSON functions can read.
+// Writing only: SQLite reads them.
+
+enum JSONList {
+    static func text(_ strings: [String]) -> String {
+        var out: [UInt8] = [UInt8(ascii: "[")]
+        for (index, string) in strings.enumerated() {
+            if index > 0 { out.append(UInt8(ascii: ",")) }
+            append(string, to: &out)
+        }
+        out.append(UInt8(ascii: "]"))
+        return String(decoding: out, as: UTF8.self)
+    }
+
+    /// RFC 8259 section 7: quotation mark, reverse solidus and U+0000 to U+001F are escaped.
+    static func append(_ string: String, to out: inout [UInt8]) {
+        let digits = Array("0123456789abcdef".utf8)
+        out.append(UInt8(ascii: "\""))
+        for byte in string.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): out += [UInt8(ascii: "\\"), byte]
+            case 0..<0x20: out += Array("\\u00".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            default: out.append(byte)
+            }
+        }
+        out.append(UInt8(ascii: "\""))
+    }
+}

@@ -1,0 +1,228 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The store in memory: the same answers as the durable one, for tests. Keeps everything, syncs
+// nothing, and is forgotten with the process.
+
+public import HookModel
+
+/// Passes the same contract tests as `SQLiteStore`.
+public final class MemoryStore: InspectableStore {
+    private let thread: MemoryThread
+    private let lifetime = StoreLifetime()
+
+    /// - Throws: `failed` if no thread can be started.
+    public init() throws(StoreError) {
+        let thread = MemoryThread()
+        self.thread = thread
+        try lifetime.start { thread.run() }
+    }
+
+    deinit { thread.queue.close() }
+
+    public func commit(
+        _ entry: MessageEntry, completion: @escaping @Sendable (Result<CommitReceipt, StoreError>) -> Void
+    ) {
+        let isTaken = thread.queue.add { thread in
+            let (receipt, new) = thread.content.commit(entry)
+            completion(.success(receipt))
+            if !new.isEmpty { thread.handler?(new) }
+        }
+        if !isTaken { completion(.failure(.closed)) }
+    }
+
+    public func claimDue(
+        subscription: String, now: Timestamp, lease: Duration, limit: Int
+    ) async throws(StoreError) -> [ClaimedDelivery] {
+        try await ask { $0.claimDue(subscription, now, lease, limit) }
+    }
+
+    public func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError) {
+        try await ask { content in results.forEach { content.finish($0) } }
+    }
+
+    /// A delivery that is being tried counts with the end of its lease.
+    public func nextDue(subscription: String) async throws(StoreError) -> Timestamp? {
+        try await ask { $0.pending(subscription).first?.due }
+    }
+
+    public func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent] {
+        try await ask { content in
+            Array(content.events.drop { $0.stored.sequence <= sequence }.prefix(max(0, limit)).map(\.stored))
+        }
+    }
+
+    public func onNewDeliveries(_ handler: @escaping @Sendable (Set<String>) -> Void) {
+        _ = thread.queue.add { $0.handler = handler }
+    }
+
+    public func event(id: String) async throws(StoreError) -> StoredEvent? {
+        try await ask { content in content.eventIndex[id].map { content.events[$0].stored } }
+    }
+
+    public func message(_ id: Int64) async throws(StoreError) -> StoredMessage? {
+        try await ask { $0.message(id) }
+    }
+
+    public func message(ofEvent id: String) async throws(StoreError) -> StoredMessage? {
+        try await ask { content in content.eventIndex[id].flatMap { content.message(content.events[$0].message) } }
+    }
+
+    public func messages(messageID: String, limit: Int) async throws(StoreError) -> [StoredMessage] {
+        try await ask { content in
+            content.messages.filter { $0.messageID == messageID }.prefix(max(0, limit))
+                .compactMap { content.message($0.id) }
+        }
+    }
+
+    public func counts() async throws(StoreError) -> StoreCounts { try await ask { $0.counts } }
+
+    public func close() async {
+        thread.queue.close()
+        await lifetime.ended()
+    }
+
+    private func ask<Value: Sendable>(
+        _ body: @escaping @Sendable (inout MemoryContent) -> Value
+    ) async throws(StoreError) -> Value {
+        let result: Result<Value, StoreError> = await withCheckedContinuation { continuation in
+            let isTaken = thread.queue.add { continuation.resume(returning: .success(body(&$0.content))) }
+            if !isTaken { continuation.resume(returning: .failure(.closed)) }
+        }
+        return try result.get()
+    }
+}
+
+/// Safe to share: everything but the queue is touched by the thread only.
+private final class MemoryThread: @unchecked Sendable {
+    let queue = StoreQueue<@Sendable (MemoryThread) -> Void>()
+    var content = MemoryContent()
+    var handler: (@Sendable (Set<String>) -> Void)?
+
+    func run() {
+        while let jobs = queue.takeAll() { jobs.forEach { $0(self) } }
+    }
+}
+
+/// What is stored, as plain arrays.
+private struct MemoryContent {
+    struct EventRow {
+        var stored: StoredEvent
+        /// `StoredMessage.id`
+        var message: Int64
+    }
+
+    struct DeliveryRow {
+        enum State { case waiting, leased, delivered, dead }
+
+        var id: Int64
+        /// Index in `events`.
+        var event: Int
+        var subscription: String
+        var state = State.waiting
+        var attempts = 0
+        var due: Timestamp
+        var createdAt: Timestamp
+    }
+
+    var messages: [StoredMessage] = []
+    var firstByDigest: [[UInt8]: Int64] = [:]
+    var events: [EventRow] = []
+    /// Index in `events` by event id.
+    var eventIndex: [String: Int] = [:]
+    /// The delivery with id n is at n - 1.
+    var deliveries: [DeliveryRow] = []
+
+    mutating func commit(_ entry: MessageEntry) -> (receipt: CommitReceipt, new: Set<String>) {
+        let message = insert(entry)
+        var new: Set<String> = []
+        var newEvents = 0
+        for event in entry.verdict.hooks.flatMap(\.events) where eventIndex[event.id] == nil {
+            newEvents += 1
+            eventIndex[event.id] = events.count
+            events.append(
+                EventRow(stored: StoredEvent(sequence: Int64(events.count + 1), event: event), message: message.id))
+            for subscription in entry.deliveries[event.id] ?? [] {
+                let time = entry.message.receivedAt
+                deliveries.append(
+                    DeliveryRow(
+                        id: Int64(deliveries.count + 1), event: events.count - 1, subscription: subscription, due: time,
+                        createdAt: time))
+                new.insert(subscription)
+            }
+        }
+        return (CommitReceipt(isDuplicate: message.duplicateOf != nil, newEvents: newEvents), new)
+    }
+
+    private mutating func insert(_ entry: MessageEntry) -> StoredMessage {
+        let first = firstByDigest[entry.verdict.contentDigest]
+        let verdicts = entry.verdict.hooks.map {
+            StoredVerdict(
+                eventName: $0.eventName, recipient: $0.recipient, outcome: $0.outcome, answer: $0.answer,
+                events: $0.events.count)
+        }
+        let message = StoredMessage(
+            id: Int64(messages.count + 1), envelope: entry.message.envelope, receivedAt: entry.message.receivedAt,
+            bytes: first == nil ? entry.message.bytes : nil, size: entry.message.bytes.count,
+            contentDigest: entry.verdict.contentDigest, messageID: entry.verdict.messageID, duplicateOf: first,
+            answer: entry.verdict.answer, verdicts: verdicts)
+        messages.append(message)
+        if first == nil { firstByDigest[message.contentDigest] = message.id }
+        return message
+    }
+
+    func message(_ id: Int64) -> StoredMessage? {
+        guard id >= 1, id <= messages.count else { return nil }
+        var message = messages[Int(id) - 1]
+        if let first = message.duplicateOf { message.bytes = messages[Int(first) - 1].bytes }
+        return message
+    }
+
+    /// Deliveries still to be done, first due first.
+    func pending(_ subscription: String) -> [DeliveryRow] {
+        deliveries.filter { $0.subscription == subscription && ($0.state == .waiting || $0.state == .leased) }
+            .sorted { ($0.due, $0.id) < ($1.due, $1.id) }
+    }
+
+    mutating func claimDue(
+        _ subscription: String, _ now: Timestamp, _ lease: Duration, _ limit: Int
+    ) -> [ClaimedDelivery] {
+        pending(subscription).prefix { $0.due <= now }.prefix(max(0, limit)).map { row in
+            let index = Int(row.id) - 1
+            deliveries[index].state = .leased
+            deliveries[index].attempts += 1
+            deliveries[index].due = now.advanced(by: lease)
+            return ClaimedDelivery(
+                id: row.id, subscription: subscription, event: events[row.event].stored.event,
+                attempt: row.attempts + 1, createdAt: row.createdAt)
+        }
+    }
+
+    mutating func finish(_ result: DeliveryResult) {
+        guard result.id >= 1, result.id <= deliveries.count else { return }
+        let index = Int(result.id) - 1
+        guard deliveries[index].state == .waiting || deliveries[index].state == .leased else { return }
+        switch result.state {
+        case .delivered: deliveries[index].state = .delivered
+        case .dead: deliveries[index].state = .dead
+        case .retry(let due):
+            deliveries[index].state = .waiting
+            deliveries[index].due = due
+        }
+    }
+
+    var counts: StoreCounts {
+        var counts = StoreCounts()
+        counts.messages = messages.count
+        counts.duplicates = messages.count { $0.duplicateOf != nil }
+        counts.events = events.count
+        for delivery in deliveries {
+            switch delivery.state {
+            case .waiting: counts.deliveriesWaiting += 1
+            case .leased: counts.deliveriesLeased += 1
+            case .delivered: counts.deliveriesDelivered += 1
+            case .dead: counts.deliveriesDead += 1
+            }
+        }
+        return counts
+    }
+}

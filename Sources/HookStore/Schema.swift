@@ -1,0 +1,111 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The tables, as numbered migrations in plain SQL. A migration that was released is never
+// edited: what has to change comes as the next one.
+
+internal import HookModel
+
+enum Schema {
+    /// Migration n leads from `user_version` n - 1 to n; each runs in a transaction of its own.
+    static let migrations: [StaticString] = [version1]
+
+    /// What this program writes and reads.
+    static var known: Int { migrations.count }
+
+    /// `page_size` has to be set while the file is empty; see `docs/performance.md` for the choice.
+    static let newFile: StaticString = "PRAGMA page_size = 8192"
+
+    /// States of a delivery. The order is part of the file format: below 2 it is still to be done.
+    enum DeliveryState {
+        static let waiting: Int64 = 0
+        /// Being tried; `due` is when the lease ends.
+        static let leased: Int64 = 1
+        static let delivered: Int64 = 2
+        static let dead: Int64 = 3
+    }
+
+    /// How `messages.raw` is kept.
+    enum RawEncoding {
+        /// Not kept here: the message is a duplicate, or its retention is over.
+        static let absent: Int64 = 0
+        static let asReceived: Int64 = 1
+        /// zlib format (RFC 1950) over the message.
+        static let zlib: Int64 = 2
+    }
+
+    private static let version1: StaticString = """
+        -- Moments are microseconds since 1970-01-01T00:00:00Z. Lists are JSON arrays.
+        CREATE TABLE messages (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            digest BLOB NOT NULL,          -- of the content, 32 octets
+            duplicate_of INTEGER,          -- the first message of the same digest
+            message_id TEXT,               -- without angle brackets
+            received_at INTEGER NOT NULL,
+            source TEXT NOT NULL,          -- the road it came by
+            mail_from TEXT,
+            recipients TEXT NOT NULL,      -- ["address", ...]
+            peer TEXT,
+            helo TEXT,
+            answer TEXT NOT NULL,          -- what the sender was told
+            verdicts TEXT NOT NULL,        -- [["event name", "recipient", "outcome", "answer", events], ...]
+            size INTEGER NOT NULL,         -- octets as received
+            encoding INTEGER NOT NULL,     -- of raw: 0 absent, 1 as received, 2 zlib
+            raw BLOB
+        ) STRICT;
+        CREATE INDEX messages_by_digest ON messages (digest) WHERE duplicate_of IS NULL;
+        CREATE INDEX messages_by_message_id ON messages (message_id) WHERE message_id IS NOT NULL;
+
+        CREATE TABLE events (
+            sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            type TEXT NOT NULL,
+            message INTEGER NOT NULL,
+            json BLOB NOT NULL             -- CloudEvents 1.0, UTF-8
+        ) STRICT;
+        CREATE INDEX events_by_message ON events (message);
+
+        CREATE TABLE subscriptions (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE
+        ) STRICT;
+
+        CREATE TABLE deliveries (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            event INTEGER NOT NULL,        -- events.sequence
+            subscription INTEGER NOT NULL,
+            state INTEGER NOT NULL,        -- 0 waiting, 1 leased, 2 delivered, 3 dead
+            attempts INTEGER NOT NULL,
+            due INTEGER NOT NULL,          -- next attempt; while leased the end of the lease
+            created_at INTEGER NOT NULL,
+            changed_at INTEGER NOT NULL,   -- last attempt, or its end
+            reason TEXT NOT NULL           -- of the last failure
+        ) STRICT;
+        -- Only what is still to be done; state is there so that leases are found without reading rows.
+        CREATE INDEX deliveries_due ON deliveries (subscription, due, id, state) WHERE state < 2;
+
+        CREATE TABLE counters (
+            name TEXT PRIMARY KEY,
+            value INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        PRAGMA user_version = 1;
+        """
+
+    /// Brings a database to the version this program knows.
+    static func migrate(_ connection: SQLiteConnection) throws(StoreError) {
+        var found = try version(of: connection)
+        while found < known {
+            let migration = migrations[found]  // found is at least 0, see version(of:)
+            try connection.transaction { () throws(StoreError) in try connection.execute(migration) }
+            found = try version(of: connection)
+        }
+    }
+
+    /// - Throws: `fromTheFuture` for a version this program does not know.
+    static func version(of connection: SQLiteConnection) throws(StoreError) -> Int {
+        let found = Int(try connection.integer("PRAGMA user_version"))
+        guard found >= 0 else { throw .failed("\(connection.path): not a store of mailhookd") }
+        guard found <= known else { throw .fromTheFuture(found: found, known: known) }
+        return found
+    }
+}

@@ -1,0 +1,169 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Everything that only reads, in SQL, on a connection of its own.
+
+internal import HookModel
+
+/// Safe to hand to the thread that reads, which then has it alone.
+final class StoreReader: @unchecked Sendable {
+    private let connection: SQLiteConnection
+    private let nextDue: SQLiteStatement
+    private let eventsAfter: SQLiteStatement
+    private let eventByID: SQLiteStatement
+    private let messageByID: SQLiteStatement
+    private let messageOfEvent: SQLiteStatement
+    private let messagesByMessageID: SQLiteStatement
+    private let verdicts: SQLiteStatement
+    private let list: SQLiteStatement
+
+    init(_ connection: SQLiteConnection) throws(StoreError) {
+        self.connection = connection
+        nextDue = try connection.prepare(
+            """
+            SELECT due FROM deliveries INDEXED BY deliveries_due
+            WHERE subscription = (SELECT id FROM subscriptions WHERE name = ?1) AND state < 2
+            ORDER BY due LIMIT 1
+            """)
+        eventsAfter = try connection.prepare(
+            "SELECT sequence, id, type, json FROM events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")
+        eventByID = try connection.prepare("SELECT sequence, id, type, json FROM events WHERE id = ?1")
+        messageByID = try connection.prepare(
+            """
+            SELECT m.id, m.digest, m.duplicate_of, m.message_id, m.received_at, m.source, m.mail_from, m.recipients,
+                m.peer, m.helo, m.answer, m.verdicts, m.size, coalesce(f.encoding, m.encoding), coalesce(f.raw, m.raw)
+            FROM messages m LEFT JOIN messages f ON f.id = m.duplicate_of WHERE m.id = ?1
+            """)
+        messageOfEvent = try connection.prepare("SELECT message FROM events WHERE id = ?1")
+        messagesByMessageID = try connection.prepare(
+            "SELECT id FROM messages WHERE message_id = ?1 ORDER BY id LIMIT ?2")
+        verdicts = try connection.prepare(
+            """
+            SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1) ORDER BY key
+            """)
+        list = try connection.prepare("SELECT value FROM json_each(?1) ORDER BY key")
+    }
+
+    func nextDue(subscription: String) throws(StoreError) -> Timestamp? {
+        nextDue.bind(1, subscription)
+        guard try nextDue.step() else { return nil }
+        defer { nextDue.reset() }
+        return Timestamp(microseconds: nextDue.integer(0))
+    }
+
+    func events(after sequence: Int64, limit: Int) throws(StoreError) -> [StoredEvent] {
+        eventsAfter.bind(1, sequence)
+        eventsAfter.bind(2, max(0, limit))  // a negative LIMIT is none to SQLite
+        var events: [StoredEvent] = []
+        while try eventsAfter.step() { events.append(Self.event(eventsAfter)) }
+        return events
+    }
+
+    func event(id: String) throws(StoreError) -> StoredEvent? {
+        eventByID.bind(1, id)
+        guard try eventByID.step() else { return nil }
+        defer { eventByID.reset() }
+        return Self.event(eventByID)
+    }
+
+    func message(ofEvent id: String) throws(StoreError) -> StoredMessage? {
+        messageOfEvent.bind(1, id)
+        guard try messageOfEvent.step() else { return nil }
+        let message = messageOfEvent.integer(0)
+        messageOfEvent.reset()
+        return try self.message(message)
+    }
+
+    func messages(messageID: String, limit: Int) throws(StoreError) -> [StoredMessage] {
+        messagesByMessageID.bind(1, messageID)
+        messagesByMessageID.bind(2, max(0, limit))
+        var ids: [Int64] = []
+        while try messagesByMessageID.step() { ids.append(messagesByMessageID.integer(0)) }
+        var messages: [StoredMessage] = []
+        for id in ids {
+            if let message = try message(id) { messages.append(message) }
+        }
+        return messages
+    }
+
+    func message(_ id: Int64) throws(StoreError) -> StoredMessage? {
+        let row = messageByID
+        row.bind(1, id)
+        guard try row.step() else { return nil }
+        defer { row.reset() }
+        let source = row.text(5)
+        guard let road = IntakeSource(rawValue: source) else { throw unreadable(source) }
+        let size = Int(row.integer(12))
+        return StoredMessage(
+            id: row.integer(0),
+            envelope: Envelope(
+                source: road, mailFrom: row.textOrNil(6), recipients: try strings(row.text(7)), peer: row.textOrNil(8),
+                helo: row.textOrNil(9)),
+            receivedAt: Timestamp(microseconds: row.integer(4)),
+            bytes: try bytes(row.octets(14), encoding: row.integer(13), size: size),
+            size: size, contentDigest: row.octets(1), messageID: row.textOrNil(3),
+            duplicateOf: row.isNull(2) ? nil : row.integer(2), answer: try outcome(row.text(10)),
+            verdicts: try verdicts(row.text(11)))
+    }
+
+    func counts() throws(StoreError) -> StoreCounts {
+        var counts = StoreCounts()
+        counts.messages = Int(try connection.integer("SELECT count(*) FROM messages"))
+        counts.duplicates = Int(
+            try connection.integer("SELECT count(*) FROM messages WHERE duplicate_of IS NOT NULL"))
+        counts.events = Int(try connection.integer("SELECT count(*) FROM events"))
+        let states = try connection.prepare("SELECT state, count(*) FROM deliveries GROUP BY state")
+        while try states.step() {
+            let count = Int(states.integer(1))
+            switch states.integer(0) {
+            case Schema.DeliveryState.waiting: counts.deliveriesWaiting = count
+            case Schema.DeliveryState.leased: counts.deliveriesLeased = count
+            case Schema.DeliveryState.delivered: counts.deliveriesDelivered = count
+            default: counts.deliveriesDead = count
+            }
+        }
+        return counts
+    }
+
+    // MARK: - Columns to values
+
+    private static func event(_ row: SQLiteStatement) -> StoredEvent {
+        StoredEvent(sequence: row.integer(0), event: Event(id: row.text(1), type: row.text(2), json: row.octets(3)))
+    }
+
+    private func bytes(_ raw: [UInt8], encoding: Int64, size: Int) throws(StoreError) -> [UInt8]? {
+        switch encoding {
+        case Schema.RawEncoding.absent: return nil
+        case Schema.RawEncoding.asReceived: return raw
+        case Schema.RawEncoding.zlib:
+            guard let bytes = Zlib.decompressed(raw, size: size) else { throw unreadable("compressed message") }
+            return bytes
+        default: throw unreadable("encoding \(encoding)")
+        }
+    }
+
+    private func strings(_ json: String) throws(StoreError) -> [String] {
+        list.bind(1, json)
+        var strings: [String] = []
+        while try list.step() { strings.append(list.text(0)) }
+        return strings
+    }
+
+    private func verdicts(_ json: String) throws(StoreError) -> [StoredVerdict] {
+        verdicts.bind(1, json)
+        var found: [StoredVerdict] = []
+        while try verdicts.step() {
+            found.append(
+                StoredVerdict(
+                    eventName: verdicts.text(0), recipient: verdicts.text(1), outcome: try outcome(verdicts.text(2)),
+                    answer: try outcome(verdicts.text(3)), events: Int(verdicts.integer(4))))
+        }
+        return found
+    }
+
+    private func outcome(_ text: String) throws(StoreError) -> Outcome {
+        guard let outcome = Outcome(rawValue: text) else { throw unreadable(text) }
+        return outcome
+    }
+
+    private func unreadable(_ what: String) -> StoreError { .failed("\(connection.path): cannot read \(what)") }
+}

@@ -1,0 +1,277 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The one connection that writes, and what each job does in SQL. Decides nothing about when
+// and with whom: that is the work of WriterLoop.swift.
+
+internal import HookModel
+
+/// Safe to hand from the thread that opens the store to the writer thread, which then has it alone.
+final class StoreWriter: @unchecked Sendable {
+    let connection: SQLiteConnection
+
+    private let findDigest: SQLiteStatement
+    private let insertMessage: SQLiteStatement
+    private let insertEvent: SQLiteStatement
+    private let insertSubscription: SQLiteStatement
+    private let findSubscription: SQLiteStatement
+    private let insertDelivery: SQLiteStatement
+    private let findDue: SQLiteStatement
+    private let lease: SQLiteStatement
+    private let finish: SQLiteStatement
+    private let compress: SQLiteStatement
+    private let setCounter: SQLiteStatement
+    private let begin: SQLiteStatement
+    private let commit: SQLiteStatement
+    private let rollback: SQLiteStatement
+
+    /// Row ids of subscriptions by name. They are as many as the configuration ever named.
+    private var subscriptionIDs: [String: Int64] = [:]
+    /// Subscriptions that got deliveries in the transaction under way.
+    private var signalled: Set<String> = []
+
+    init(_ connection: SQLiteConnection) throws(StoreError) {
+        self.connection = connection
+        findDigest = try connection.prepare("SELECT id FROM messages WHERE digest = ?1 AND duplicate_of IS NULL")
+        insertMessage = try connection.prepare(
+            """
+            INSERT INTO messages (digest, duplicate_of, message_id, received_at, source, mail_from, recipients, peer,
+                helo, answer, verdicts, size, encoding, raw)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+            """)
+        insertEvent = try connection.prepare(
+            "INSERT INTO events (id, type, message, json) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING")
+        insertSubscription = try connection.prepare("INSERT INTO subscriptions (name) VALUES (?1)")
+        findSubscription = try connection.prepare("SELECT id FROM subscriptions WHERE name = ?1")
+        insertDelivery = try connection.prepare(
+            """
+            INSERT INTO deliveries (event, subscription, state, attempts, due, created_at, changed_at, reason)
+            VALUES (?1, ?2, 0, 0, ?3, ?3, ?3, '')
+            """)
+        findDue = try connection.prepare(
+            """
+            SELECT deliveries.id, attempts, created_at, events.id, type, json
+            FROM deliveries INDEXED BY deliveries_due JOIN events ON events.sequence = event
+            WHERE subscription = ?1 AND state < 2 AND due <= ?2 ORDER BY due, deliveries.id LIMIT ?3
+            """)
+        lease = try connection.prepare(
+            "UPDATE deliveries SET state = 1, attempts = attempts + 1, due = ?2, changed_at = ?3 WHERE id = ?1")
+        finish = try connection.prepare(
+            """
+            UPDATE deliveries SET state = ?2, due = coalesce(?3, due), reason = ?4, changed_at = ?5
+            WHERE id = ?1 AND state < 2
+            """)
+        compress = try connection.prepare("UPDATE messages SET encoding = 2, raw = ?2 WHERE id = ?1 AND encoding = 1")
+        setCounter = try connection.prepare(
+            "INSERT INTO counters VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+        begin = try connection.prepare("BEGIN IMMEDIATE")
+        commit = try connection.prepare("COMMIT")
+        rollback = try connection.prepare("ROLLBACK")
+    }
+
+    /// Leases of a predecessor that was killed hold nobody back: due at once, and before what came later. Their
+    /// attempts count.
+    func voidLeases() throws(StoreError) {
+        try connection.execute(
+            "UPDATE deliveries INDEXED BY deliveries_due SET state = 0, due = created_at WHERE state = 1 AND state < 2")
+    }
+
+    /// Runs jobs in one transaction: all of them or none. When it returns, they would survive a power cut.
+    ///
+    /// - Returns: an answer for each job, and the subscriptions that have new deliveries.
+    func perform(_ jobs: ArraySlice<WriteJob>) throws(StoreError) -> (answers: [WriteJob.Answer], new: Set<String>) {
+        signalled.removeAll(keepingCapacity: true)
+        var answers: [WriteJob.Answer] = []
+        answers.reserveCapacity(jobs.count)
+        try begin.run()
+        do throws(StoreError) {
+            for job in jobs { answers.append(try perform(job)) }
+            try commit.run()
+        } catch {
+            // SQLite may have rolled back by itself.
+            if connection.isInTransaction { try? rollback.run() }
+            // Some of them may have been made in this transaction.
+            subscriptionIDs = [:]
+            throw error
+        }
+        return (answers, signalled)
+    }
+
+    private func perform(_ job: WriteJob) throws(StoreError) -> WriteJob.Answer {
+        switch job {
+        case .commit(let entry, _): return .receipt(try store(entry))
+        case .claim(let claim, _): return .claimed(try self.claim(claim))
+        case .finish(let results, let now, _):
+            for result in results { try store(result, now: now) }
+        case .compress(let messages, let through, _): try store(messages, through: through)
+        case .refused: break
+        }
+        return .done
+    }
+}
+
+// MARK: - Messages
+
+extension StoreWriter {
+    private func store(_ entry: MessageEntry) throws(StoreError) -> CommitReceipt {
+        let first = try firstMessage(digest: entry.verdict.contentDigest)
+        let message = try insertMessage(entry, duplicateOf: first)
+        var newEvents = 0
+        for hook in entry.verdict.hooks {
+            for event in hook.events {
+                guard let sequence = try insert(event, message: message) else { continue }
+                newEvents += 1
+                for subscription in entry.deliveries[event.id] ?? [] {
+                    try insertDelivery(event: sequence, to: subscription, at: entry.message.receivedAt)
+                }
+            }
+        }
+        return CommitReceipt(isDuplicate: first != nil, newEvents: newEvents)
+    }
+
+    private func firstMessage(digest: [UInt8]) throws(StoreError) -> Int64? {
+        findDigest.bind(1, digest)
+        guard try findDigest.step() else { return nil }
+        let id = findDigest.integer(0)
+        findDigest.reset()
+        return id
+    }
+
+    private func insertMessage(_ entry: MessageEntry, duplicateOf first: Int64?) throws(StoreError) -> Int64 {
+        let envelope = entry.message.envelope
+        let statement = insertMessage
+        statement.bind(1, entry.verdict.contentDigest)
+        statement.bind(2, first)
+        statement.bind(3, entry.verdict.messageID)
+        statement.bind(4, entry.message.receivedAt.microseconds)
+        statement.bind(5, envelope.source.rawValue)
+        statement.bind(6, envelope.mailFrom)
+        statement.bind(7, JSONList.text(envelope.recipients))
+        statement.bind(8, envelope.peer)
+        statement.bind(9, envelope.helo)
+        statement.bind(10, entry.verdict.answer.rawValue)
+        statement.bind(11, Self.text(of: entry.verdict.hooks))
+        statement.bind(12, entry.message.bytes.count)
+        if first != nil {
+            statement.bind(13, Schema.RawEncoding.absent)
+            statement.bindNull(14)
+            try statement.run()
+        } else {
+            statement.bind(13, Schema.RawEncoding.asReceived)
+            try statement.run(borrowing: entry.message.bytes, as: 14)
+        }
+        return connection.lastInsertRowID
+    }
+
+    private static func text(of hooks: [HookVerdict]) -> String {
+        var out: [UInt8] = [UInt8(ascii: "[")]
+        for (index, hook) in hooks.enumerated() {
+            if index > 0 { out.append(UInt8(ascii: ",")) }
+            out.append(UInt8(ascii: "["))
+            for text in [hook.eventName, hook.recipient, hook.outcome.rawValue, hook.answer.rawValue] {
+                JSONList.append(text, to: &out)
+                out.append(UInt8(ascii: ","))
+            }
+            out += Array(String(hook.events.count).utf8)
+            out.append(UInt8(ascii: "]"))
+        }
+        out.append(UInt8(ascii: "]"))
+        return String(decoding: out, as: UTF8.self)
+    }
+
+    /// The event's sequence; nil if one of the same id exists.
+    private func insert(_ event: Event, message: Int64) throws(StoreError) -> Int64? {
+        insertEvent.bind(1, event.id)
+        insertEvent.bind(2, event.type)
+        insertEvent.bind(3, message)
+        try insertEvent.run(borrowing: event.json, as: 4)
+        return connection.changes == 0 ? nil : connection.lastInsertRowID
+    }
+
+    private func insertDelivery(event: Int64, to subscription: String, at time: Timestamp) throws(StoreError) {
+        insertDelivery.bind(1, event)
+        insertDelivery.bind(2, try id(ofSubscription: subscription))
+        insertDelivery.bind(3, time.microseconds)
+        try insertDelivery.run()
+        signalled.insert(subscription)
+    }
+
+    private func id(ofSubscription name: String) throws(StoreError) -> Int64 {
+        if let id = try findID(ofSubscription: name) { return id }
+        insertSubscription.bind(1, name)
+        try insertSubscription.run()
+        let id = connection.lastInsertRowID
+        subscriptionIDs[name] = id
+        return id
+    }
+
+    private func findID(ofSubscription name: String) throws(StoreError) -> Int64? {
+        if let id = subscriptionIDs[name] { return id }
+        findSubscription.bind(1, name)
+        guard try findSubscription.step() else { return nil }
+        let id = findSubscription.integer(0)
+        findSubscription.reset()
+        subscriptionIDs[name] = id
+        return id
+    }
+
+    private func store(_ messages: [WriteJob.CompressedMessage], through: Int64) throws(StoreError) {
+        for message in messages {
+            compress.bind(1, message.id)
+            try compress.run(borrowing: message.octets, as: 2)
+        }
+        setCounter.bind(1, Counter.compressedThrough)
+        setCounter.bind(2, through)
+        try setCounter.run()
+    }
+
+    enum Counter {
+        /// Messages up to this id are compressed, or not worth it.
+        static let compressedThrough = "compressed_through"
+    }
+}
+
+// MARK: - Deliveries
+
+extension StoreWriter {
+    private func claim(_ claim: WriteJob.Claim) throws(StoreError) -> [ClaimedDelivery] {
+        guard claim.limit > 0, let subscription = try findID(ofSubscription: claim.subscription) else { return [] }
+        var claimed: [ClaimedDelivery] = []
+        findDue.bind(1, subscription)
+        findDue.bind(2, claim.now.microseconds)
+        findDue.bind(3, claim.limit)
+        while try findDue.step() {
+            claimed.append(
+                ClaimedDelivery(
+                    id: findDue.integer(0), subscription: claim.subscription,
+                    event: Event(id: findDue.text(3), type: findDue.text(4), json: findDue.octets(5)),
+                    attempt: Int(findDue.integer(1)) + 1,
+                    createdAt: Timestamp(microseconds: findDue.integer(2))))
+        }
+        let end = claim.now.advanced(by: claim.lease)
+        for delivery in claimed {
+            lease.bind(1, delivery.id)
+            lease.bind(2, end.microseconds)
+            lease.bind(3, claim.now.microseconds)
+            try lease.run()
+        }
+        return claimed
+    }
+
+    private func store(_ result: DeliveryResult, now: Timestamp) throws(StoreError) {
+        finish.bind(1, result.id)
+        switch result.state {
+        case .delivered:
+            finish.bind(2, Schema.DeliveryState.delivered)
+            finish.bindNull(3)
+        case .retry(let due):
+            finish.bind(2, Schema.DeliveryState.waiting)
+            finish.bind(3, due.microseconds)
+        case .dead:
+            finish.bind(2, Schema.DeliveryState.dead)
+            finish.bindNull(3)
+        }
+        finish.bind(4, result.reason)
+        finish.bind(5, now.microseconds)
+        try finish.run()
+    }
+}

@@ -1,0 +1,64 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What the writer is asked to do, each with whom to tell.
+
+internal import HookModel
+
+/// One piece of work inside a group's transaction. `complete` is called exactly once.
+enum WriteJob: Sendable {
+    case commit(MessageEntry, @Sendable (Result<CommitReceipt, StoreError>) -> Void)
+    case claim(Claim, @Sendable (Result<[ClaimedDelivery], StoreError>) -> Void)
+    case finish([DeliveryResult], now: Timestamp, @Sendable (Result<Void, StoreError>) -> Void)
+    case compress([CompressedMessage], through: Int64, @Sendable (Result<Void, StoreError>) -> Void)
+    /// Not admitted to the queue; only the answer is the writer's.
+    case refused(StoreError, @Sendable (Result<CommitReceipt, StoreError>) -> Void)
+
+    struct Claim: Sendable {
+        var subscription: String
+        var now: Timestamp
+        var lease: Duration
+        var limit: Int
+    }
+
+    /// A stored message in its smaller form.
+    struct CompressedMessage: Sendable {
+        var id: Int64
+        var octets: [UInt8]
+    }
+
+    /// What a job led to.
+    enum Answer {
+        case receipt(CommitReceipt)
+        case claimed([ClaimedDelivery])
+        case done
+    }
+
+    /// About how much memory and room in the journal the job takes.
+    var octets: Int {
+        switch self {
+        case .commit(let entry, _):
+            entry.verdict.hooks.reduce(entry.message.bytes.count) { sum, hook in
+                hook.events.reduce(sum) { $0 + $1.json.count }
+            }
+        case .compress(let messages, _, _): messages.reduce(0) { $0 + $1.octets.count }
+        case .claim, .finish, .refused: 0
+        }
+    }
+
+    func complete(_ answer: Result<Answer, StoreError>) {
+        switch (self, answer) {
+        case (.commit(_, let completion), .success(.receipt(let receipt))): completion(.success(receipt))
+        case (.commit(_, let completion), .failure(let error)): completion(.failure(error))
+        case (.claim(_, let completion), .success(.claimed(let deliveries))): completion(.success(deliveries))
+        case (.claim(_, let completion), .failure(let error)): completion(.failure(error))
+        case (.finish(_, _, let completion), .success): completion(.success(()))
+        case (.finish(_, _, let completion), .failure(let error)): completion(.failure(error))
+        case (.compress(_, _, let completion), .success): completion(.success(()))
+        case (.compress(_, _, let completion), .failure(let error)): completion(.failure(error))
+        case (.refused(let error, let completion), _): completion(.failure(error))
+        // A job is answered by its own kind of answer; the writer has no other.
+        case (.commit(_, let completion), .success): completion(.failure(.failed("no receipt")))
+        case (.claim(_, let completion), .success): completion(.failure(.failed("no deliveries")))
+        }
+    }
+}

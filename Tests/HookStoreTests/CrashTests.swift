@@ -1,0 +1,173 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What is left of a store when its process, its disk or its permissions end at a bad moment.
+
+import Foundation
+import Glibc
+import HookModel
+import HookStore
+import Testing
+
+@Suite struct CrashTests {
+    /// A copy of the files, taken while commits run, is what a killed process leaves: everything that was acknowledged
+    /// before the copy began is in it, and nothing in it is torn.
+    @Test func acknowledgedCommitsAreInACrashImage() async throws {
+        let folder = try TemporaryFolder()
+        var options = SQLiteStore.Options()
+        // Checkpoints run during the test.
+        options.logOctets = 8 << 20
+        let store = try SQLiteStore.open(folder.path("store.db"), as: .owner, options: options)
+        let isOver = Flag()
+        let acknowledged = Tally<String>()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for task in 0..<6 {
+                group.addTask {
+                    var index = 0
+                    while !isOver.isSet {
+                        let id = "e\(task)-\(index)"
+                        let content = "\(task)-\(index) " + String(repeating: "x", count: 3000)
+                        let receipt = try await store.commit(entry(content, events: [id], to: ["s"]))
+                        #expect(receipt.newEvents == 1)
+                        acknowledged.add(id)
+                        index += 1
+                    }
+                }
+            }
+            defer { isOver.set() }
+            for image in 0..<8 {
+                try await Task.sleep(for: .milliseconds(60))
+                let before = acknowledged.all
+                try await check(image: image, of: folder, holds: before)
+            }
+            isOver.set()
+            try await group.waitForAll()
+        }
+        await store.close()
+    }
+
+    private func check(image: Int, of folder: TemporaryFolder, holds before: [String]) async throws {
+        let copy = folder.path("image\(image)")
+        try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: false)
+        try copyImage(of: folder.path("store.db"), to: copy)
+        let opened = try SQLiteStore.open(copy + "/store.db", as: .owner)
+        let events = Set(try await opened.events(after: 0, limit: 1_000_000).map(\.event.id))
+        #expect(events.isSuperset(of: before), "image \(image) lacks \(Set(before).subtracting(events).count)")
+        #expect(!before.isEmpty)
+        let counts = try await opened.counts()
+        // Message, event and delivery are stored together.
+        #expect(counts.messages == counts.events)
+        #expect(counts.events == counts.deliveriesWaiting)
+        // It goes on from there.
+        #expect(try await opened.commit(entry("after", events: ["after"], to: ["s"])).newEvents == 1)
+        await opened.close()
+    }
+
+    /// There is no one moment for two files. So the copy is taken again until no checkpoint ran in between, which would
+    /// have changed the database file, and the log did not begin again, which would have changed its first octets.
+    private func copyImage(of path: String, to folder: String) throws {
+        for _ in 0..<200 {
+            let before = modification(of: path)
+            let head = try head(of: path + "-wal")
+            // By another process: closing the files here would drop this process's locks on them (fcntl(2)).
+            try run("/bin/cp", path, path + "-wal", folder)
+            if modification(of: path) == before, try self.head(of: path + "-wal") == head { return }
+        }
+        Issue.record("no quiet moment for a copy")
+    }
+
+    private func head(of path: String) throws -> Data? {
+        try FileHandle(forReadingFrom: URL(fileURLWithPath: path)).read(upToCount: 32)
+    }
+
+    private func modification(of path: String) -> [Int] {
+        var status = stat()
+        _ = stat(path, &status)
+        return [status.st_mtim.tv_sec, status.st_mtim.tv_nsec, Int(status.st_size)]
+    }
+
+    /// A real file system that is full: the sender is told to try again, nothing acknowledged is lost, and with room
+    /// the store goes on.
+    @Test(.enabled(if: SmallDisk.isPossible, "skipped: mounting a small tmpfs needs root"))
+    func aFullDiskIsTemporary() async throws {
+        let folder = try TemporaryFolder()
+        let disk = try SmallDisk(at: folder.path("disk"), megabytes: 4)
+        let path = disk.path + "/store.db"
+        let ballast = disk.path + "/ballast"
+        try Data(count: 1 << 20).write(to: URL(fileURLWithPath: ballast))
+        let store = try SQLiteStore.open(path, as: .owner)
+        var stored: [String] = []
+        var failure: StoreError?
+        for index in 0..<1000 where failure == nil {
+            do throws(StoreError) {
+                let content = "\(index) " + String(repeating: "y", count: 20_000)
+                _ = try await store.commit(entry(content, events: ["e\(index)"], to: ["s"]))
+                stored.append("e\(index)")
+            } catch {
+                failure = error
+            }
+        }
+        guard case .full(let text)? = failure else {
+            Issue.record("\(String(describing: failure))")
+            await store.close()
+            return
+        }
+        #expect(text.contains(path))
+        #expect(failure?.outcome == .storeFull)
+        #expect(!stored.isEmpty)
+        #expect(try await store.events(after: 0, limit: 2000).map(\.event.id) == stored)
+        // Many at once meet the same end, each with an answer.
+        let answers = Tally<Result<CommitReceipt, StoreError>>()
+        for index in 0..<20 {
+            store.commit(entry("full\(index) " + String(repeating: "z", count: 200_000))) { answers.add($0) }
+        }
+        #expect(try await eventually { answers.all.count == 20 })
+        #expect(answers.all.allSatisfy { if case .failure(.full) = $0 { true } else { false } })
+        try FileManager.default.removeItem(atPath: ballast)
+        #expect(try await store.commit(entry("small", events: ["small"], to: ["s"])).newEvents == 1)
+        await store.close()
+        let again = try SQLiteStore.open(path, as: .owner)
+        #expect(try await again.events(after: 0, limit: 2000).map(\.event.id) == stored + ["small"])
+        await again.close()
+    }
+
+    /// Root may write anywhere, so the folder is made read-only by its mount.
+    @Test(.enabled(if: SmallDisk.isPossible, "skipped: mounting a small tmpfs needs root"))
+    func aReadOnlyFileSystemIsNamedAndReadable() async throws {
+        let folder = try TemporaryFolder()
+        let disk = try SmallDisk(at: folder.path("disk"), megabytes: 16)
+        let path = disk.path + "/store.db"
+        let store = try SQLiteStore.open(path, as: .owner)
+        _ = try await store.commit(entry("m", events: ["e"], to: ["s"]))
+        await store.close()
+        try disk.makeReadOnly()
+        let error = #expect(throws: StoreError.self) { try SQLiteStore.open(path, as: .owner) }
+        guard case .failed(let text)? = error, text.contains(path) else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        let reader = try SQLiteStore.open(path, as: .reader)
+        #expect(try await reader.events(after: 0, limit: 9).map(\.event.id) == ["e"])
+        await reader.close()
+    }
+}
+
+/// A tmpfs of its own, unmounted with the value.
+private final class SmallDisk {
+    let path: String
+
+    static var isPossible: Bool {
+        guard getuid() == 0, let folder = try? TemporaryFolder() else { return false }
+        guard let disk = try? SmallDisk(at: folder.path("probe"), megabytes: 1) else { return false }
+        return !disk.path.isEmpty
+    }
+
+    init(at path: String, megabytes: Int) throws {
+        self.path = path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        try #require(try run("/bin/mount", "-t", "tmpfs", "-o", "size=\(megabytes)m", "tmpfs", path) == 0)
+    }
+
+    func makeReadOnly() throws { try #require(try run("/bin/mount", "-o", "remount,ro", path) == 0) }
+
+    deinit { _ = try? run("/bin/umount", "-l", path) }
+}

@@ -1,0 +1,250 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What only a durable store can get wrong: reopening, owners and readers, bad files, full disks,
+// and what is on disk when a commit was acknowledged.
+
+import CSQLite
+import Foundation
+import HookModel
+import HookStore
+import Testing
+
+@Suite struct SQLiteStoreTests {
+    /// Executes SQL on a file beside the store.
+    private func sql(_ path: String, _ text: String) throws {
+        var connection: OpaquePointer?
+        defer { sqlite3_close_v2(connection) }
+        try #require(sqlite3_open(path, &connection) == SQLITE_OK)
+        try #require(sqlite3_exec(connection, text, nil, nil, nil) == SQLITE_OK)
+    }
+
+    @Test func reopeningKeepsEverything() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("a b?#%ü.db")
+        var store = try SQLiteStore.open(path, as: .owner)
+        _ = try await store.commit(entry("m1", events: ["e1", "e2"], to: ["s"], at: at(10)))
+        let claimed = try await store.claimDue(subscription: "s", now: at(10), lease: .seconds(9), limit: 1)
+        try await store.finish(claimed.map { DeliveryResult(id: $0.id, state: .delivered, reason: "") }, now: at(10))
+        let events = try await store.events(after: 0, limit: 9)
+        await store.close()
+        store = try SQLiteStore.open(path, as: .owner)
+        #expect(try await store.events(after: 0, limit: 9) == events)
+        #expect(try await store.commit(entry("m1", events: ["e1"], to: ["s"])).isDuplicate)
+        #expect(try await store.commit(entry("m2", events: ["e3"], to: ["s"], at: at(10))).newEvents == 1)
+        let rest = try await store.claimDue(subscription: "s", now: at(10), lease: .seconds(9), limit: 9)
+        #expect(rest.map(\.event.id) == ["e2", "e3"])
+        await store.close()
+        #expect(FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test func leasesOfAPredecessorAreVoid() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store.db")
+        var store = try SQLiteStore.open(path, as: .owner)
+        for index in 0..<3 {
+            _ = try await store.commit(entry("m\(index)", events: ["e\(index)"], to: ["s"], at: at(10 + Int64(index))))
+        }
+        let claimed = try await store.claimDue(subscription: "s", now: at(20), lease: .seconds(9999), limit: 2)
+        #expect(claimed.count == 2)
+        await store.close()
+        store = try SQLiteStore.open(path, as: .owner)
+        let again = try await store.claimDue(subscription: "s", now: at(20), lease: .seconds(9999), limit: 9)
+        #expect(again.map(\.event.id) == ["e0", "e1", "e2"])
+        #expect(again.map(\.attempt) == [2, 2, 1])
+        await store.close()
+    }
+
+    @Test func aSecondOwnerIsRefused() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store.db")
+        let store = try SQLiteStore.open(path, as: .owner)
+        #expect(throws: StoreError.busy("another mailhookd uses \(path)")) { try SQLiteStore.open(path, as: .owner) }
+        _ = try await store.commit(entry("m1"))
+        await store.close()
+        let next = try SQLiteStore.open(path, as: .owner)
+        #expect(try await next.counts().messages == 1)
+        await next.close()
+    }
+
+    @Test func aDatabaseFromTheFutureIsRefused() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store.db")
+        await (try SQLiteStore.open(path, as: .owner)).close()
+        try sql(path, "PRAGMA user_version = 1000")
+        for role in [SQLiteStore.Role.owner, .reader] {
+            let error = #expect(throws: StoreError.self) { try SQLiteStore.open(path, as: role) }
+            guard case .fromTheFuture(found: 1000, known: 1...)? = error else {
+                Issue.record("\(role): \(String(describing: error))")
+                continue
+            }
+        }
+    }
+
+    @Test func aReaderLooksBeforeDuringAndAfterAnOwner() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store.db")
+        let reader = try SQLiteStore.open(path, as: .reader)
+        #expect(try await reader.events(after: 0, limit: 9) == [])
+        #expect(try await reader.nextDue(subscription: "s") == nil)
+        #expect(!FileManager.default.fileExists(atPath: path), "a reader makes no file")
+        let owner = try SQLiteStore.open(path, as: .owner)
+        #expect(try await reader.events(after: 0, limit: 9) == [])
+        for index in 0..<5 {
+            _ = try await owner.commit(entry("m\(index)", events: ["e\(index)"], to: ["s"], at: at(10)))
+            #expect(try await reader.events(after: 0, limit: 9).count == index + 1)
+        }
+        #expect(try await reader.nextDue(subscription: "s") == at(10))
+        await owner.close()
+        #expect(try await reader.events(after: 0, limit: 9).count == 5)
+        await reader.close()
+        let late = try SQLiteStore.open(path, as: .reader)
+        #expect(try await late.events(after: 3, limit: 9).map(\.event.id) == ["e3", "e4"])
+        await #expect(throws: StoreError.self) { try await late.commit(entry("m")) }
+        await #expect(throws: StoreError.self) { try await late.finish([], now: at(1)) }
+        await #expect(throws: StoreError.self) {
+            try await late.claimDue(subscription: "s", now: at(1), lease: .seconds(1), limit: 1)
+        }
+        await late.close()
+    }
+
+    @Test func aFileThatIsNoStoreIsNamed() throws {
+        let folder = try TemporaryFolder()
+        let garbage = Data((0..<40_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ 7) })
+        for (name, content) in [("text.db", Data("not a database, but long enough".utf8)), ("garbage.db", garbage)] {
+            let path = folder.path(name)
+            try content.write(to: URL(fileURLWithPath: path))
+            for role in [SQLiteStore.Role.owner, .reader] {
+                let error = #expect(throws: StoreError.self) { try SQLiteStore.open(path, as: role) }
+                guard case .failed(let text)? = error, text.contains(path) else {
+                    Issue.record("\(name) \(role): \(String(describing: error))")
+                    continue
+                }
+            }
+            #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == content, "it is left as it was")
+        }
+    }
+
+    @Test func aDamagedStoreIsNamed() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store.db")
+        let store = try SQLiteStore.open(path, as: .owner)
+        for index in 0..<200 { _ = try await store.commit(entry("m\(index)", events: ["e\(index)"], to: ["s"])) }
+        await store.close()
+        // All pages but the first: header and schema are whole, the tables are not.
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        for index in (bytes.count / 3)..<bytes.count { bytes[index] = 0xA5 }
+        try bytes.write(to: URL(fileURLWithPath: path))
+        do {
+            let damaged = try SQLiteStore.open(path, as: .owner)
+            let error = await #expect(throws: StoreError.self) {
+                for index in 0..<300 { _ = try await damaged.commit(entry("n\(index)", events: ["f\(index)"], to: ["s"])) }
+                _ = try await damaged.events(after: 0, limit: 1000)
+            }
+            guard case .failed(let text)? = error, text.contains(path) else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            await damaged.close()
+        } catch {
+            guard case .failed(let text) = error, text.contains(path) else {
+                Issue.record("\(error)")
+                return
+            }
+        }
+    }
+
+    @Test(arguments: ["missing/store.db", "folder"])
+    func aPlaceThatTakesNoFileIsNamed(_ name: String) throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.createDirectory(atPath: folder.path("folder"), withIntermediateDirectories: false)
+        let error = #expect(throws: StoreError.self) { try SQLiteStore.open(folder.path(name), as: .owner) }
+        guard case .failed(let text)? = error, text.contains(folder.path(name)) else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
+    /// Raw messages get smaller behind everybody's back, and come out as they went in.
+    @Test func rawMessagesAreCompressed() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store.db")
+        let store = try SQLiteStore.open(path, as: .owner)
+        let contents = (0..<40).map { index in "\(index)" + String(repeating: "a line of text\r\n", count: index * 10) }
+        for content in contents { _ = try await store.commit(entry(content)) }
+        _ = try await store.commit(entry(contents[39]))
+        func kept() throws -> Int32 {
+            var connection: OpaquePointer?
+            var statement: OpaquePointer?
+            defer {
+                sqlite3_finalize(statement)
+                sqlite3_close_v2(connection)
+            }
+            try #require(sqlite3_open_v2(path, &connection, SQLITE_OPEN_READONLY, nil) == SQLITE_OK)
+            let text = "SELECT count(*) FROM messages WHERE encoding = 1 AND size >= 512"
+            try #require(sqlite3_prepare_v2(connection, text, -1, &statement, nil) == SQLITE_OK)
+            try #require(sqlite3_step(statement) == SQLITE_ROW)
+            return sqlite3_column_int(statement, 0)
+        }
+        #expect(try await eventually { try kept() == 0 })
+        for (index, content) in contents.enumerated() {
+            #expect(try await store.message(Int64(index + 1))?.bytes == Array(content.utf8))
+        }
+        #expect(try await store.message(41)?.bytes == Array(contents[39].utf8))
+        await store.close()
+    }
+
+    /// What waits is bounded: the rest is refused for the moment, and nobody is left without an answer.
+    @Test func theQueueIsBounded() async throws {
+        let folder = try TemporaryFolder()
+        var options = SQLiteStore.Options()
+        options.queueOctets = 100_000
+        let store = try SQLiteStore.open(folder.path("store.db"), as: .owner, options: options)
+        let answers = Tally<Result<CommitReceipt, StoreError>>()
+        let count = 500
+        for index in 0..<count {
+            store.commit(entry("\(index) " + String(repeating: "x", count: 20_000))) { answers.add($0) }
+        }
+        #expect(try await eventually { answers.all.count == count })
+        let stored = answers.all.count { (try? $0.get()) != nil }
+        #expect(stored > 0 && stored < count)
+        for case .failure(let error) in answers.all {
+            #expect(error == .busy("too much waits to be stored"))
+            #expect(error.outcome == .storeFailed)
+        }
+        #expect(try await store.counts().messages == stored)
+        // It goes on as soon as there is room.
+        #expect(try await store.commit(entry("after")).newEvents == 0)
+        await store.close()
+    }
+
+    /// An entry that can't be stored (SQLite takes no more than 10^9 octets in a row) fails alone.
+    @Test func oneBadEntryFailsAlone() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store.db")
+        await (try SQLiteStore.open(path, as: .owner)).close()
+        try sql(
+            path,
+            """
+            CREATE TRIGGER poison BEFORE INSERT ON events WHEN new.id = 'poison'
+            BEGIN SELECT raise(ABORT, 'poisoned'); END
+            """)
+        let store = try SQLiteStore.open(path, as: .owner)
+        let answers = Tally<(Int, Result<CommitReceipt, StoreError>)>()
+        for index in 0..<100 {
+            // New subscriptions are made in the transaction that is rolled back.
+            let entry = entry("m\(index)", events: [index == 50 ? "poison" : "e\(index)"], to: ["s\(index % 7)"])
+            store.commit(entry) { answers.add((index, $0)) }
+        }
+        #expect(try await eventually { answers.all.count == 100 })
+        for (index, answer) in answers.all {
+            switch answer {
+            case .success(let receipt): #expect(receipt.newEvents == 1 && index != 50)
+            case .failure(let error): #expect(index == 50, "\(error)")
+            }
+        }
+        #expect(try await store.counts().messages == 99)
+        #expect(try await store.counts().deliveriesWaiting == 99)
+        #expect(try await store.claimDue(subscription: "s3", now: at(9999), lease: .seconds(1), limit: 99).count == 14)
+        await store.close()
+    }
+}

@@ -1,0 +1,96 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What the tests of the stores share: entries from a few words, and folders that go away.
+
+import Foundation
+import HookModel
+import HookStore
+import Synchronization
+import Testing
+
+/// The stores that keep the contract.
+enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
+    case memory, sqlite
+
+    var testDescription: String { rawValue }
+
+    func make(in folder: TemporaryFolder) throws -> any InspectableStore {
+        switch self {
+        case .memory: try MemoryStore()
+        case .sqlite: try SQLiteStore.open(folder.path("store.db"), as: .owner)
+        }
+    }
+}
+
+/// A folder that is removed with the value.
+final class TemporaryFolder: Sendable {
+    let root: String
+
+    init() throws {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent("mailhookd-store-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        root = url.path
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: root) }
+
+    func path(_ name: String) -> String { root + "/" + name }
+}
+
+/// Runs a program and gives its exit status.
+@discardableResult
+func run(_ program: String, _ arguments: String...) throws -> Int32 {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: program)
+    process.arguments = arguments
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    return process.terminationStatus
+}
+
+/// Seconds since the epoch.
+func at(_ seconds: Int64) -> Timestamp { Timestamp(seconds: seconds) }
+
+/// An entry with `content` as its message, whose digest is made from it. Each event goes to `subscriptions`.
+func entry(
+    _ content: String, events: [String] = [], to subscriptions: [String] = [], at time: Timestamp = at(1000),
+    type: String = "app.event", messageID: String? = nil
+) -> MessageEntry {
+    let made = events.map { Event(id: $0, type: type, json: Array("{\"id\":\"\($0)\"}".utf8)) }
+    let envelope = Envelope(
+        source: .smtp, mailFrom: "a@example.com", recipients: ["b@example.com", "\"c \\\" \u{1}é\"@example.com"],
+        peer: "192.0.2.1", helo: "client")
+    let hook = HookVerdict(
+        eventName: "app.event", recipient: "b@example.com", outcome: made.isEmpty ? .noStructuredData : .accepted,
+        answer: .accepted, events: made)
+    var digest = Array(content.utf8.prefix(32))
+    // Long contents of tests differ in their first octets.
+    digest += Array(repeating: 0, count: 32 - digest.count)
+    return MessageEntry(
+        message: ReceivedMessage(envelope: envelope, bytes: Array(content.utf8), receivedAt: time),
+        verdict: Verdict(contentDigest: digest, messageID: messageID, hooks: [hook]),
+        deliveries: Dictionary(events.map { ($0, subscriptions) }, uniquingKeysWith: { first, _ in first }))
+}
+
+/// Counts what happens on other threads.
+final class Tally<Value: Sendable>: Sendable {
+    private let values = Mutex<[Value]>([])
+    func add(_ value: Value) { values.withLock { $0.append(value) } }
+    var all: [Value] { values.withLock { $0 } }
+}
+
+final class Flag: Sendable {
+    private let value = Atomic<Bool>(false)
+    var isSet: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
+}
+
+/// Waits until `condition` holds, at most 10 seconds.
+func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
+    for _ in 0..<1000 {
+        if try await condition() { return true }
+        try await Task.sleep(for: .milliseconds(10))
+    }
+    return false
+}
