@@ -12,6 +12,8 @@ let strict: [SwiftSetting] = [
 let package = Package(
     name: "mailhookd",
     products: [
+        .executable(name: "mailhookd", targets: ["MailHookd"]),
+        .executable(name: "mailhookd-bench", targets: ["MailHookdBench"]),
         .library(name: "MIMEParser", targets: ["MIMEParser"]),
         .library(name: "JSONLD", targets: ["JSONLD"]),
     ],
@@ -28,7 +30,7 @@ let package = Package(
         // Leaves: bytes in, values out. No Foundation, NIO, clock, randomness, log, files or network.
         .target(name: "MIMEParser", swiftSettings: strict),
         .target(name: "HTMLScripts", swiftSettings: strict),
-        .target(name: "JSONLD", swiftSettings: strict),
+        .target(name: "JSONLD", exclude: ["Processor"], swiftSettings: strict),
         .target(name: "SMTPProtocol", dependencies: ["HookModel"], swiftSettings: strict),
         .target(name: "HookModel", swiftSettings: strict),
 
@@ -45,6 +47,7 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
+        .target(name: "HookStore", dependencies: ["CSQLite", "CZlib", "HookModel"], swiftSettings: strict),
         .target(
             name: "HookDelivery",
             dependencies: [
@@ -69,16 +72,51 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // Top: wiring and the executable.
+        .target(
+            name: "MailHookKit",
+            dependencies: [
+                "CYAML", "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "JSONLD", "MIMEParser",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            resources: [.embedInCode("Configuration/mailhookd.yaml")],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "MailHookd",
+            dependencies: [
+                "HookExtraction", "HookModel", "MailHookKit", "MIMEParser",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+
+        .executableTarget(
+            name: "MailHookdBench", dependencies: ["HTMLScripts", "HookExtraction", "JSONLD", "MIMEParser"],
+            swiftSettings: strict),
+
         // Tests. TestSupport holds what several of them need.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "HookModelTests", dependencies: ["HookModel", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "MIMEParserTests", dependencies: ["MIMEParser", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "HTMLScriptsTests", dependencies: ["HTMLScripts", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "JSONLDTests", dependencies: ["JSONLD", "TestSupport"], exclude: ["Processor"], swiftSettings: strict),
         .testTarget(
             name: "HookExtractionTests",
             dependencies: ["CZlib", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
+            name: "HookStoreTests", dependencies: ["CSQLite", "HookModel", "HookStore", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
             name: "HookDeliveryTests",
             dependencies: ["HookDelivery", "HookModel", "TestSupport", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict),
+        .testTarget(
+            name: "MailHookKitTests",
+            dependencies: ["HookDelivery", "HookIntake", "HookModel", "MailHookKit", "TestSupport"], swiftSettings: strict),
+        // From outside: the real binary, real clients, loopback only. Depends on the executable so that it is built.
+        .testTarget(name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"], exclude: ["Support/receiver.py"], swiftSettings: strict),
     ]
 )

@@ -119,10 +119,7 @@ public struct DocumentFinder: Sendable {
         guard part.body.count <= limits.documentSize * 4 else { return nil }
         let text = message.text(of: part)
         guard Self.looksLikeJSON(text) else { return nil }
-        let value = part.mediaType.value
-        let isFlowed = value["format"]?.lowercased() == "flowed"
-        let plain =
-            isFlowed ? FormatFlowed.unwrap(text, deletesSpace: value["delsp"]?.lowercased() == "yes") : text
+        let plain = message.unwrappedText(of: part)
         guard plain.count <= limits.documentSize, let document = try? JSONDocument(plain, limits: jsonLimits)
         else { return nil }
         return document.root.kind == .object || document.root.kind == .array ? document : nil
@@ -197,7 +194,7 @@ public struct DocumentFinder: Sendable {
         case .tooDeep: DocumentFailure(.limit, "\(error.code.rawValue), \(place(error, in: bytes))")
         case .invalidUTF8: DocumentFailure(.invalidEncoding, "\(error.code.rawValue), \(place(error, in: bytes))")
         case .unexpectedEnd, .unexpectedCharacter, .controlCharacter, .invalidEscape, .invalidNumber, .trailingContent,
-            .duplicateName:
+            .duplicateName, .numberOutOfRange, .loneSurrogate:
             DocumentFailure(.invalidJSON, "\(error.code.rawValue), \(place(error, in: bytes))")
         }
     }

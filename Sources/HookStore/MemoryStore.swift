@@ -59,6 +59,10 @@ public final class MemoryStore: InspectableStore {
         try await ask { content in content.eventIndex[id].map { content.events[$0].stored } }
     }
 
+    public func lastSequence() async throws(StoreError) -> Int64 {
+        try await ask { $0.events.last?.stored.sequence ?? 0 }
+    }
+
     public func message(_ id: Int64) async throws(StoreError) -> StoredMessage? {
         try await ask { $0.message(id) }
     }

@@ -163,6 +163,10 @@ public final class SQLiteStore: InspectableStore {
         try await reads.read(ifAbsent: nil) { reader throws(StoreError) in try reader.event(id: id) }
     }
 
+    public func lastSequence() async throws(StoreError) -> Int64 {
+        try await reads.read(ifAbsent: 0) { reader throws(StoreError) in try reader.lastSequence() }
+    }
+
     public func message(_ id: Int64) async throws(StoreError) -> StoredMessage? {
         try await reads.read(ifAbsent: nil) { reader throws(StoreError) in try reader.message(id) }
     }

@@ -58,6 +58,10 @@ final class StoreReader: @unchecked Sendable {
         return events
     }
 
+    func lastSequence() throws(StoreError) -> Int64 {
+        try connection.integer("SELECT coalesce(max(sequence), 0) FROM events")
+    }
+
     func event(id: String) throws(StoreError) -> StoredEvent? {
         eventByID.bind(1, id)
         guard try eventByID.step() else { return nil }

@@ -73,6 +73,8 @@ public struct StoreCounts: Sendable, Hashable {
 /// A store that can be asked about what is in it, and closed.
 public protocol InspectableStore: EventStore {
     func event(id: String) async throws(StoreError) -> StoredEvent?
+    /// The position of the newest event; 0 where there is none.
+    func lastSequence() async throws(StoreError) -> Int64
     func message(_ id: Int64) async throws(StoreError) -> StoredMessage?
     /// The message that led to an event.
     func message(ofEvent id: String) async throws(StoreError) -> StoredMessage?

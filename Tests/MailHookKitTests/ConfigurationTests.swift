@@ -1,5 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 
+import HookDelivery
 import HookModel
 import Testing
 

@@ -3,7 +3,7 @@
 // `mailhookd extract`: the documents of mails as JSON lines, by the extraction contract alone:
 // no hooks, no policy, no store.
 
-import HookExtraction
+public import HookExtraction
 import JSONLD
 import MIMEParser
 
@@ -12,14 +12,16 @@ public enum Extraction {
     private static let sizeLimit = 512 << 20
 
     /// Prints one line a mail; false when a file could not be read.
-    public static func run(_ paths: [String], repair: RepairMode = .off) throws -> Bool {
+    public static func run(_ paths: [String], repair: RepairMode = .off) throws(FileError) -> Bool {
         let finder = DocumentFinder(repair: repair)
         var isComplete = true
-        for path in try paths.flatMap(files) {
-            do {
+        var files: [String] = []
+        for path in paths { files += try self.files(path) }
+        for path in files {
+            do throws(FileError) {
                 let bytes = try MailFile.read(path, limit: sizeLimit)
                 Terminal.print(line(path, finder.candidates(in: MIMEMessage(bytes))))
-            } catch let error as FileError {
+            } catch {
                 Terminal.printError("mailhookd: \(error)")
                 isComplete = false
             }
@@ -28,7 +30,7 @@ public enum Extraction {
     }
 
     /// A folder's files in the order of their names; anything else as it is.
-    private static func files(_ path: String) throws -> [String] {
+    private static func files(_ path: String) throws(FileError) -> [String] {
         guard path != "-", Files.isFolder(path) else { return [path] }
         let folder = path.hasSuffix("/") ? String(path.dropLast()) : path
         return try Files.list(path).map { "\(folder)/\($0)" }.filter { !Files.isFolder($0) }

@@ -24,7 +24,7 @@ struct EventsCommand: AsyncParsableCommand {
                 try await EventListing.run(dataFolder: setup.configuration.data) {
                     Terminal.print(json ? $0.jsonLine : $0.text)
                 }
-            } catch let error as SetupError {
+            } catch {
                 throw fail(error.description, status: error.exitStatus)
             }
         }

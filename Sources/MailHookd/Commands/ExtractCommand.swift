@@ -1,6 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import HookExtraction
 import MailHookKit
 
 struct ExtractCommand: ParsableCommand {
@@ -17,7 +18,14 @@ struct ExtractCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("Mails, or folders of mails.", valueName: "file"))
     var files: [String]
 
+    @Flag(help: "Mend broken JSON where what was meant is plain; each change is named.")
+    var repair = false
+
     func run() throws {
-        if try !Extraction.run(files) { throw ExitCode(SysExit.noInput) }
+        do {
+            if try !Extraction.run(files, repair: repair ? .on : .off) { throw ExitCode(SysExit.noInput) }
+        } catch let error as FileError {
+            throw fail(error.description, status: SysExit.noInput)
+        }
     }
 }

@@ -22,7 +22,7 @@ struct HooksCommand: ParsableCommand {
         do {
             let directory = try setup.directory()
             Terminal.print(json ? HookListing.json(directory, setup) : HookListing.text(directory, setup))
-        } catch let error as FileError {
+        } catch {
             throw fail(error.description, status: SysExit.noPermission)
         }
     }

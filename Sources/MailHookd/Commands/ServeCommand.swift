@@ -32,7 +32,7 @@ struct ServeCommand: AsyncParsableCommand {
         let setup = try loadSetup(request, showWarnings: true)
         do {
             try await Daemon(setup: setup).run()
-        } catch let error as DaemonError {
+        } catch {
             throw fail(error.description, status: error.exitStatus)
         }
     }

@@ -23,7 +23,7 @@ final class Child: Sendable {
     }
 
     // Process is used from the test's thread only; the buffers are filled by reader threads.
-    nonisolated(unsafe) private let process = Process()
+    private let process = Process()
     private let input = Pipe()
     private let buffers = Mutex(Buffers())
     private let name: String
