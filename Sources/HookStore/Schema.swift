@@ -36,7 +36,7 @@ enum Schema {
     private static let version1: StaticString = """
         -- Moments are microseconds since 1970-01-01T00:00:00Z. Lists are JSON arrays.
         CREATE TABLE messages (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            id INTEGER PRIMARY KEY,
             digest BLOB NOT NULL,          -- of the content, 32 octets
             duplicate_of INTEGER,          -- the first message of the same digest
             message_id TEXT,               -- without angle brackets
@@ -48,21 +48,28 @@ enum Schema {
             helo TEXT,
             answer TEXT NOT NULL,          -- what the sender was told
             verdicts TEXT NOT NULL,        -- [["event name", "recipient", "outcome", "answer", events], ...]
+            first_event INTEGER,           -- events.sequence; its new events follow one another
+            new_events INTEGER NOT NULL,
             size INTEGER NOT NULL,         -- octets as received
             encoding INTEGER NOT NULL,     -- of raw: 0 absent, 1 as received, 2 zlib
             raw BLOB
         ) STRICT;
-        CREATE INDEX messages_by_digest ON messages (digest) WHERE duplicate_of IS NULL;
-        CREATE INDEX messages_by_message_id ON messages (message_id) WHERE message_id IS NOT NULL;
 
         CREATE TABLE events (
-            sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-            id TEXT NOT NULL UNIQUE,
+            sequence INTEGER PRIMARY KEY,  -- never used twice, see the counter rows_events
+            id TEXT NOT NULL,              -- unique, see keys
             type TEXT NOT NULL,
             message INTEGER NOT NULL,
             json BLOB NOT NULL             -- CloudEvents 1.0, UTF-8
         ) STRICT;
-        CREATE INDEX events_by_message ON events (message);
+
+        -- Where to look for a message of a digest (key & 3 = 0) or Message-ID (2), or an event of an id (1). Keys of
+        -- rows behind the counters keys_messages and keys_events may be missing.
+        CREATE TABLE keys (
+            key INTEGER NOT NULL,
+            row INTEGER NOT NULL,
+            PRIMARY KEY (key, row)
+        ) STRICT, WITHOUT ROWID;
 
         CREATE TABLE subscriptions (
             id INTEGER PRIMARY KEY,
@@ -70,7 +77,7 @@ enum Schema {
         ) STRICT;
 
         CREATE TABLE deliveries (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            id INTEGER PRIMARY KEY,
             event INTEGER NOT NULL,        -- events.sequence
             subscription INTEGER NOT NULL,
             state INTEGER NOT NULL,        -- 0 waiting, 1 leased, 2 delivered, 3 dead

@@ -11,7 +11,6 @@ final class StoreReader: @unchecked Sendable {
     private let eventsAfter: SQLiteStatement
     private let eventByID: SQLiteStatement
     private let messageByID: SQLiteStatement
-    private let messageOfEvent: SQLiteStatement
     private let messagesByMessageID: SQLiteStatement
     private let verdicts: SQLiteStatement
     private let list: SQLiteStatement
@@ -26,16 +25,31 @@ final class StoreReader: @unchecked Sendable {
             """)
         eventsAfter = try connection.prepare(
             "SELECT sequence, id, type, json FROM events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")
-        eventByID = try connection.prepare("SELECT sequence, id, type, json FROM events WHERE id = ?1")
+        // Rows behind the counter may have no keys yet; they are few and read one by one.
+        eventByID = try connection.prepare(
+            """
+            SELECT sequence, id, type, json, message FROM events
+            WHERE id = ?2 AND sequence IN (SELECT row FROM keys WHERE key = ?1)
+            UNION ALL
+            SELECT sequence, id, type, json, message FROM events
+            WHERE id = ?2 AND sequence > (SELECT max(value) FROM (
+                SELECT value FROM counters WHERE name = 'keys_events' UNION ALL SELECT 0))
+            LIMIT 1
+            """)
         messageByID = try connection.prepare(
             """
             SELECT m.id, m.digest, m.duplicate_of, m.message_id, m.received_at, m.source, m.mail_from, m.recipients,
                 m.peer, m.helo, m.answer, m.verdicts, m.size, coalesce(f.encoding, m.encoding), coalesce(f.raw, m.raw)
             FROM messages m LEFT JOIN messages f ON f.id = m.duplicate_of WHERE m.id = ?1
             """)
-        messageOfEvent = try connection.prepare("SELECT message FROM events WHERE id = ?1")
         messagesByMessageID = try connection.prepare(
-            "SELECT id FROM messages WHERE message_id = ?1 ORDER BY id LIMIT ?2")
+            """
+            SELECT id FROM messages WHERE message_id = ?2 AND id IN (SELECT row FROM keys WHERE key = ?1)
+            UNION
+            SELECT id FROM messages WHERE message_id = ?2 AND id > (SELECT max(value) FROM (
+                SELECT value FROM counters WHERE name = 'keys_messages' UNION ALL SELECT 0))
+            ORDER BY id LIMIT ?3
+            """)
         verdicts = try connection.prepare(
             """
             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1) ORDER BY key
@@ -63,23 +77,28 @@ final class StoreReader: @unchecked Sendable {
     }
 
     func event(id: String) throws(StoreError) -> StoredEvent? {
-        eventByID.bind(1, id)
-        guard try eventByID.step() else { return nil }
+        guard try findEvent(id) else { return nil }
         defer { eventByID.reset() }
         return Self.event(eventByID)
     }
 
     func message(ofEvent id: String) throws(StoreError) -> StoredMessage? {
-        messageOfEvent.bind(1, id)
-        guard try messageOfEvent.step() else { return nil }
-        let message = messageOfEvent.integer(0)
-        messageOfEvent.reset()
+        guard try findEvent(id) else { return nil }
+        let message = eventByID.integer(4)
+        eventByID.reset()
         return try self.message(message)
     }
 
+    private func findEvent(_ id: String) throws(StoreError) -> Bool {
+        eventByID.bind(1, KeyIndex.key(event: id))
+        eventByID.bind(2, id)
+        return try eventByID.step()
+    }
+
     func messages(messageID: String, limit: Int) throws(StoreError) -> [StoredMessage] {
-        messagesByMessageID.bind(1, messageID)
-        messagesByMessageID.bind(2, max(0, limit))
+        messagesByMessageID.bind(1, KeyIndex.key(messageID: messageID))
+        messagesByMessageID.bind(2, messageID)
+        messagesByMessageID.bind(3, max(0, limit))
         var ids: [Int64] = []
         while try messagesByMessageID.step() { ids.append(messagesByMessageID.integer(0)) }
         var messages: [StoredMessage] = []

@@ -9,7 +9,9 @@ internal import HookModel
 final class StoreWriter: @unchecked Sendable {
     let connection: SQLiteConnection
 
-    private let findDigest: SQLiteStatement
+    private let keys: KeyIndex
+    private let hasDigest: SQLiteStatement
+    private let hasEvent: SQLiteStatement
     private let insertMessage: SQLiteStatement
     private let insertEvent: SQLiteStatement
     private let insertSubscription: SQLiteStatement
@@ -26,20 +28,25 @@ final class StoreWriter: @unchecked Sendable {
 
     /// Row ids of subscriptions by name. They are as many as the configuration ever named.
     private var subscriptionIDs: [String: Int64] = [:]
+    /// The last row numbers given out.
+    private var lastMessage: Int64
+    private var lastEvent: Int64
     /// Subscriptions that got deliveries in the transaction under way.
     private var signalled: Set<String> = []
 
     init(_ connection: SQLiteConnection) throws(StoreError) {
         self.connection = connection
-        findDigest = try connection.prepare("SELECT id FROM messages WHERE digest = ?1 AND duplicate_of IS NULL")
+        keys = try KeyIndex(connection)
+        hasDigest = try connection.prepare("SELECT 1 FROM messages WHERE id = ?1 AND digest = ?2")
+        hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
         insertMessage = try connection.prepare(
             """
-            INSERT INTO messages (digest, duplicate_of, message_id, received_at, source, mail_from, recipients, peer,
-                helo, answer, verdicts, size, encoding, raw)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+            INSERT INTO messages (id, digest, duplicate_of, message_id, received_at, source, mail_from, recipients,
+                peer, helo, answer, verdicts, first_event, new_events, size, encoding, raw)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
             """)
         insertEvent = try connection.prepare(
-            "INSERT INTO events (id, type, message, json) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING")
+            "INSERT INTO events (id, type, message, json, sequence) VALUES (?1, ?2, ?3, ?4, ?5)")
         insertSubscription = try connection.prepare("INSERT INTO subscriptions (name) VALUES (?1)")
         findSubscription = try connection.prepare("SELECT id FROM subscriptions WHERE name = ?1")
         insertDelivery = try connection.prepare(
@@ -66,6 +73,13 @@ final class StoreWriter: @unchecked Sendable {
         begin = try connection.prepare("BEGIN IMMEDIATE")
         commit = try connection.prepare("COMMIT")
         rollback = try connection.prepare("ROLLBACK")
+        // Whoever deletes rows keeps their highest number in a counter, so that none is used twice.
+        lastMessage = max(
+            try connection.integer("SELECT max(id) FROM messages"),
+            try connection.integer("SELECT value FROM counters WHERE name = 'rows_messages'"))
+        lastEvent = max(
+            try connection.integer("SELECT max(sequence) FROM events"),
+            try connection.integer("SELECT value FROM counters WHERE name = 'rows_events'"))
     }
 
     /// Leases of a predecessor that was killed hold nobody back: due at once, and before what came later. Their
@@ -82,18 +96,30 @@ final class StoreWriter: @unchecked Sendable {
         signalled.removeAll(keepingCapacity: true)
         var answers: [WriteJob.Answer] = []
         answers.reserveCapacity(jobs.count)
-        try begin.run()
+        let (message, event) = (lastMessage, lastEvent)
+        keys.begin()
         do throws(StoreError) {
+            try begin.run()
             for job in jobs { answers.append(try perform(job)) }
+            try keys.moveSlice()
             try commit.run()
         } catch {
             // SQLite may have rolled back by itself.
             if connection.isInTransaction { try? rollback.run() }
             // Some of them may have been made in this transaction.
             subscriptionIDs = [:]
+            (lastMessage, lastEvent) = (message, event)
+            keys.rolledBack()
             throw error
         }
+        keys.committed()
         return (answers, signalled)
+    }
+
+    /// Leaves the next start little to read back.
+    func finishUp() {
+        // Failing is no loss, it is only slower.
+        try? keys.moveAll { body throws(StoreError) in try connection.transaction(body) }
     }
 
     private func perform(_ job: WriteJob) throws(StoreError) -> WriteJob.Answer {
@@ -114,52 +140,64 @@ final class StoreWriter: @unchecked Sendable {
 extension StoreWriter {
     private func store(_ entry: MessageEntry) throws(StoreError) -> CommitReceipt {
         let first = try firstMessage(digest: entry.verdict.contentDigest)
-        let message = try insertMessage(entry, duplicateOf: first)
-        var newEvents = 0
+        lastMessage += 1
+        let firstEvent = lastEvent + 1
         for hook in entry.verdict.hooks {
             for event in hook.events {
-                guard let sequence = try insert(event, message: message) else { continue }
-                newEvents += 1
+                guard let sequence = try insert(event, message: lastMessage) else { continue }
                 for subscription in entry.deliveries[event.id] ?? [] {
                     try insertDelivery(event: sequence, to: subscription, at: entry.message.receivedAt)
                 }
             }
         }
+        let newEvents = Int(lastEvent + 1 - firstEvent)
+        try insertMessage(entry, duplicateOf: first, firstEvent: firstEvent, newEvents: newEvents)
         return CommitReceipt(isDuplicate: first != nil, newEvents: newEvents)
     }
 
     private func firstMessage(digest: [UInt8]) throws(StoreError) -> Int64? {
-        findDigest.bind(1, digest)
-        guard try findDigest.step() else { return nil }
-        let id = findDigest.integer(0)
-        findDigest.reset()
-        return id
+        for id in try keys.rows(KeyIndex.key(digest: digest)) {
+            hasDigest.bind(1, id)
+            hasDigest.bind(2, digest)
+            if try hasDigest.step() {
+                hasDigest.reset()
+                return id
+            }
+        }
+        return nil
     }
 
-    private func insertMessage(_ entry: MessageEntry, duplicateOf first: Int64?) throws(StoreError) -> Int64 {
+    /// As the row `lastMessage`.
+    private func insertMessage(
+        _ entry: MessageEntry, duplicateOf first: Int64?, firstEvent: Int64, newEvents: Int
+    ) throws(StoreError) {
         let envelope = entry.message.envelope
         let statement = insertMessage
-        statement.bind(1, entry.verdict.contentDigest)
-        statement.bind(2, first)
-        statement.bind(3, entry.verdict.messageID)
-        statement.bind(4, entry.message.receivedAt.microseconds)
-        statement.bind(5, envelope.source.rawValue)
-        statement.bind(6, envelope.mailFrom)
-        statement.bind(7, JSONList.text(envelope.recipients))
-        statement.bind(8, envelope.peer)
-        statement.bind(9, envelope.helo)
-        statement.bind(10, entry.verdict.answer.rawValue)
-        statement.bind(11, Self.text(of: entry.verdict.hooks))
-        statement.bind(12, entry.message.bytes.count)
+        statement.bind(1, lastMessage)
+        statement.bind(2, entry.verdict.contentDigest)
+        statement.bind(3, first)
+        statement.bind(4, entry.verdict.messageID)
+        statement.bind(5, entry.message.receivedAt.microseconds)
+        statement.bind(6, envelope.source.rawValue)
+        statement.bind(7, envelope.mailFrom)
+        statement.bind(8, JSONList.text(envelope.recipients))
+        statement.bind(9, envelope.peer)
+        statement.bind(10, envelope.helo)
+        statement.bind(11, entry.verdict.answer.rawValue)
+        statement.bind(12, Self.text(of: entry.verdict.hooks))
+        statement.bind(13, newEvents > 0 ? firstEvent : nil)
+        statement.bind(14, newEvents)
+        statement.bind(15, entry.message.bytes.count)
         if first != nil {
-            statement.bind(13, Schema.RawEncoding.absent)
-            statement.bindNull(14)
+            statement.bind(16, Schema.RawEncoding.absent)
+            statement.bindNull(17)
             try statement.run()
         } else {
-            statement.bind(13, Schema.RawEncoding.asReceived)
-            try statement.run(borrowing: entry.message.bytes, as: 14)
+            statement.bind(16, Schema.RawEncoding.asReceived)
+            try statement.run(borrowing: entry.message.bytes, as: 17)
         }
-        return connection.lastInsertRowID
+        keys.addMessage(
+            lastMessage, digest: first == nil ? entry.verdict.contentDigest : nil, messageID: entry.verdict.messageID)
     }
 
     private static func text(of hooks: [HookVerdict]) -> String {
@@ -180,11 +218,22 @@ extension StoreWriter {
 
     /// The event's sequence; nil if one of the same id exists.
     private func insert(_ event: Event, message: Int64) throws(StoreError) -> Int64? {
+        for sequence in try keys.rows(KeyIndex.key(event: event.id)) {
+            hasEvent.bind(1, sequence)
+            hasEvent.bind(2, event.id)
+            if try hasEvent.step() {
+                hasEvent.reset()
+                return nil
+            }
+        }
+        lastEvent += 1
         insertEvent.bind(1, event.id)
         insertEvent.bind(2, event.type)
         insertEvent.bind(3, message)
+        insertEvent.bind(5, lastEvent)
         try insertEvent.run(borrowing: event.json, as: 4)
-        return connection.changes == 0 ? nil : connection.lastInsertRowID
+        keys.addEvent(lastEvent, id: event.id)
+        return lastEvent
     }
 
     private func insertDelivery(event: Int64, to subscription: String, at time: Timestamp) throws(StoreError) {

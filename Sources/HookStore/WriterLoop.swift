@@ -68,6 +68,7 @@ final class WriterLoop: @unchecked Sendable {
                 checkpointer.committed()
             }
         }
+        writer?.finishUp()
         checkpointer.close()
         writer = nil
     }

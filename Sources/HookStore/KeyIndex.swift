@@ -1,0 +1,222 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Finds messages by digest or Message-ID and events by id.
+//
+// Such keys come in random order. Kept in ordinary indexes, each of them would change a page
+// somewhere in a tree of many thousand pages, and each changed page is written twice, synced, and
+// read again later: with a million events that is most of the work of a commit. So new keys wait in
+// memory (they can be read again from the rows they belong to), and go to the table `keys` sorted,
+// a slice with each transaction, so that neighbours share a page and nobody waits for all of it.
+
+internal import HookModel
+
+/// Used by the writer thread only.
+final class KeyIndex {
+    /// Keys that wait before they begin to go to the table: some 2 MB of memory for each of two sets.
+    static let waitingLimit = 48_000
+    /// At the end so few keys are left to the next start, which reads them from their rows.
+    private static let leftToNextStart = 256
+
+    struct Entry: Comparable {
+        var key: Int64
+        /// The row of `messages` or `events`.
+        var row: Int64
+
+        static func < (a: Entry, b: Entry) -> Bool { (a.key, a.row) < (b.key, b.row) }
+    }
+
+    /// Keys in memory. Nearly always there is one row a key.
+    private struct Keys {
+        private(set) var entries: [Entry] = []
+        private var first: [Int64: Int64] = [:]
+        private var others: [Int64: [Int64]] = [:]
+
+        mutating func add(_ entry: Entry) {
+            entries.append(entry)
+            if first[entry.key] == nil { first[entry.key] = entry.row } else { others[entry.key, default: []].append(entry.row) }
+        }
+
+        /// Takes the last entries back.
+        mutating func removeLast(_ count: Int) {
+            for entry in entries.suffix(count).reversed() {
+                guard others[entry.key]?.popLast() == nil else { continue }
+                first[entry.key] = nil
+            }
+            entries.removeLast(count)
+        }
+
+        func rows(_ key: Int64) -> [Int64] {
+            guard let row = first[key] else { return [] }
+            return [row] + (others[key] ?? [])
+        }
+    }
+
+    /// Rows up to these have all their keys in the table.
+    private struct Mark {
+        var message: Int64
+        var event: Int64
+    }
+
+    private let find: SQLiteStatement
+    private let insert: SQLiteStatement
+    private let setCounter: SQLiteStatement
+
+    /// Not in the table yet.
+    private var waiting = Keys()
+    private var waitingMark: Mark
+    /// On the way into the table: all of it is sorted, the first `moved` are there.
+    private var moving = Keys()
+    private var sorted: [Entry] = []
+    private var moved = 0
+    private var movingMark: Mark
+
+    /// Of the transaction under way.
+    private var added = 0
+    private var movedBefore = 0
+
+    init(_ connection: SQLiteConnection) throws(StoreError) {
+        find = try connection.prepare("SELECT row FROM keys WHERE key = ?1")
+        insert = try connection.prepare("INSERT INTO keys VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+        setCounter = try connection.prepare(
+            "INSERT INTO counters VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+        let mark = Mark(
+            message: try connection.integer("SELECT value FROM counters WHERE name = 'keys_messages'"),
+            event: try connection.integer("SELECT value FROM counters WHERE name = 'keys_events'"))
+        waitingMark = mark
+        movingMark = mark
+        try readBack(connection, after: mark)
+    }
+
+    /// Keys of rows whose writer ended before it moved them.
+    private func readBack(_ connection: SQLiteConnection, after mark: Mark) throws(StoreError) {
+        let messages = try connection.prepare(
+            "SELECT id, digest, message_id, duplicate_of FROM messages WHERE id > ?1 ORDER BY id")
+        messages.bind(1, mark.message)
+        while try messages.step() {
+            let id = messages.integer(0)
+            addMessage(
+                id, digest: messages.isNull(3) ? messages.octets(1) : nil, messageID: messages.textOrNil(2))
+        }
+        let events = try connection.prepare("SELECT sequence, id FROM events WHERE sequence > ?1 ORDER BY sequence")
+        events.bind(1, mark.event)
+        while try events.step() { addEvent(events.integer(0), id: events.text(1)) }
+        added = 0
+    }
+
+    // MARK: - Keys
+
+    /// A digest is as good as random already.
+    static func key(digest: [UInt8]) -> Int64 {
+        var key: UInt64 = 0
+        for byte in digest.prefix(8) { key = key << 8 | UInt64(byte) }
+        return Int64(bitPattern: key & ~3)
+    }
+
+    static func key(event id: String) -> Int64 { Int64(bitPattern: hash(id) & ~3 | 1) }
+    static func key(messageID: String) -> Int64 { Int64(bitPattern: hash(messageID) & ~3 | 2) }
+
+    /// FNV-1a, 64 bits. Texts that collide by accident or on purpose are told apart by the rows they lead to.
+    private static func hash(_ text: String) -> UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        return hash
+    }
+
+    /// Rows that may have this key: the caller compares.
+    func rows(_ key: Int64) throws(StoreError) -> [Int64] {
+        var rows = waiting.rows(key) + moving.rows(key)
+        find.bind(1, key)
+        while try find.step() {
+            let row = find.integer(0)
+            if !rows.contains(row) { rows.append(row) }
+        }
+        return rows
+    }
+
+    func addMessage(_ id: Int64, digest: [UInt8]?, messageID: String?) {
+        if let digest { add(Entry(key: Self.key(digest: digest), row: id)) }
+        if let messageID { add(Entry(key: Self.key(messageID: messageID), row: id)) }
+        waitingMark.message = id
+    }
+
+    func addEvent(_ sequence: Int64, id: String) {
+        add(Entry(key: Self.key(event: id), row: sequence))
+        waitingMark.event = sequence
+    }
+
+    private func add(_ entry: Entry) {
+        waiting.add(entry)
+        added += 1
+    }
+
+    // MARK: - Transactions
+
+    func begin() {
+        added = 0
+        movedBefore = moved
+    }
+
+    /// Moves a slice into the table: twice as much as came, so that one set is done before the next is full.
+    func moveSlice() throws(StoreError) {
+        try move(min(sorted.count, moved + 2 * added + 16))
+    }
+
+    private func move(_ end: Int) throws(StoreError) {
+        guard moved < sorted.count else { return }
+        for entry in sorted[moved..<end] {
+            insert.bind(1, entry.key)
+            insert.bind(2, entry.row)
+            try insert.run()
+        }
+        moved = end
+        guard moved == sorted.count else { return }
+        for (name, value) in [("keys_messages", movingMark.message), ("keys_events", movingMark.event)] {
+            setCounter.bind(1, name)
+            setCounter.bind(2, value)
+            try setCounter.run()
+        }
+    }
+
+    func committed() {
+        added = 0
+        guard moved == sorted.count else { return }
+        if !sorted.isEmpty {
+            moving = Keys()
+            sorted = []
+            moved = 0
+        }
+        if waiting.entries.count >= Self.waitingLimit { startMoving() }
+    }
+
+    func rolledBack() {
+        // The marks may stand too high now, which the next row that is stored puts right: rows are numbered on.
+        waiting.removeLast(added)
+        added = 0
+        moved = movedBefore
+    }
+
+    private func startMoving() {
+        moving = waiting
+        movingMark = waitingMark
+        sorted = waiting.entries.sorted()
+        moved = 0
+        waiting = Keys()
+    }
+
+    /// Moves everything, in the transaction of the caller's `body`, a part at a time.
+    func moveAll(in transaction: (() throws(StoreError) -> Void) throws(StoreError) -> Void) throws(StoreError) {
+        guard waiting.entries.count + sorted.count - moved > Self.leftToNextStart else { return }
+        if sorted.isEmpty { startMoving() }
+        while !sorted.isEmpty {
+            begin()
+            do throws(StoreError) {
+                try transaction { () throws(StoreError) in try move(min(sorted.count, moved + 4096)) }
+            } catch {
+                rolledBack()
+                throw error
+            }
+            committed()
+            if sorted.isEmpty, !waiting.entries.isEmpty { startMoving() }
+        }
+    }
+}
