@@ -34,6 +34,7 @@ import Testing
                 }
             }
             defer { isOver.set() }
+            while acknowledged.all.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
             for image in 0..<8 {
                 try await Task.sleep(for: .milliseconds(60))
                 let before = acknowledged.all

@@ -22,7 +22,6 @@ final class Child: Sendable {
         var errors = Data()
     }
 
-    // Process is used from the test's thread only; the buffers are filled by reader threads.
     private let process = Process()
     private let input = Pipe()
     private let buffers = Mutex(Buffers())
@@ -78,12 +77,16 @@ final class Child: Sendable {
         try eventually("\(name): \(what)\n\(errors)", seconds: seconds) { condition(lines) }
     }
 
+    /// FileHandle's own reading waits for a full buffer; read(2) gives what is there.
     private func drain(_ pipe: Pipe, _ append: @escaping @Sendable (inout Buffers, Data) -> Void) {
         let handle = pipe.fileHandleForReading
         Thread.detachNewThread { [weak self] in
-            while let data = try? handle.read(upToCount: 65536), !data.isEmpty {
-                guard let self else { return }
-                self.buffers.withLock { append(&$0, data) }
+            var buffer = [UInt8](repeating: 0, count: 65536)
+            while true {
+                let count = read(handle.fileDescriptor, &buffer, buffer.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0, let self else { return }
+                self.buffers.withLock { append(&$0, Data(buffer[..<count])) }
             }
         }
     }
