@@ -1,12 +1,12 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Base64 (RFC 2045 section 6.8). Octets outside the alphabet are skipped, missing padding is no error. Eight characters
-// are decoded at a time through a table that is indexed by two of them.
+// Base64 (RFC 2045 section 6.8), all at once. Octets outside the alphabet are skipped, missing padding is no error. Two
+// characters are looked up at a time, and lines of one length are decoded with one check a line.
 
 enum Base64Decoder {
     /// Twelve bits for each pair of characters, the first in the low octet of the index; `invalid` where one of them is
     /// not in the alphabet.
-    private static let pairs: [UInt16] = {
+    static let pairs: [UInt16] = {
         var table = [UInt16](repeating: invalid, count: 1 << 16)
         for (high, first) in alphabet.enumerated() {
             for (low, second) in alphabet.enumerated() {
@@ -16,89 +16,166 @@ enum Base64Decoder {
         return table
     }()
 
-    private static let invalid: UInt16 = 0x8000
+    static let invalid: UInt16 = 0x8000
 
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
     static func decode(_ input: Bytes) -> [UInt8] {
         guard let start = input.baseAddress, !input.isEmpty else { return [] }
-        // A block writes eight octets of which six count: the room behind the last is for the other two.
-        return [UInt8](unsafeUninitializedCapacity: input.count / 4 * 3 + 16) { buffer, count in
+        return [UInt8](unsafeUninitializedCapacity: roomNeeded(input.count)) { buffer, count in
             guard let output = buffer.baseAddress else { return }
-            count = pairs.withUnsafeBufferPointer { table in
-                guard let table = table.baseAddress else { return 0 }
-                var state = Base64State()
-                return state.run(table, start, input.count, output)
+            pairs.withUnsafeBufferPointer { table in
+                guard let table = table.baseAddress else { return }
+                var pass = Base64Pass(source: start, end: input.count, target: output, table: table)
+                pass.run()
+                pass.flush()
+                count = pass.to
             }
         }
     }
+
+    /// Octets of output for `count` of input. A block writes eight octets of which six count: the room behind the last
+    /// is for the other two.
+    static func roomNeeded(_ count: Int) -> Int { count / 4 * 3 + 16 }
 }
 
-/// What is between two pieces of input: the characters of a group of four that is not complete.
-struct Base64State {
-    private var bits: UInt32 = 0
-    private var characters = 0
+/// One pass from input to output. The characters of a group of four that is not complete can be taken to a next pass.
+struct Base64Pass {
+    let source: UnsafeRawPointer
+    let end: Int
+    let target: UnsafeMutableRawPointer
+    let table: UnsafePointer<UInt16>
+    var from = 0
+    var to = 0
+    /// Six bits of each character of the group, the last lowest.
+    var bits: UInt32 = 0
+    var characters = 0
+    /// Guesses at the length of lines that are left; a body whose lines differ does without.
+    private var guesses = 4
 
-    /// Decodes `count` octets into `output`, which has room for `count / 4 * 3 + 16`. Returns how many were written.
-    mutating func run(
-        _ table: UnsafePointer<UInt16>, _ input: UnsafePointer<UInt8>, _ count: Int, _ output: UnsafeMutablePointer<UInt8>
-    ) -> Int {
-        let source = UnsafeRawPointer(input)
-        let target = UnsafeMutableRawPointer(output)
-        var from = 0
-        var to = 0
-        while from < count {
+    init(
+        source: UnsafePointer<UInt8>, end: Int, target: UnsafeMutablePointer<UInt8>, table: UnsafePointer<UInt16>
+    ) {
+        self.source = UnsafeRawPointer(source)
+        self.end = end
+        self.target = UnsafeMutableRawPointer(target)
+        self.table = table
+    }
+
+    mutating func run() {
+        while from < end {
             if characters == 0 {
-                while from + 8 <= count {
-                    let block = UInt64(littleEndian: source.loadUnaligned(fromByteOffset: from, as: UInt64.self))
-                    let first = table[Int(truncatingIfNeeded: block & 0xFFFF)]
-                    let second = table[Int(truncatingIfNeeded: block >> 16 & 0xFFFF)]
-                    let third = table[Int(truncatingIfNeeded: block >> 32 & 0xFFFF)]
-                    let fourth = table[Int(truncatingIfNeeded: block >> 48)]
-                    guard (first | second | third | fourth) & 0x8000 == 0 else { break }
-                    let upper = UInt64(first) << 12 | UInt64(second)
-                    let lower = UInt64(third) << 12 | UInt64(fourth)
-                    target.storeBytes(of: (upper << 40 | lower << 16).bigEndian, toByteOffset: to, as: UInt64.self)
-                    from += 8
-                    to += 6
-                }
-                if from + 4 <= count {
-                    let block = UInt32(littleEndian: source.loadUnaligned(fromByteOffset: from, as: UInt32.self))
-                    let first = table[Int(truncatingIfNeeded: block & 0xFFFF)]
-                    let second = table[Int(truncatingIfNeeded: block >> 16)]
-                    if (first | second) & 0x8000 == 0 {
-                        let group = UInt32(first) << 20 | UInt32(second) << 8
-                        target.storeBytes(of: group.bigEndian, toByteOffset: to, as: UInt32.self)
-                        from += 4
-                        to += 3
-                        continue
-                    }
-                }
+                if guesses > 0 { decodeLines() }
+                decodeBlocks()
+                if from >= end { return }
             }
-            guard from < count else { break }
-            let octet = input[from]
+            decodeOctet(source.load(fromByteOffset: from, as: UInt8.self))
             from += 1
-            let value = table[Int(octet) | 0x4100]
-            if value & 0x8000 == 0 {
-                bits = bits << 6 | UInt32(value >> 6)
-                characters += 1
-                if characters == 4 { to = flush(target, to) }
-            } else if octet == .equals {
-                to = flush(target, to)
-            }
         }
-        return flush(target, to)
+    }
+
+    @inline(__always)
+    private func octet(_ index: Int) -> UInt8 { source.load(fromByteOffset: index, as: UInt8.self) }
+
+    /// Decodes lines that are as long as the next one.
+    private mutating func decodeLines() {
+        guesses -= 1
+        var width = 0
+        while width < 1024, from + width < end, octet(from + width) > .carriageReturn { width += 1 }
+        guard width >= 16, width & 3 == 0, from + width + 1 < end else { return }
+        let hasReturn = octet(from + width) == .carriageReturn
+        let step = width + (hasReturn ? 2 : 1)
+        // Blocks are read whole: the last line of the body is left to the other loops.
+        while from + step + 8 <= end {
+            let last = from + step - 1
+            guard octet(last) == .lineFeed, !hasReturn || octet(last - 1) == .carriageReturn else { return }
+            guard decodeLine(width) else { return }
+            from += step
+            to += width / 4 * 3
+            guesses = 4
+        }
+    }
+
+    /// Decodes `width` characters into place. False where one of them is not in the alphabet.
+    @inline(__always)
+    private func decodeLine(_ width: Int) -> Bool {
+        var input = source + from
+        var output = target + to
+        var seen: UInt16 = 0
+        for _ in 0..<(width >> 3) {
+            let (octets, marks) = block(input)
+            output.storeBytes(of: octets, as: UInt64.self)
+            seen |= marks
+            input += 8
+            output += 6
+        }
+        if width & 4 != 0 {
+            let (octets, marks) = halfBlock(input)
+            output.storeBytes(of: octets, as: UInt32.self)
+            seen |= marks
+        }
+        return seen & Base64Decoder.invalid == 0
+    }
+
+    @inline(__always)
+    private mutating func decodeBlocks() {
+        while from + 8 <= end {
+            let (octets, marks) = block(source + from)
+            guard marks & Base64Decoder.invalid == 0 else { break }
+            target.storeBytes(of: octets, toByteOffset: to, as: UInt64.self)
+            from += 8
+            to += 6
+        }
+        if from + 4 <= end {
+            let (octets, marks) = halfBlock(source + from)
+            guard marks & Base64Decoder.invalid == 0 else { return }
+            target.storeBytes(of: octets, toByteOffset: to, as: UInt32.self)
+            from += 4
+            to += 3
+        }
+    }
+
+    /// Eight characters: six octets, and two of zero behind them.
+    @inline(__always)
+    private func block(_ input: UnsafeRawPointer) -> (octets: UInt64, marks: UInt16) {
+        let block = UInt64(littleEndian: input.loadUnaligned(as: UInt64.self))
+        let first = table[Int(truncatingIfNeeded: block & 0xFFFF)]
+        let second = table[Int(truncatingIfNeeded: block >> 16 & 0xFFFF)]
+        let third = table[Int(truncatingIfNeeded: block >> 32 & 0xFFFF)]
+        let fourth = table[Int(truncatingIfNeeded: block >> 48)]
+        let upper = UInt64(first) << 12 | UInt64(second)
+        let lower = UInt64(third) << 12 | UInt64(fourth)
+        return ((upper << 40 | lower << 16).bigEndian, first | second | third | fourth)
+    }
+
+    /// Four characters: three octets, and one of zero behind them.
+    @inline(__always)
+    private func halfBlock(_ input: UnsafeRawPointer) -> (octets: UInt32, marks: UInt16) {
+        let block = UInt32(littleEndian: input.loadUnaligned(as: UInt32.self))
+        let first = table[Int(truncatingIfNeeded: block & 0xFFFF)]
+        let second = table[Int(truncatingIfNeeded: block >> 16)]
+        return ((UInt32(first) << 20 | UInt32(second) << 8).bigEndian, first | second)
+    }
+
+    private mutating func decodeOctet(_ octet: UInt8) {
+        let value = table[Int(octet) | 0x4100]  // with `A`, which is zero
+        if value & Base64Decoder.invalid == 0 {
+            bits = bits << 6 | UInt32(value >> 6)
+            characters += 1
+            if characters == 4 { flush() }
+        } else if octet == .equals {
+            flush()
+        }
     }
 
     /// Writes what is complete of a group: one octet of two characters, two of three, three of four.
-    private mutating func flush(_ target: UnsafeMutableRawPointer, _ to: Int) -> Int {
-        let octets = max(0, characters - 1)
+    mutating func flush() {
         let group = bits << UInt32(32 - 6 * max(1, characters))
-        for index in 0..<octets {
-            target.storeBytes(of: UInt8(truncatingIfNeeded: group >> UInt32(24 - 8 * index)), toByteOffset: to + index, as: UInt8.self)
+        for index in 0..<max(0, characters - 1) {
+            target.storeBytes(of: UInt8(truncatingIfNeeded: group >> UInt32(24 - 8 * index)), toByteOffset: to, as: UInt8.self)
+            to += 1
         }
         bits = 0
         characters = 0
-        return to + octets
     }
 }

@@ -36,7 +36,7 @@ public struct MIMEMessage: Sendable {
     /// The body of a text part in UTF-8, by its `charset`. Without one, and with one that is unknown, octets that are
     /// UTF-8 are taken as that, and others as windows-1252.
     public func text(of part: MIMEPart) -> [UInt8] {
-        Charset.utf8(body(of: part), label: part.charsetLabel)
+        Charset.utf8(body(of: part), part.charset)
     }
 
     /// The fields of a part's header.

@@ -40,6 +40,10 @@ public struct MIMEPart: Sendable {
     var isInDigest: Bool
     /// `multipart/digest`.
     var isDigest = false
+    /// `text/*`.
+    var isTextType = false
+    /// Of a text.
+    var charset = CharsetEncoding.unlabelled
 
     /// `text/plain` where there is none (RFC 2045 section 5.2), `message/rfc822` in a digest.
     public var mediaType: MediaType {
@@ -49,7 +53,7 @@ public struct MIMEPart: Sendable {
     }
 
     /// A leaf of type `text`, whatever the subtype.
-    public var isText: Bool { kind == .leaf && mediaType.type == "text" }
+    public var isText: Bool { kind == .leaf && isTextType }
 
     /// RFC 2183; nil where there is none.
     public var disposition: ParameterizedValue? { dispositionField.map { parameterized($0) } }
@@ -64,8 +68,6 @@ public struct MIMEPart: Sendable {
         else { return nil }
         return name.utf8.contains(.questionMark) ? EncodedWords.decoded(Array(name.utf8)) : name
     }
-
-    var charsetLabel: String? { typeField.flatMap { parameterized($0)["charset"] } }
 
     private func parameterized(_ range: Range<Int>) -> ParameterizedValue {
         bytes.withUnsafeBufferPointer { ParameterizedValue($0, range) }

@@ -25,6 +25,8 @@ public struct MIMEProblem: Sendable, Hashable {
         case encodedContainer = "container_encoded"
         /// A field that must be there once is there again with another value, or a parameter is.
         case ambiguousHeader = "header_ambiguous"
+        /// The `charset` of a text is not known: it is read as UTF-8 where it is that, else as windows-1252.
+        case unknownCharset = "charset_unknown"
         /// Content-Type is not of the form `type/subtype`.
         case malformedContentType = "content_type_malformed"
         /// Line ends are CR alone (RFC 5322 section 2.3 forbids it); each was read as LF.

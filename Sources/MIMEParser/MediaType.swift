@@ -51,9 +51,22 @@ public enum TransferEncoding: String, Sendable, Hashable {
     /// Not one of the above: the body is taken as it is (section 6.4).
     case unknown
 
+    init(_ bytes: Bytes, _ range: Range<Int>) {
+        let word = bytes.trimmed(range)
+        switch word.count {
+        case 6 where bytes.hasWord("base64", at: word.lowerBound, word.upperBound): self = .base64
+        case 4 where bytes.hasWord("7bit", at: word.lowerBound, word.upperBound): self = .sevenBit
+        case 4 where bytes.hasWord("8bit", at: word.lowerBound, word.upperBound): self = .eightBit
+        case 16 where bytes.hasWord("quoted-printable", at: word.lowerBound, word.upperBound): self = .quotedPrintable
+        default:
+            var scanner = ParameterScanner(bytes, range)
+            self.init(field: scanner.mainValue())
+        }
+    }
+
     // Section 6.1: mechanism, without regard to case; comments may stand around it. The second spellings of each occur
     // in mail and mean the same.
-    init(field value: String) {
+    private init(field value: String) {
         self =
             switch value {
             case "", "7bit", "7-bit", "7 bit": .sevenBit

@@ -184,31 +184,31 @@ struct PartTableBuilder {
 
     private mutating func setTypes(of part: inout MIMEPart, _ entry: inout OpenPart, _ facts: HeaderFacts, _ bytes: Bytes) {
         if let range = facts.encoding {
-            var scanner = ParameterScanner(bytes, range)
-            part.encoding = TransferEncoding(field: scanner.mainValue())
+            part.encoding = TransferEncoding(bytes, range)
             if part.encoding == .unknown { note(.unknownEncoding, part.source, at: range.lowerBound) }
         }
-        var type = part.isInDigest ? "message/rfc822" : "text/plain"
+        let isInDigest = part.isInDigest
+        let type = facts.type.map { ContentTypeFacts(bytes, $0, isInDigest: isInDigest) } ?? .absent(isInDigest: isInDigest)
+        part.isTypeNamed = type.isNamed
         if let range = facts.type {
-            var scanner = ParameterScanner(bytes, range)
-            let value = scanner.mainValue()
-            part.isTypeNamed = MediaType.isSane(value)
-            if part.isTypeNamed { type = value }
-            if !part.isTypeNamed, !value.isEmpty { note(.malformedContentType, part.source, at: range.lowerBound) }
+            if type.isMalformed { note(.malformedContentType, part.source, at: range.lowerBound) }
+            if type.isAmbiguous { note(.ambiguousHeader, part.source, at: range.lowerBound) }
+            if type.charset == nil { note(.unknownCharset, part.source, at: range.lowerBound) }
         }
-        if type.hasPrefix("multipart/") {
-            part.isDigest = type == "multipart/digest"
-            beginMultipart(&part, &entry, bytes)
-        } else if Self.messageTypes.contains(type) {
-            beginMessage(&part, &entry, bytes)
+        switch type.kind {
+        case .text:
+            part.isTextType = true
+            part.charset = type.charset ?? .unlabelled
+        case .multipart, .digest:
+            part.isDigest = type.kind == .digest
+            beginMultipart(&part, &entry, type.boundary)
+        case .message: beginMessage(&part, &entry, bytes)
+        case .other: break
         }
     }
 
-    // RFC 2046 section 5.2.1, RFC 6532 section 3.7, RFC 5537 section 10.
-    private static let messageTypes: Set<String> = ["message/rfc822", "message/global", "message/news"]
-
-    private mutating func beginMultipart(_ part: inout MIMEPart, _ entry: inout OpenPart, _ bytes: Bytes) {
-        guard let boundary = boundary(of: part, bytes) else {
+    private mutating func beginMultipart(_ part: inout MIMEPart, _ entry: inout OpenPart, _ boundary: Boundary?) {
+        guard let boundary else {
             note(.missingBoundaryParameter, part.source, at: part.header.lowerBound, isContentLost: true)
             return
         }
@@ -218,13 +218,6 @@ struct PartTableBuilder {
         }
         part.kind = .multipart
         entry.boundary = boundary
-    }
-
-    private mutating func boundary(of part: MIMEPart, _ bytes: Bytes) -> Boundary? {
-        guard let range = part.typeField else { return nil }
-        let value = ParameterizedValue(bytes, range)
-        if value.contradictions.contains("boundary") { note(.ambiguousHeader, part.source, at: range.lowerBound) }
-        return value["boundary"].flatMap { Boundary(Array($0.utf8)) }
     }
 
     /// RFC 2046 section 5.2.1 allows no encoding here; senders use base64 and quoted-printable all the same.
@@ -266,14 +259,13 @@ struct PartTableBuilder {
     /// The next delimiter line of one of the open multiparts, from the beginning of a line on.
     private func nextDelimiter(_ bytes: Bytes, _ start: Int, base: Int) -> Delimiter? {
         guard open[base...].contains(where: { $0.boundary != nil }) else { return nil }
+        if matchesBoundary(bytes, start, base: base), let found = delimiter(bytes, start, base: base) { return found }
         var index = start
-        while index + 2 < bytes.count {
-            if bytes[index] == .hyphen, bytes[index + 1] == .hyphen, let found = delimiter(bytes, index, base: base) {
-                return found
-            }
-            index = bytes.nextLine(index, bytes.count)
+        while true {
+            index = LineSearch.nextLine(bytes, from: index, bytes.count, first: .hyphen, second: .hyphen)
+            guard index < bytes.count else { return nil }
+            if let found = delimiter(bytes, index, base: base) { return found }
         }
-        return nil
     }
 
     private func matchesBoundary(_ bytes: Bytes, _ index: Int, base: Int) -> Bool {
