@@ -166,6 +166,8 @@ struct IRIReference {
         // A first segment with a colon would be read as a scheme, and one like a keyword as none at all.
         if let colon = result.firstIndex(of: UInt8(ascii: ":")), !result[..<colon].contains(where: { $0.isOne(of: "/?#") }) {
             result.insert(contentsOf: "./".utf8, at: 0)
+        } else if result.first == UInt8(ascii: "@") {
+            result.insert(contentsOf: "./".utf8, at: 0)
         }
         return result
     }
