@@ -131,8 +131,12 @@ extension Compactor {
             if index == .index {
                 key = expanded.flatMap { tree[$0, .index]?.string }
             } else {
-                // Step 12.8.9.6.
-                key = takeFirst(try session.compactIRI(index, active), from: compacted)
+                // Step 12.8.9.6. The mapping can be a term, a compact IRI or an IRI.
+                var property = index
+                if active.terms[index] == nil, let iri = try session.expandIRI(index, active) {
+                    property = try session.compactIRI(iri, active)
+                }
+                key = takeFirst(property, from: compacted)
             }
         } else if item.container.contains(.id) {
             // Step 12.8.9.7.
