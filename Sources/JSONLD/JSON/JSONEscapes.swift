@@ -1,8 +1,17 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The escapes of JSON strings (RFC 8259 section 7), and the check that a text is UTF-8.
+// The escapes of JSON strings (RFC 8259 section 7), read and written.
 
 enum JSONEscapes {
+    /// What becomes of half a surrogate pair (section 8.2 leaves its meaning open).
+    enum LoneSurrogates {
+        /// U+FFFD.
+        case replace
+        /// Its code unit in the form of a three-octet sequence, which no UTF-8 text contains: different halves stay
+        /// different when names are compared.
+        case keep
+    }
+
     static func hexadecimal(_ byte: UInt8) -> UInt32? {
         switch byte {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt32(byte - UInt8(ascii: "0"))
@@ -12,34 +21,37 @@ enum JSONEscapes {
         }
     }
 
-    /// The characters of a checked string's content. Surrogate pairs are joined; a lone one becomes U+FFFD
-    /// (section 8.2 leaves its meaning open).
-    static func decode(_ content: ArraySlice<UInt8>) -> String {
-        var scalars = String.UnicodeScalarView()
-        var plain: [UInt8] = []
-        var position = content.startIndex
-        func flush() {
-            scalars.append(contentsOf: String(decoding: plain, as: UTF8.self).unicodeScalars)
-            plain.removeAll(keepingCapacity: true)
-        }
-        while position < content.endIndex {
-            guard content[position] == UInt8(ascii: "\\"), position + 1 < content.endIndex else {
-                plain.append(content[position])
-                position += 1
-                continue
-            }
+    /// Appends the characters of a checked string's content as UTF-8. Surrogate pairs are joined.
+    static func append(_ content: UnsafeBufferPointer<UInt8>, to characters: inout [UInt8], loneSurrogates: LoneSurrogates) {
+        characters.reserveCapacity(characters.count + content.count)
+        var position = 0
+        while position < content.count {
+            let run = content[position...].firstIndex(of: UInt8(ascii: "\\")) ?? content.count
+            characters.append(contentsOf: content[position..<run])
+            position = run
+            guard position + 1 < content.count else { break }
             guard content[position + 1] == UInt8(ascii: "u") else {
-                plain.append(unescaped(content[position + 1]))
+                characters.append(unescaped(content[position + 1]))
                 position += 2
                 continue
             }
-            flush()
             let (scalar, length) = unicodeEscape(content, at: position)
-            scalars.append(scalar)
+            let isLone = (0xD800...0xDFFF).contains(scalar)
+            appendSequence(isLone && loneSurrogates == .replace ? 0xFFFD : scalar, to: &characters)
             position += length
         }
-        flush()
-        return String(scalars)
+    }
+
+    static func hasLoneSurrogate(_ content: UnsafeBufferPointer<UInt8>) -> Bool {
+        var position = 0
+        while let escape = content[position...].firstIndex(of: UInt8(ascii: "\\")), escape + 1 < content.count {
+            position = escape + 2
+            guard content[escape + 1] == UInt8(ascii: "u") else { continue }
+            let (scalar, length) = unicodeEscape(content, at: escape)
+            if (0xD800...0xDFFF).contains(scalar) { return true }
+            position = escape + length
+        }
+        return false
     }
 
     private static func unescaped(_ byte: UInt8) -> UInt8 {
@@ -53,21 +65,17 @@ enum JSONEscapes {
         }
     }
 
-    private static func unicodeEscape(_ content: ArraySlice<UInt8>, at start: Int) -> (scalar: Unicode.Scalar, length: Int) {
-        let replacement: Unicode.Scalar = "\u{FFFD}"
-        guard let high = unit(content, at: start) else { return (replacement, 2) }
-        if let scalar = Unicode.Scalar(high) { return (scalar, 6) }
-        guard (0xD800...0xDBFF).contains(high), let low = unit(content, at: start + 6),
-            (0xDC00...0xDFFF).contains(low),
-            let scalar = Unicode.Scalar(0x10000 + (high - 0xD800) << 10 + (low - 0xDC00))
-        else { return (replacement, 6) }
-        return (scalar, 12)
+    /// The code point of the escape at `start`, or its code unit where that is a lone surrogate.
+    private static func unicodeEscape(_ content: UnsafeBufferPointer<UInt8>, at start: Int) -> (scalar: UInt32, length: Int) {
+        guard let high = unit(content, at: start) else { return (0xFFFD, 2) }
+        guard (0xD800...0xDBFF).contains(high), let low = unit(content, at: start + 6), (0xDC00...0xDFFF).contains(low)
+        else { return (high, 6) }
+        return (0x10000 + (high - 0xD800) << 10 + (low - 0xDC00), 12)
     }
 
     /// The code unit of the `\uXXXX` at `start`; nil where none stands there.
-    private static func unit(_ content: ArraySlice<UInt8>, at start: Int) -> UInt32? {
-        guard start + 6 <= content.endIndex, content[start] == UInt8(ascii: "\\"),
-            content[start + 1] == UInt8(ascii: "u")
+    private static func unit(_ content: UnsafeBufferPointer<UInt8>, at start: Int) -> UInt32? {
+        guard start + 6 <= content.count, content[start] == UInt8(ascii: "\\"), content[start + 1] == UInt8(ascii: "u")
         else { return nil }
         var unit: UInt32 = 0
         for byte in content[(start + 2)..<(start + 6)] {
@@ -76,16 +84,89 @@ enum JSONEscapes {
         }
         return unit
     }
+
+    private static func appendSequence(_ scalar: UInt32, to characters: inout [UInt8]) {
+        let continuation = { (shift: UInt32) in UInt8(truncatingIfNeeded: 0x80 | scalar >> shift & 0x3F) }
+        switch scalar {
+        case ..<0x80:
+            characters.append(UInt8(truncatingIfNeeded: scalar))
+        case ..<0x800:
+            characters.append(UInt8(truncatingIfNeeded: 0xC0 | scalar >> 6))
+            characters.append(continuation(0))
+        case ..<0x10000:
+            characters.append(UInt8(truncatingIfNeeded: 0xE0 | scalar >> 12))
+            characters.append(continuation(6))
+            characters.append(continuation(0))
+        default:
+            characters.append(UInt8(truncatingIfNeeded: 0xF0 | scalar >> 18))
+            characters.append(continuation(12))
+            characters.append(continuation(6))
+            characters.append(continuation(0))
+        }
+    }
 }
 
-enum UTF8Check {
-    /// Offset of the first octet that is not part of well-formed UTF-8 (Unicode 15, table 3-7); nil if all is well.
-    static func firstInvalid(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
-        do throws(UTF8.ValidationError) {
-            _ = try UTF8Span(validating: bytes.span)
-            return nil
-        } catch {
-            return error.byteOffsets.lowerBound
+extension JSONEscapes {
+    /// Appends a string in quotation marks. Quotation mark, reverse solidus and U+0000 to U+001F must be escaped,
+    /// nothing else is; the short escapes where there are some, else lower-case digits (also RFC 8785 section 3.2.2.2).
+    static func appendQuoted(_ value: String, to bytes: inout [UInt8]) {
+        bytes.append(UInt8(ascii: "\""))
+        let isContiguous: Void? = value.utf8.withContiguousStorageIfAvailable { appendEscaped($0, to: &bytes) }
+        if isContiguous == nil {
+            Array(value.utf8).withUnsafeBufferPointer { appendEscaped($0, to: &bytes) }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Runs that need no escape are copied whole.
+    private static func appendEscaped(_ content: UnsafeBufferPointer<UInt8>, to bytes: inout [UInt8]) {
+        var runStart = 0
+        var position = 0
+        while position < content.count {
+            if position + 8 <= content.count {
+                let word = UnsafeRawPointer(content.baseAddress.unsafelyUnwrapped + position).loadUnaligned(as: UInt64.self)
+                if !mayNeedEscape(word) {
+                    position += 8
+                    continue
+                }
+            }
+            let byte = content[position]
+            position += 1
+            guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
+            bytes.append(contentsOf: content[runStart..<(position - 1)])
+            appendEscape(of: byte, to: &bytes)
+            runStart = position
+        }
+        bytes.append(contentsOf: content[runStart...])
+    }
+
+    /// Whether one of eight octets may be a quotation mark, a reverse solidus or a control character. The lowest one
+    /// found is right; borrows can only add false ones above it, which the caller's closer look drops.
+    @inline(__always)
+    private static func mayNeedEscape(_ word: UInt64) -> Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highs: UInt64 = 0x8080_8080_8080_8080
+        let quotation = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
+        let solidus = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
+        let control = (word &- ones &* 0x20) & ~word
+        return (control | (quotation &- ones) & ~quotation | (solidus &- ones) & ~solidus) & highs != 0
+    }
+
+    private static func appendEscape(of byte: UInt8, to bytes: inout [UInt8]) {
+        bytes.append(UInt8(ascii: "\\"))
+        switch byte {
+        case 0x08: bytes.append(UInt8(ascii: "b"))
+        case 0x09: bytes.append(UInt8(ascii: "t"))
+        case 0x0A: bytes.append(UInt8(ascii: "n"))
+        case 0x0C: bytes.append(UInt8(ascii: "f"))
+        case 0x0D: bytes.append(UInt8(ascii: "r"))
+        case 0..<0x20:
+            let digit = byte & 0x0F
+            bytes.append(contentsOf: [
+                UInt8(ascii: "u"), UInt8(ascii: "0"), UInt8(ascii: "0"), UInt8(ascii: "0") + byte >> 4,
+                digit + (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10),
+            ])
+        default: bytes.append(byte)
         }
     }
 }

@@ -4,29 +4,36 @@
 // recursion: nesting costs a place on an explicit stack, up to the limit.
 
 struct JSONReader {
+    /// The text, and what stands before it in its buffer: offsets count from the beginning of the buffer.
     private let bytes: UnsafeBufferPointer<UInt8>
     private var position: Int
-    private var tape: [JSONDocument.Token] = []
+    private var tape: [JSONToken] = []
     /// Tape indices of the open arrays and objects.
     private var open: [Int] = []
 
-    static func read(_ bytes: [UInt8], limits: JSONLimits) throws(JSONError) -> [JSONDocument.Token] {
-        guard bytes.count <= limits.size else { throw JSONError(.tooLarge, at: limits.size) }
+    static func read(_ bytes: [UInt8], in range: Range<Int>, limits: JSONLimits) throws(JSONError) -> [JSONToken] {
         let result = bytes.withUnsafeBufferPointer { buffer in
-            Result { () throws(JSONError) in
-                if let offset = UTF8Check.firstInvalid(buffer) { throw JSONError(.invalidUTF8, at: offset) }
-                var reader = JSONReader(bytes: buffer, position: Self.hasMark(buffer) ? 3 : 0)
-                try reader.readText(depth: limits.depth)
-                return reader.tape
-            }
+            Result { () throws(JSONError) in try read(buffer, in: range, limits: limits) }
         }
         return try result.get()
+    }
+
+    static func read(
+        _ buffer: UnsafeBufferPointer<UInt8>, in range: Range<Int>, limits: JSONLimits
+    ) throws(JSONError) -> [JSONToken] {
+        guard range.count <= limits.size else { throw JSONError(.tooLarge, at: range.lowerBound + limits.size) }
+        let text = UnsafeBufferPointer(rebasing: buffer[range])
+        if let offset = UTF8Check.firstInvalid(text) { throw JSONError(.invalidUTF8, at: range.lowerBound + offset) }
+        var reader = JSONReader(
+            bytes: .init(rebasing: buffer[..<range.upperBound]), position: range.lowerBound + (hasMark(text) ? 3 : 0))
+        try reader.readText(depth: limits.depth)
+        return reader.tape
     }
 
     private init(bytes: UnsafeBufferPointer<UInt8>, position: Int) {
         self.bytes = bytes
         self.position = position
-        tape.reserveCapacity(bytes.count / 12 + 8)
+        tape.reserveCapacity((bytes.count - position) / 12 + 8)
     }
 
     private static func hasMark(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
@@ -62,23 +69,23 @@ struct JSONReader {
         }
     }
 
-    private mutating func openContainer(_ kind: JSONDocument.Kind, depth: Int) throws(JSONError) {
+    private mutating func openContainer(_ kind: JSONToken.Kind, depth: Int) throws(JSONError) {
         guard open.count < depth else { throw JSONError(.tooDeep, at: position) }
         open.append(tape.count)
-        tape.append(.init(kind: kind, start: Int32(truncatingIfNeeded: position)))
+        tape.append(JSONToken(kind, start: position, payload: 0))
         position += 1
     }
 
     /// The next element or member of an open container, or its end. Sections 4 and 5.
     private mutating func continueContainer(_ index: Int, depth: Int) throws(JSONError) {
-        let isObject = tape[index].kind == .object
+        let isObject = tape[index].kindBits == JSONToken.Kind.object.rawValue
         let isFirst = tape.count == index + 1
         skipWhiteSpace()
         guard position < bytes.count else { throw JSONError(.unexpectedEnd, at: position) }
         if bytes[position] == (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
+            tape.append(JSONToken(.end, start: position, payload: index))
+            tape[index] = JSONToken(isObject ? .object : .array, start: tape[index].start, payload: tape.count)
             position += 1
-            tape[index].end = Int32(truncatingIfNeeded: position)
-            tape[index].next = Int32(truncatingIfNeeded: tape.count)
             open.removeLast()
             return
         }
@@ -102,14 +109,13 @@ struct JSONReader {
         position += 1
     }
 
-    private mutating func append(_ kind: JSONDocument.Kind, from start: Int, hasEscapes: Bool = false) {
-        tape.append(
-            .init(
-                kind: kind, hasEscapes: hasEscapes, start: Int32(truncatingIfNeeded: start),
-                end: Int32(truncatingIfNeeded: position), next: Int32(truncatingIfNeeded: tape.count + 1)))
+    private mutating func append(_ kind: JSONToken.Kind, from start: Int, hasEscapes: Bool = false) {
+        var token = JSONToken(kind, start: start, payload: position - start)
+        if hasEscapes { token.bits |= JSONToken.escapes }
+        tape.append(token)
     }
 
-    private mutating func readLiteral(_ word: StaticString, _ kind: JSONDocument.Kind) throws(JSONError) {
+    private mutating func readLiteral(_ word: StaticString, _ kind: JSONToken.Kind) throws(JSONError) {
         let start = position
         for index in 0..<word.utf8CodeUnitCount {
             try expect(word.utf8Start[index])

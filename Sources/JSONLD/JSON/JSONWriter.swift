@@ -22,14 +22,14 @@ public struct JSONWriter: Sendable {
     /// The name of the member whose value is written next.
     public mutating func name(_ name: String) {
         separate()
-        appendString(name)
+        JSONEscapes.appendQuoted(name, to: &bytes)
         bytes.append(UInt8(ascii: ":"))
         needsComma = false
     }
 
     public mutating func string(_ value: String) {
         separate()
-        appendString(value)
+        JSONEscapes.appendQuoted(value, to: &bytes)
     }
 
     public mutating func integer(_ value: Int) { raw(String(value).utf8) }
@@ -63,33 +63,5 @@ public struct JSONWriter: Sendable {
     private mutating func separate() {
         if needsComma { bytes.append(UInt8(ascii: ",")) }
         needsComma = true
-    }
-
-    // RFC 8259 section 7: quotation mark, reverse solidus and U+0000 to U+001F must be escaped, nothing else is.
-    private mutating func appendString(_ value: String) {
-        bytes.append(UInt8(ascii: "\""))
-        for byte in value.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
-            case 0x08: bytes += Array("\\b".utf8)
-            case 0x09: bytes += Array("\\t".utf8)
-            case 0x0A: bytes += Array("\\n".utf8)
-            case 0x0C: bytes += Array("\\f".utf8)
-            case 0x0D: bytes += Array("\\r".utf8)
-            case 0..<0x20:
-                let digits = String(byte, radix: 16)
-                bytes += Array(("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8)
-            default: bytes.append(byte)
-            }
-        }
-        bytes.append(UInt8(ascii: "\""))
-    }
-}
-
-extension JSONDocument {
-    /// The text of `value` on one line: line ends between tokens (the only place a checked text can have them)
-    /// become spaces, everything else stays as it was sent.
-    public static func onOneLine(_ value: ArraySlice<UInt8>) -> [UInt8] {
-        value.map { $0 == 0x0A || $0 == 0x0D ? UInt8(ascii: " ") : $0 }
     }
 }
