@@ -138,8 +138,10 @@ struct NodeMapGenerator {
 
     // Step 6.
     private mutating func addNode(_ element: ObjectID, to graphName: Symbol, _ place: Place) throws(JSONLDError) {
+        // An identifier of the form of a keyword expands to null: a node that nothing can be said of.
+        if tree[element, .id] == .null { return }
         // Steps 6.1 to 6.4.
-        var id: Symbol
+        let id: Symbol
         if case .string(let given) = tree[element, .id] {
             id = session.isBlankNode(given) ? issuer.label(for: given) : given
         } else {

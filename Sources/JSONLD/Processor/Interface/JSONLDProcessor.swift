@@ -51,6 +51,24 @@ public struct JSONLDProcessor: Sendable {
         return run.result(try run.compact(.array(flattened), value, base: expanded.base, keepsGraph: true))
     }
 
+    /// The statements of a document.
+    public func toRDF(_ input: JSONLDInput) throws(JSONLDError) -> RDFDataset {
+        let run = makeRun()
+        let expanded = try run.expand(input)
+        var generator = NodeMapGenerator(run.session, isSorted: options.isOrdered)
+        try generator.add(expanded.nodes)
+        var converter = RDFConverter(run.session, issuer: generator.issuer)
+        let quads = try converter.convert(generator.map)
+        return RDFDataset(tree: run.tree, list: quads, limits: options.limits)
+    }
+
+    /// An expanded document that says what the statements say.
+    public func fromRDF(_ quads: [RDFQuad]) throws(JSONLDError) -> JSONLDResult {
+        let run = makeRun()
+        var reader = RDFReader(run.session)
+        return run.result(.array(try reader.read(quads)))
+    }
+
     func makeRun() -> Run {
         let session = Session(options: options, loader: loader, compiled: contexts.compiled)
         session.htmlReader = htmlReader
