@@ -16,8 +16,13 @@ final class ActiveContext {
     /// Results of IRI expansion that took work, by the string: vocabulary-relative, and document-relative.
     var expandedVocabulary = SymbolMap()
     var expandedDocument = SymbolMap()
-    /// Made when the context is first used for compaction (section 4.3).
-    var inverse: InverseContext?
+    /// Parts of the inverse context (section 4.3), by IRI, as they are needed.
+    var inverse: [Symbol: InverseEntry] = [:]
+    /// Results of IRI compaction without a value: vocabulary-relative, and document-relative.
+    var compactedVocabulary = SymbolMap()
+    var compactedDocument = SymbolMap()
+    /// The terms that can be prefixes, as soon as they were needed.
+    var prefixTerms: [Symbol]?
 
     init(terms: TermTable, base: Symbol?, originalBase: Symbol?) {
         self.terms = terms

@@ -67,6 +67,7 @@ final class CompiledContexts: @unchecked Sendable {
         let active = try session.process(remote.context, session.initialContext(base: nil), use)
         // What sets a base, or doesn't propagate, is not only its terms.
         guard active.previous == nil else { return }
+        active.terms.indexIRIs()
         let result = Ready(
             terms: active.terms, vocab: active.vocab, language: active.language, direction: active.direction)
         for iri in document.iris { ready[symbols.intern(iri)] = result }

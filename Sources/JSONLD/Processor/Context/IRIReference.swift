@@ -166,6 +166,8 @@ struct IRIReference {
         // A first segment with a colon would be read as a scheme, and one like a keyword as none at all.
         if let colon = result.firstIndex(of: UInt8(ascii: ":")), !result[..<colon].contains(where: { $0.isOne(of: "/?#") }) {
             result.insert(contentsOf: "./".utf8, at: 0)
+        } else if result.first == UInt8(ascii: "@") {
+            result.insert(contentsOf: "./".utf8, at: 0)
         }
         return result
     }
@@ -192,11 +194,19 @@ struct IRIReference {
 }
 
 extension IRIReference {
-    // RFC 3987 section 2.2: an IRI has a scheme, and none of the characters that it can't hold.
+    // RFC 3987 section 2.2: an IRI has a scheme, one fragment at most, and none of the characters that it can't hold.
     /// Whether the octets have the form of an IRI, so that it can stand in RDF.
     static func isWellFormed(_ bytes: Bytes) -> Bool {
         guard schemeEnd(bytes) != nil else { return false }
-        return bytes.allSatisfy { $0 > 0x20 && $0 != 0x7F && !$0.isOne(of: "<>\"{}|\\^`") }
+        var hasFragment = false
+        for byte in bytes {
+            if byte <= 0x20 || byte == 0x7F || byte.isOne(of: "<>\"{}|\\^`") { return false }
+            if byte == UInt8(ascii: "#") {
+                if hasFragment { return false }
+                hasFragment = true
+            }
+        }
+        return true
     }
 }
 

@@ -31,6 +31,44 @@ public struct JSONLDProcessor: Sendable {
         return run.result(.array(expanded.nodes))
     }
 
+    /// The document in the terms of a context.
+    /// - Parameter context: JSON text of a context, or of an object with `@context`.
+    public func compact(_ input: JSONLDInput, context: [UInt8]) throws(JSONLDError) -> JSONLDResult {
+        let run = makeRun()
+        let expanded = try run.expand(input)
+        let context = run.context(in: try run.session.read(context, .invalidLocalContext))
+        return run.result(try run.compact(.array(expanded.nodes), context, base: expanded.base))
+    }
+
+    /// All nodes side by side, each with all its properties.
+    /// - Parameter context: As for `compact(_:context:)`; nil leaves the result expanded.
+    public func flatten(_ input: JSONLDInput, context: [UInt8]? = nil) throws(JSONLDError) -> JSONLDResult {
+        let run = makeRun()
+        let expanded = try run.expand(input)
+        let flattened = try run.flatten(expanded.nodes)
+        guard let context else { return run.result(.array(flattened)) }
+        let value = run.context(in: try run.session.read(context, .invalidLocalContext))
+        return run.result(try run.compact(.array(flattened), value, base: expanded.base, keepsGraph: true))
+    }
+
+    /// The statements of a document.
+    public func toRDF(_ input: JSONLDInput) throws(JSONLDError) -> RDFDataset {
+        let run = makeRun()
+        let expanded = try run.expand(input)
+        var generator = NodeMapGenerator(run.session, isSorted: options.isOrdered)
+        try generator.add(expanded.nodes)
+        var converter = RDFConverter(run.session, issuer: generator.issuer)
+        let quads = try converter.convert(generator.map)
+        return RDFDataset(tree: run.tree, list: quads, limits: options.limits)
+    }
+
+    /// An expanded document that says what the statements say.
+    public func fromRDF(_ quads: [RDFQuad]) throws(JSONLDError) -> JSONLDResult {
+        let run = makeRun()
+        var reader = RDFReader(run.session)
+        return run.result(.array(try reader.read(quads)))
+    }
+
     func makeRun() -> Run {
         let session = Session(options: options, loader: loader, compiled: contexts.compiled)
         session.htmlReader = htmlReader
@@ -101,5 +139,43 @@ struct Run {
     /// The context itself, where it may be given as an object with `@context`.
     func context(in value: Value) -> Value {
         if case .object(let object) = value, let context = tree[object, .context] { context } else { value }
+    }
+
+    // Section 9.1, compact(), from step 5 on.
+    /// - Parameter keepsGraph: Whether a result of one node stays inside of `@graph` (flatten() step 6).
+    func compact(
+        _ expanded: Value, _ context: Value, base: Symbol?, keepsGraph: Bool = false
+    ) throws(JSONLDError) -> Value {
+        session.path = []
+        let active = try session.process(context, session.initialContext(base: base), ContextUse(baseURL: base))
+        // Step 7. A base of the context itself counts for its own IRIs only.
+        if session.options.base == nil, !session.options.compactsToRelative { active.base = nil }
+        // Step 8.
+        var compacted = try Compactor(session).compact(expanded, active, nil)
+        if keepsGraph, case .object(let object) = compacted, tree.count(object) > 0 {
+            compacted = .array(tree.makeArray(compacted))
+        }
+        // Step 9.
+        let content: ObjectID
+        switch compacted {
+        case .object(let object): content = object
+        case .array(let nodes) where tree.count(nodes) == 0: content = tree.makeObject()
+        default: content = tree.makeObject(try session.compactIRI(.graph, active), .array(tree.asArray(compacted)))
+        }
+        return .object(withContext(context, content))
+    }
+
+    // Section 9.1, compact() step 10.
+    /// An object with the context before everything else, unless that is empty.
+    func withContext(_ context: Value, _ content: ObjectID) -> ObjectID {
+        switch context {
+        case .null: return content
+        case .array(let contexts) where tree.count(contexts) == 0: return content
+        case .object(let object) where tree.count(object) == 0: return content
+        default: break
+        }
+        let result = tree.makeObject(.context, context)
+        for member in tree.members(content) { tree.set(member.key, member.value, in: result) }
+        return result
     }
 }

@@ -5,55 +5,72 @@
 extension Tree {
     /// The value of a document. Of members of one name the last counts, in the place of the first.
     func read(_ document: JSONDocument) -> Value {
-        document.bytes.withUnsafeBufferPointer { bytes in
-            document.tape.withUnsafeBufferPointer { tape in read(bytes, tape) }
+        document.storage.bytes.withUnsafeBufferPointer { bytes in
+            document.storage.tape.withUnsafeBufferPointer { tape in read(bytes, tape) }
         }
     }
 
-    private func read(_ bytes: UnsafeBufferPointer<UInt8>, _ tape: UnsafeBufferPointer<JSONDocument.Token>) -> Value {
-        var open: [(value: Value, end: Int)] = []
-        var index = 0
-        while true {
-            while let last = open.last, last.end == index {
-                open.removeLast()
-                if open.isEmpty { return last.value }
+    private func read(_ bytes: UnsafeBufferPointer<UInt8>, _ tape: UnsafeBufferPointer<JSONToken>) -> Value {
+        var open: [Value] = []
+        var current = Value.null
+        var key: Symbol?
+        for token in tape {
+            let kind = JSONToken.Kind(rawValue: token.kindBits) ?? .null
+            if kind == .end {
+                let ended = open.removeLast()
+                guard let outer = open.last else { return ended }
+                current = outer
+                continue
             }
-            var key = Symbol.empty
-            if case .object = open.last?.value {
-                key = string(tape[index], bytes)
-                index += 1
+            if case .object = current, key == nil {
+                // The names and values of an object stand in turn.
+                key = string(token, bytes)
+                continue
             }
-            let token = tape[index]
-            let value = self.value(token, bytes)
-            switch open.last?.value {
-            case .object(let object): set(key, value, in: object)
+            let value = value(token, kind, bytes)
+            switch current {
+            case .object(let object):
+                // The name was read just before.
+                set(key ?? .empty, value, in: object)
+                key = nil
             case .array(let array): append(value, to: array)
             default: break
             }
-            index += 1
-            switch value {
-            case .array, .object: open.append((value, Int(token.next)))
-            default: if open.isEmpty { return value }
+            if kind == .object || kind == .array {
+                open.append(value)
+                current = value
+            } else if open.isEmpty {
+                return value
             }
         }
+        return .null
     }
 
-    private func value(_ token: JSONDocument.Token, _ bytes: UnsafeBufferPointer<UInt8>) -> Value {
-        switch token.kind {
+    @inline(__always)
+    private func value(_ token: JSONToken, _ kind: JSONToken.Kind, _ bytes: UnsafeBufferPointer<UInt8>) -> Value {
+        switch kind {
         case .object: .object(makeObject())
         case .array: .array(makeArray())
         case .string: .string(string(token, bytes))
-        case .number: .number(symbols.intern(UnsafeBufferPointer(rebasing: bytes[Int(token.start)..<Int(token.end)])))
+        case .number:
+            .number(symbols.intern(UnsafeBufferPointer(rebasing: bytes[token.start..<(token.start + token.payload)])))
         case .true: .boolean(true)
         case .false: .boolean(false)
-        case .null: .null
+        case .null, .end: .null
         }
     }
 
-    private func string(_ token: JSONDocument.Token, _ bytes: UnsafeBufferPointer<UInt8>) -> Symbol {
-        // The token of a string includes its quotation marks.
-        let content = bytes[(Int(token.start) + 1)..<(Int(token.end) - 1)]
-        guard token.hasEscapes else { return symbols.intern(UnsafeBufferPointer(rebasing: content)) }
-        return symbols.intern(JSONEscapes.decode(ArraySlice(content)))
+    @inline(__always)
+    private func string(_ token: JSONToken, _ bytes: UnsafeBufferPointer<UInt8>) -> Symbol {
+        // The token of a string spans its quotation marks.
+        let content = UnsafeBufferPointer(rebasing: bytes[(token.start + 1)..<(token.start + token.payload - 1)])
+        return token.hasEscapes ? escapedString(content) : symbols.intern(content)
+    }
+
+    @inline(never)
+    private func escapedString(_ content: UnsafeBufferPointer<UInt8>) -> Symbol {
+        var characters: [UInt8] = []
+        JSONEscapes.append(content, to: &characters, loneSurrogates: .replace)
+        return characters.withUnsafeBufferPointer { symbols.intern($0) }
     }
 }
