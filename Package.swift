@@ -30,7 +30,7 @@ let package = Package(
         // Leaves: bytes in, values out. No Foundation, NIO, clock, randomness, log, files or network.
         .target(name: "MIMEParser", swiftSettings: strict),
         .target(name: "HTMLScripts", swiftSettings: strict),
-        .target(name: "JSONLD", exclude: ["Processor"], swiftSettings: strict),
+        .target(name: "JSONLD", swiftSettings: strict),
         .target(name: "SMTPProtocol", dependencies: ["HookModel"], swiftSettings: strict),
         .target(name: "HookModel", swiftSettings: strict),
 
@@ -101,7 +101,7 @@ let package = Package(
         .testTarget(name: "HookModelTests", dependencies: ["HookModel", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MIMEParserTests", dependencies: ["MIMEParser", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HTMLScriptsTests", dependencies: ["HTMLScripts", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "JSONLDTests", dependencies: ["JSONLD", "TestSupport"], exclude: ["Processor"], swiftSettings: strict),
+        .testTarget(name: "JSONLDTests", dependencies: ["JSONLD", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "HookExtractionTests",
             dependencies: ["CZlib", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "TestSupport"],
