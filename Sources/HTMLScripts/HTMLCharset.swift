@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // Which encoding the bytes of an HTML part are in (HTML Standard 13.2.3.2): byte order mark, then the charset parameter of the
-// part's Content-Type, then what the first 1,024 bytes say in meta elements or an XML declaration. It decides, it does not decode.
+// part's Content-Type, then what meta elements or an XML declaration say. It decides, it does not decode.
 
 public enum HTMLCharset {
     /// Where a label was found.
@@ -31,7 +31,8 @@ public enum HTMLCharset {
         if let label = parameter.map({ trimmed($0.utf8) }), !label.isEmpty { return (label, .parameter) }
         guard let base = html.baseAddress else { return (nil, .none) }
         let prescan = CharsetPrescan(input: Input(base: base, count: min(html.count, prescanLength)))
-        return prescan.run() ?? (nil, .none)
+        if let found = prescan.run() { return found }
+        return lateMeta(Input(base: base, count: html.count)).map { ($0, .meta) } ?? (nil, .none)
     }
 
     public static func label(of html: [UInt8], parameter: String? = nil) -> (label: String?, source: Source) {
@@ -44,6 +45,28 @@ public enum HTMLCharset {
 
     /// 13.2.3.2 step 4 lets the reader choose; every browser chose this, and authors are told to keep to it (4.2.5.4).
     static let prescanLength = 1_024
+
+    /// The first meta element behind the first 1,024 bytes, or missed in them, that names an encoding: a browser then reads the document again
+    /// (13.2.6.4.4, a meta start tag; 13.2.3.4, changing the encoding while parsing).
+    private static func lateMeta(_ input: Input) -> String? {
+        var reader = MarkupReader(input)
+        var tag = Tag()
+        var sink = NoSink()
+        while reader.next(&tag, &sink) {
+            if tag.isEndTag { continue }
+            switch ScanRun.model(input, tag.name) {
+            case .markup, .tree:
+                if input.equals(tag.name, "meta"), let name = Meta.encoding(of: tag, input) { return name }
+            case .text(let name):
+                reader.position = reader.endOfText(from: tag.end, name: name).next
+            case .script:
+                reader.position = reader.endOfScriptData(from: tag.end).next
+            case .plaintext:
+                return nil
+            }
+        }
+        return nil
+    }
 
     /// Encoding Standard 4.2, get an encoding: the name for a label, or nil.
     static func name(forLabel label: some Collection<UInt8>) -> String? {
@@ -228,8 +251,24 @@ private struct Meta {
 
     var encoding: String? {
         guard let needPragma, !needPragma || gotPragma, case .some(.some(let name)) = charset else { return nil }
+        return Self.usable(name)
+    }
+
+    private static func usable(_ name: String) -> String {
         if name.hasPrefix("utf-16") { return "utf-8" }
         return name == "x-user-defined" ? "windows-1252" : name
+    }
+
+    /// What tree construction reads from a meta element (13.2.6.4.4).
+    static func encoding(of tag: Tag, _ input: Input) -> String? {
+        var list = AttributeList(input: input, limits: ScriptLimits())
+        list.addAll(of: tag)
+        let value = { (name: String) in list.attributes.first { $0.name == name }.map { $0.value.utf8.map(\.lowercased) } }
+        if let charset = value("charset"), let name = HTMLCharset.name(forLabel: charset) { return usable(name) }
+        guard let pragma = value("http-equiv"), pragma.elementsEqual("content-type".utf8), let content = value("content"),
+            let label = label(inContent: content)
+        else { return nil }
+        return HTMLCharset.name(forLabel: label).map(usable)
     }
 
     /// "Extracting a character encoding from a meta element" (4.2.5.4). `content` is lower case.

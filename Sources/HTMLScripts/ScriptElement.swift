@@ -17,12 +17,12 @@ public struct ScriptElement: Sendable, Hashable {
         }
     }
 
-    /// Whose script element it is. Browsers run and JSON-LD readers read both; only the second has markup inside.
+    /// Whose script element it is.
     public enum Namespace: Sendable, Hashable {
-        /// An HTML script element: `content` is its text, byte for byte.
+        /// `content` is the text of the element, byte for byte.
         case html
-        /// A `script` inside `svg` or `math`: `content` is markup; `ScriptScanner.text(of:in:)` takes the text out.
-        case foreign
+        /// Inside `svg` or `math`, where `content` is markup; `ScriptScanner.text(of:in:)` takes the text out.
+        case svg, mathML
     }
 
     /// In the order of the source, the first of duplicates kept (WHATWG HTML 13.2.5.33).

@@ -19,45 +19,23 @@ public enum ScriptScanner {
         html.withUnsafeBufferPointer { scan($0, limits: limits) }
     }
 
-    /// The text of a script element of `html`, in the encoding of `html`: what a browser's `text` attribute would say.
+    /// The text of a script element of `html`, in the encoding of `html`: its "child text content", which a browser would run.
     ///
-    /// HTML: `content` with line ends as LF and NUL as U+FFFD. Foreign: besides, character references resolved, CDATA sections
-    /// opened, comments and tags left out.
+    /// `content` with line ends as LF and NUL as U+FFFD. In svg and math, besides: character references resolved, CDATA sections
+    /// opened, comments and elements left out.
     public static func text(of element: ScriptElement, in html: UnsafeBufferPointer<UInt8>) -> [UInt8] {
         let content = element.content.clamped(to: 0..<html.count)
         guard let base = html.baseAddress, !content.isEmpty else { return [] }
         let input = Input(base: base, count: content.upperBound)
-        var sink = TextCollector(input: input)
-        switch element.namespace {
-        case .html:
-            sink.literalText(content)
-        case .foreign:
-            var reader = MarkupReader(input, position: content.lowerBound)
-            var tag = Tag()
-            while reader.next(&tag, &sink) {}
-        }
-        return sink.bytes
+        guard element.namespace == .html else { return ForeignScriptText.read(input, content, element.namespace) }
+        var bytes: [UInt8] = []
+        TextResolver(input: input, context: .literal).append(content, to: &bytes)
+        return bytes
     }
 
     public static func text(of element: ScriptElement, in html: [UInt8]) -> [UInt8] {
         html.withUnsafeBufferPointer { text(of: element, in: $0) }
     }
-}
-
-private struct TextCollector: MarkupSink {
-    let input: Input
-    var bytes: [UInt8] = []
-
-    init(input: Input) { self.input = input }
-
-    var allowsCDATA: Bool { true }
-    mutating func text(_ range: Range<Int>) {
-        TextResolver(input: input, context: .text).append(range, to: &bytes)
-    }
-    mutating func literalText(_ range: Range<Int>) {
-        TextResolver(input: input, context: .literal).append(range, to: &bytes)
-    }
-    mutating func documentType(_ range: Range<Int>) {}
 }
 
 /// What the reader does after a start tag.
@@ -120,6 +98,7 @@ struct ScanRun {
             }
             let outcome = tracker.startTag(tag)
             close(&tracker, at: tag)
+            if let remaining = tracker.remainingScripts { dropScripts(from: remaining) }
             noteDepth(tracker, tag)
             switch outcome {
             case .none:
@@ -131,9 +110,9 @@ struct ScanRun {
                 let end = reader.endOfScriptData(from: tag.end)
                 addScript(tag, end)
                 reader.position = end.next
-            case .foreignScript:
+            case .foreignScript(let namespace):
                 guard admitScript(tag) else { return }
-                addForeignScript(tag, &tracker)
+                addForeignScript(tag, namespace, &tracker)
             case .plaintext:
                 return finish(tracker)
             }
@@ -147,6 +126,13 @@ struct ScanRun {
         result.problems.append(ScriptProblem(code: .depthLimit, offset: tag.open))
     }
 
+    private mutating func dropScripts(from count: Int) {
+        guard count < result.elements.count else { return }
+        let place = result.elements[count].startTag.lowerBound
+        result.elements.removeSubrange(count...)
+        result.problems.removeAll { $0.offset >= place && $0.code != .depthLimit }
+    }
+
     /// Script elements in foreign namespaces end when they leave the stack, whatever tag made them.
     private mutating func close(_ tracker: inout TreeTracker, at tag: Tag) {
         for index in tracker.open.closedScripts {
@@ -157,16 +143,18 @@ struct ScanRun {
         tracker.open.closedScripts.removeAll(keepingCapacity: true)
     }
 
-    private mutating func addForeignScript(_ tag: Tag, _ tracker: inout TreeTracker) {
+    private mutating func addForeignScript(
+        _ tag: Tag, _ namespace: ElementNamespace, _ tracker: inout TreeTracker
+    ) {
         let isOpen = !tag.isSelfClosing && tracker.open.setScript(result.elements.count)
         result.elements.append(
             ScriptElement(
                 attributes: attributes(of: tag), content: tag.end..<(isOpen ? input.count : tag.end), isTerminated: !isOpen,
-                startTag: tag.open..<tag.end, namespace: .foreign))
+                startTag: tag.open..<tag.end, namespace: namespace == .svg ? .svg : .mathML))
     }
 
     private mutating func finish(_ tracker: TreeTracker) {
-        for element in result.elements where element.namespace == .foreign && !element.isTerminated {
+        for element in result.elements where element.namespace != .html && !element.isTerminated {
             result.problems.append(ScriptProblem(code: .unterminatedScript, offset: element.startTag.lowerBound))
         }
     }

@@ -48,6 +48,7 @@ extension TreeTracker {
         guard isFramesetOK, open.stack.count > 1, open.stack[1].isHTML(.body) else { return }
         open.pop(to: 1)
         insert(token)
+        dropBody()
         mode = .frameset
     }
 
@@ -87,7 +88,7 @@ extension TreeTracker {
             isFramesetOK = false
             return
         case .plaintext:
-            outcome = .plaintext
+            ask(.plaintext)
         default:
             break
         }
@@ -144,7 +145,7 @@ extension TreeTracker {
             if attributes(token).first(where: { $0.name == "type" })?.value.lowercased() != "hidden" { isFramesetOK = false }
         case .textarea:
             isFramesetOK = false
-            outcome = .text("textarea")
+            ask(.text("textarea"))
         case .select:
             if open.hasInScope(.select) { return open.popUntil(.select) }
             open.reconstruct()
@@ -167,12 +168,12 @@ extension TreeTracker {
             closeParagraph()
             open.reconstruct()
             isFramesetOK = false
-            outcome = .text("xmp")
+            ask(.text("xmp"))
         case "iframe":
             isFramesetOK = false
-            outcome = .text("iframe")
+            ask(.text("iframe"))
         default:
-            outcome = .text("noembed")
+            ask(.text("noembed"))
         }
     }
 

@@ -24,7 +24,7 @@ extension TreeTracker {
             mode = .inHead
         case .afterHead:
             insert("body")
-            mode = .inBody
+            enterBody()
         case .inBody, .inTable, .inCaption, .inColumnGroup, .inTableBody, .inRow, .inCell, .inTemplate, .frameset:
             break
         }
@@ -60,7 +60,7 @@ extension TreeTracker {
         case (.afterHead, .body):
             insert(token)
             isFramesetOK = false
-            mode = .inBody
+            enterBody()
             return false
         case (.afterHead, .frameset):
             insert(token)
@@ -98,10 +98,10 @@ extension TreeTracker {
     /// "Using the rules for in head", for the start tags that other modes send here.
     mutating func startTagInHead(_ token: TagToken) -> Bool {
         switch token.kind {
-        case .title: outcome = .text("title")
-        case .style: outcome = .text("style")
-        case .noframes: outcome = .text("noframes")
-        case .script: outcome = .script
+        case .title: ask(.text("title"))
+        case .style: ask(.text("style"))
+        case .noframes: ask(.text("noframes"))
+        case .script: ask(.script)
         case .template: openTemplate(token)
         default: break  // base, basefont, bgsound, link, meta: opened and closed at once
         }

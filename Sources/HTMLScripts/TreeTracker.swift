@@ -39,7 +39,19 @@ struct TreeTracker {
     var isFramesetOK = true
     var isQuirky = true
     /// What the last start tag asks the reader to do.
-    var outcome = StartTagOutcome.none
+    private(set) var outcome = StartTagOutcome.none {
+        didSet {
+            switch outcome {
+            case .script, .foreignScript: scripts += 1
+            case .none, .text, .plaintext: break
+            }
+        }
+    }
+    /// Script elements so far, and those of them that came before the body.
+    private var scripts = 0
+    private var scriptsBeforeBody = 0
+    /// A frameset took the place of the body: only so many of the script elements before it are still in the document.
+    var remainingScripts: Int?
 
     init(_ input: Input, _ limits: ScriptLimits) {
         self.input = input
@@ -53,7 +65,7 @@ struct TreeTracker {
         case script
         case plaintext
         /// A script element in a foreign namespace; it is the current node, unless its tag is self-closing or the stack is full.
-        case foreignScript
+        case foreignScript(ElementNamespace)
     }
 
     // MARK: Dispatcher (13.2.6)
@@ -130,6 +142,20 @@ struct TreeTracker {
 
     // MARK: Insertion
 
+    mutating func ask(_ outcome: StartTagOutcome) {
+        self.outcome = outcome
+    }
+
+    mutating func enterBody() {
+        scriptsBeforeBody = scripts
+        mode = .inBody
+    }
+
+    /// 13.2.6.4.7, a frameset start tag: the body leaves the document, with all that is in it.
+    mutating func dropBody() {
+        remainingScripts = scriptsBeforeBody
+    }
+
     @discardableResult mutating func insert(_ token: TagToken) -> Int {
         open.push(OpenElement(name: token.name, kind: token.kind, traits: token.traits))
     }
@@ -148,7 +174,7 @@ struct TreeTracker {
     // MARK: Foreign content (13.2.6.5)
 
     mutating func insertForeign(_ token: TagToken, _ namespace: ElementNamespace) {
-        if token.name == "script" { outcome = .foreignScript }
+        if token.name == "script" { ask(.foreignScript(namespace)) }
         guard !token.tag.isSelfClosing else { return }
         open.push(
             OpenElement(
@@ -201,7 +227,7 @@ struct TreeTracker {
     }
 
     private mutating func startTagInFrameset(_ token: TagToken) -> Bool {
-        if token.kind == .noframes { outcome = .text("noframes") }
+        if token.kind == .noframes { ask(.text("noframes")) }
         return false
     }
 }

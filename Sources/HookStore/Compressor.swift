@@ -13,7 +13,7 @@ final class Compressor: @unchecked Sendable {
     private static let batch = 32
     private static let batchOctets = 1 << 20
     /// A message smaller than this is not worth it.
-    private static let smallest: Int64 = 512
+    private static let smallest = 512
     /// Jobs of the writer in one pause that still count as rest.
     private static let restingJobs = 50
     /// Milliseconds: between two looks while there is something to do, and when all is done.
@@ -55,51 +55,34 @@ final class Compressor: @unchecked Sendable {
 
     /// Compresses one batch. False when nothing is left or the store does not work; nil when it closes.
     private func step(_ statements: Statements) -> Bool? {
-        guard let batch = try? statements.nextBatch(), let last = batch.through else { return false }
-        writer.add(.compress(batch.messages, through: last) { [answers] result in
+        guard let batch = try? statements.nextBatch(), !batch.isEmpty else { return false }
+        writer.add(.pack(batch) { [answers] result in
             // Nobody waits for the answer if the queue is closed.
             _ = answers.add((try? result.get()) != nil)
         })
         return answers.takeAll()?.contains(true)
     }
 
-    private struct Batch {
-        var messages: [WriteJob.CompressedMessage] = []
-        /// The last message that was looked at.
-        var through: Int64?
-    }
-
-    private struct Statements {
+    private final class Statements {
         private let find: SQLiteStatement
-        private let counter: SQLiteStatement
 
         init(_ path: String) throws(StoreError) {
             let connection = try SQLiteConnection(path, .readOnly)
-            find = try connection.prepare(
-                "SELECT id, encoding, size, raw FROM messages WHERE id > ?1 ORDER BY id LIMIT ?2")
-            counter = try connection.prepare("SELECT value FROM counters WHERE name = ?1")
+            find = try connection.prepare("SELECT message, octets FROM fresh ORDER BY message LIMIT ?1")
         }
 
-        func nextBatch() throws(StoreError) -> Batch {
-            counter.bind(1, StoreWriter.Counter.compressedThrough)
-            let through = try counter.step() ? counter.integer(0) : 0
-            counter.reset()
-            var batch = Batch()
+        func nextBatch() throws(StoreError) -> [WriteJob.PackedMessage] {
+            var batch: [WriteJob.PackedMessage] = []
             var octets = 0
-            find.bind(1, through)
-            find.bind(2, Compressor.batch)
-            while try find.step() {
-                let id = find.integer(0)
-                batch.through = id
-                guard find.integer(1) == Schema.RawEncoding.asReceived, find.integer(2) >= Compressor.smallest else {
-                    continue
-                }
-                let raw = find.octets(3)
+            find.bind(1, Compressor.batch)
+            defer { find.reset() }
+            while octets < Compressor.batchOctets, try find.step() {
+                let raw = find.octets(1)
                 octets += raw.count
-                if let smaller = Zlib.compressed(raw) { batch.messages.append(.init(id: id, octets: smaller)) }
-                if octets > Compressor.batchOctets { break }
+                let smaller = raw.count < Compressor.smallest ? nil : Zlib.compressed(raw)
+                batch.append(
+                    WriteJob.PackedMessage(id: find.integer(0), isCompressed: smaller != nil, octets: smaller ?? raw))
             }
-            find.reset()
             return batch
         }
     }

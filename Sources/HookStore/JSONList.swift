@@ -4,6 +4,8 @@
 // Writing only: SQLite reads them.
 
 enum JSONList {
+    private static let digits = Array("0123456789abcdef".utf8)
+
     static func text(_ strings: [String]) -> String {
         var out: [UInt8] = [UInt8(ascii: "[")]
         for (index, string) in strings.enumerated() {
@@ -16,7 +18,7 @@ enum JSONList {
 
     /// RFC 8259 section 7: quotation mark, reverse solidus and U+0000 to U+001F are escaped.
     static func append(_ string: String, to out: inout [UInt8]) {
-        let digits = Array("0123456789abcdef".utf8)
+        let digits = Self.digits
         out.append(UInt8(ascii: "\""))
         for byte in string.utf8 {
             switch byte {

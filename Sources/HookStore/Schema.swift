@@ -13,7 +13,7 @@ enum Schema {
     static var known: Int { migrations.count }
 
     /// `page_size` has to be set while the file is empty; see `docs/performance.md` for the choice.
-    static let newFile: StaticString = "PRAGMA page_size = 8192"
+    static let newFile: StaticString = "PRAGMA page_size = 16384"
 
     /// States of a delivery. The order is part of the file format: below 2 it is still to be done.
     enum DeliveryState {
@@ -24,10 +24,8 @@ enum Schema {
         static let dead: Int64 = 3
     }
 
-    /// How `messages.raw` is kept.
-    enum RawEncoding {
-        /// Not kept here: the message is a duplicate, or its retention is over.
-        static let absent: Int64 = 0
+    /// How octets of the table `packed` are kept.
+    enum Encoding {
         static let asReceived: Int64 = 1
         /// zlib format (RFC 1950) over the message.
         static let zlib: Int64 = 2
@@ -50,9 +48,19 @@ enum Schema {
             verdicts TEXT NOT NULL,        -- [["event name", "recipient", "outcome", "answer", events], ...]
             first_event INTEGER,           -- events.sequence; its new events follow one another
             new_events INTEGER NOT NULL,
-            size INTEGER NOT NULL,         -- octets as received
-            encoding INTEGER NOT NULL,     -- of raw: 0 absent, 1 as received, 2 zlib
-            raw BLOB
+            size INTEGER NOT NULL          -- octets as received
+        ) STRICT;
+
+        -- A message's octets are in one of these by its id; in none if it is a duplicate or its retention is over.
+        -- They arrive in fresh and move on to packed in the background, which frees whole pages for those that follow.
+        CREATE TABLE fresh (
+            message INTEGER PRIMARY KEY,
+            octets BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE packed (
+            message INTEGER PRIMARY KEY,
+            encoding INTEGER NOT NULL,     -- 1 as received, 2 zlib
+            octets BLOB NOT NULL
         ) STRICT;
 
         CREATE TABLE events (

@@ -39,8 +39,10 @@ final class StoreReader: @unchecked Sendable {
         messageByID = try connection.prepare(
             """
             SELECT m.id, m.digest, m.duplicate_of, m.message_id, m.received_at, m.source, m.mail_from, m.recipients,
-                m.peer, m.helo, m.answer, m.verdicts, m.size, coalesce(f.encoding, m.encoding), coalesce(f.raw, m.raw)
-            FROM messages m LEFT JOIN messages f ON f.id = m.duplicate_of WHERE m.id = ?1
+                m.peer, m.helo, m.answer, m.verdicts, m.size, f.size, coalesce(p.encoding, 1), coalesce(n.octets, p.octets)
+            FROM messages m JOIN messages f ON f.id = coalesce(m.duplicate_of, m.id)
+                LEFT JOIN fresh n ON n.message = f.id LEFT JOIN packed p ON p.message = f.id
+            WHERE m.id = ?1
             """)
         messagesByMessageID = try connection.prepare(
             """
@@ -115,15 +117,16 @@ final class StoreReader: @unchecked Sendable {
         defer { row.reset() }
         let source = row.text(5)
         guard let road = IntakeSource(rawValue: source) else { throw unreadable(source) }
-        let size = Int(row.integer(12))
+        // A duplicate has the same content, and not always the same octets.
+        let keptSize = Int(row.integer(13))
         return StoredMessage(
             id: row.integer(0),
             envelope: Envelope(
                 source: road, mailFrom: row.textOrNil(6), recipients: try strings(row.text(7)), peer: row.textOrNil(8),
                 helo: row.textOrNil(9)),
             receivedAt: Timestamp(microseconds: row.integer(4)),
-            bytes: try bytes(row.octets(14), encoding: row.integer(13), size: size),
-            size: size, contentDigest: row.octets(1), messageID: row.textOrNil(3),
+            bytes: row.isNull(15) ? nil : try bytes(row.octets(15), encoding: row.integer(14), size: keptSize),
+            size: Int(row.integer(12)), contentDigest: row.octets(1), messageID: row.textOrNil(3),
             duplicateOf: row.isNull(2) ? nil : row.integer(2), answer: try outcome(row.text(10)),
             verdicts: try verdicts(row.text(11)))
     }
@@ -153,11 +156,10 @@ final class StoreReader: @unchecked Sendable {
         StoredEvent(sequence: row.integer(0), event: Event(id: row.text(1), type: row.text(2), json: row.octets(3)))
     }
 
-    private func bytes(_ raw: [UInt8], encoding: Int64, size: Int) throws(StoreError) -> [UInt8]? {
+    private func bytes(_ raw: [UInt8], encoding: Int64, size: Int) throws(StoreError) -> [UInt8] {
         switch encoding {
-        case Schema.RawEncoding.absent: return nil
-        case Schema.RawEncoding.asReceived: return raw
-        case Schema.RawEncoding.zlib:
+        case Schema.Encoding.asReceived: return raw
+        case Schema.Encoding.zlib:
             guard let bytes = Zlib.decompressed(raw, size: size) else { throw unreadable("compressed message") }
             return bytes
         default: throw unreadable("encoding \(encoding)")

@@ -13,6 +13,7 @@ final class StoreWriter: @unchecked Sendable {
     private let hasDigest: SQLiteStatement
     private let hasEvent: SQLiteStatement
     private let insertMessage: SQLiteStatement
+    private let insertFresh: SQLiteStatement
     private let insertEvent: SQLiteStatement
     private let insertSubscription: SQLiteStatement
     private let findSubscription: SQLiteStatement
@@ -20,8 +21,8 @@ final class StoreWriter: @unchecked Sendable {
     private let findDue: SQLiteStatement
     private let lease: SQLiteStatement
     private let finish: SQLiteStatement
-    private let compress: SQLiteStatement
-    private let setCounter: SQLiteStatement
+    private let insertPacked: SQLiteStatement
+    private let deleteFresh: SQLiteStatement
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
     private let rollback: SQLiteStatement
@@ -42,9 +43,10 @@ final class StoreWriter: @unchecked Sendable {
         insertMessage = try connection.prepare(
             """
             INSERT INTO messages (id, digest, duplicate_of, message_id, received_at, source, mail_from, recipients,
-                peer, helo, answer, verdicts, first_event, new_events, size, encoding, raw)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+                peer, helo, answer, verdicts, first_event, new_events, size)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
             """)
+        insertFresh = try connection.prepare("INSERT INTO fresh VALUES (?1, ?2)")
         insertEvent = try connection.prepare(
             "INSERT INTO events (id, type, message, json, sequence) VALUES (?1, ?2, ?3, ?4, ?5)")
         insertSubscription = try connection.prepare("INSERT INTO subscriptions (name) VALUES (?1)")
@@ -67,9 +69,8 @@ final class StoreWriter: @unchecked Sendable {
             UPDATE deliveries SET state = ?2, due = coalesce(?3, due), reason = ?4, changed_at = ?5
             WHERE id = ?1 AND state < 2
             """)
-        compress = try connection.prepare("UPDATE messages SET encoding = 2, raw = ?2 WHERE id = ?1 AND encoding = 1")
-        setCounter = try connection.prepare(
-            "INSERT INTO counters VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+        insertPacked = try connection.prepare("INSERT INTO packed VALUES (?1, ?2, ?3)")
+        deleteFresh = try connection.prepare("DELETE FROM fresh WHERE message = ?1")
         begin = try connection.prepare("BEGIN IMMEDIATE")
         commit = try connection.prepare("COMMIT")
         rollback = try connection.prepare("ROLLBACK")
@@ -128,7 +129,8 @@ final class StoreWriter: @unchecked Sendable {
         case .claim(let claim, _): return .claimed(try self.claim(claim))
         case .finish(let results, let now, _):
             for result in results { try store(result, now: now) }
-        case .compress(let messages, let through, _): try store(messages, through: through)
+        case .pack(let messages, _):
+            for message in messages { try store(message) }
         case .refused: break
         }
         return .done
@@ -188,13 +190,10 @@ extension StoreWriter {
         statement.bind(13, newEvents > 0 ? firstEvent : nil)
         statement.bind(14, newEvents)
         statement.bind(15, entry.message.bytes.count)
-        if first != nil {
-            statement.bind(16, Schema.RawEncoding.absent)
-            statement.bindNull(17)
-            try statement.run()
-        } else {
-            statement.bind(16, Schema.RawEncoding.asReceived)
-            try statement.run(borrowing: entry.message.bytes, as: 17)
+        try statement.run()
+        if first == nil {
+            insertFresh.bind(1, lastMessage)
+            try insertFresh.run(borrowing: entry.message.bytes, as: 2)
         }
         keys.addMessage(
             lastMessage, digest: first == nil ? entry.verdict.contentDigest : nil, messageID: entry.verdict.messageID)
@@ -263,19 +262,14 @@ extension StoreWriter {
         return id
     }
 
-    private func store(_ messages: [WriteJob.CompressedMessage], through: Int64) throws(StoreError) {
-        for message in messages {
-            compress.bind(1, message.id)
-            try compress.run(borrowing: message.octets, as: 2)
-        }
-        setCounter.bind(1, Counter.compressedThrough)
-        setCounter.bind(2, through)
-        try setCounter.run()
-    }
-
-    enum Counter {
-        /// Messages up to this id are compressed, or not worth it.
-        static let compressedThrough = "compressed_through"
+    private func store(_ packed: WriteJob.PackedMessage) throws(StoreError) {
+        deleteFresh.bind(1, packed.id)
+        try deleteFresh.run()
+        // Gone meanwhile.
+        guard connection.changes > 0 else { return }
+        insertPacked.bind(1, packed.id)
+        insertPacked.bind(2, packed.isCompressed ? Schema.Encoding.zlib : Schema.Encoding.asReceived)
+        try insertPacked.run(borrowing: packed.octets, as: 3)
     }
 }
 

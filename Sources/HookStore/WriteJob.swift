@@ -9,7 +9,7 @@ enum WriteJob: Sendable {
     case commit(MessageEntry, @Sendable (Result<CommitReceipt, StoreError>) -> Void)
     case claim(Claim, @Sendable (Result<[ClaimedDelivery], StoreError>) -> Void)
     case finish([DeliveryResult], now: Timestamp, @Sendable (Result<Void, StoreError>) -> Void)
-    case compress([CompressedMessage], through: Int64, @Sendable (Result<Void, StoreError>) -> Void)
+    case pack([PackedMessage], @Sendable (Result<Void, StoreError>) -> Void)
     /// Not admitted to the queue; only the answer is the writer's.
     case refused(StoreError, @Sendable (Result<CommitReceipt, StoreError>) -> Void)
 
@@ -20,9 +20,10 @@ enum WriteJob: Sendable {
         var limit: Int
     }
 
-    /// A stored message in its smaller form.
-    struct CompressedMessage: Sendable {
+    /// The octets of a stored message in the form they are to be kept.
+    struct PackedMessage: Sendable {
         var id: Int64
+        var isCompressed: Bool
         var octets: [UInt8]
     }
 
@@ -40,7 +41,7 @@ enum WriteJob: Sendable {
             entry.verdict.hooks.reduce(entry.message.bytes.count) { sum, hook in
                 hook.events.reduce(sum) { $0 + $1.json.count }
             }
-        case .compress(let messages, _, _): messages.reduce(0) { $0 + $1.octets.count }
+        case .pack(let messages, _): messages.reduce(0) { $0 + $1.octets.count }
         case .claim, .finish, .refused: 0
         }
     }
@@ -53,8 +54,8 @@ enum WriteJob: Sendable {
         case (.claim(_, let completion), .failure(let error)): completion(.failure(error))
         case (.finish(_, _, let completion), .success): completion(.success(()))
         case (.finish(_, _, let completion), .failure(let error)): completion(.failure(error))
-        case (.compress(_, _, let completion), .success): completion(.success(()))
-        case (.compress(_, _, let completion), .failure(let error)): completion(.failure(error))
+        case (.pack(_, let completion), .success): completion(.success(()))
+        case (.pack(_, let completion), .failure(let error)): completion(.failure(error))
         case (.refused(let error, let completion), _): completion(.failure(error))
         // A job is answered by its own kind of answer; the writer has no other.
         case (.commit(_, let completion), .success): completion(.failure(.failed("no receipt")))

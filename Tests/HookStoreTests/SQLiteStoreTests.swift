@@ -180,7 +180,7 @@ import Testing
                 sqlite3_close_v2(connection)
             }
             try #require(sqlite3_open_v2(path, &connection, SQLITE_OPEN_READONLY, nil) == SQLITE_OK)
-            let text = "SELECT count(*) FROM messages WHERE encoding = 1 AND size >= 512"
+            let text = "SELECT count(*) FROM fresh"
             try #require(sqlite3_prepare_v2(connection, text, -1, &statement, nil) == SQLITE_OK)
             try #require(sqlite3_step(statement) == SQLITE_ROW)
             return sqlite3_column_int(statement, 0)

@@ -153,7 +153,8 @@ struct SuiteLoader: DocumentLoader {
     }
 }
 
-/// JSON that is equal when a suite says so: members in any order, elements in any order but in lists.
+/// JSON that is equal when a suite says so: members in any order, elements in any order but in lists, language tags
+/// without regard to case (processors may write them in lower case, JSON-LD API section 5.1.2 step 13.4.8.2).
 enum LooseJSON {
     static func normal(_ bytes: [UInt8]) throws -> String {
         normal(try JSONDocument(bytes).root, isOrdered: false)
@@ -163,7 +164,8 @@ enum LooseJSON {
         switch value.kind {
         case .object:
             let members = value.members.map { member in
-                "\(member.name.debugDescription):\(normal(member.value, isOrdered: member.name == "@list"))"
+                let value = normal(member.value, isOrdered: member.name == "@list")
+                return "\(member.name.debugDescription):\(member.name == "@language" ? value.lowercased() : value)"
             }
             return "{\(members.sorted().joined(separator: ","))}"
         case .array:

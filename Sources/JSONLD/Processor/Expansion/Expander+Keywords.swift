@@ -31,10 +31,15 @@ extension Expander {
             // Step 13.4.12.
             set(.set, try expand(value, scope.active, scope.property, isFrame: scope.isFrame), scope)
         case .reverse: try expandReverse(value, scope)
-        case .default, .embed, .explicit, .omitDefault, .requireAll:
-            // Step 13.4.15.
+        case .default:
+            // Step 13.4.15. What a default says is no frame any more.
             guard scope.isFrame else { return }
-            set(keyword, try expand(value, scope.active, scope.property, isFrame: scope.isFrame), scope)
+            set(.default, try expand(value, scope.active, scope.property, isFrame: false), scope)
+        case .embed, .explicit, .omitDefault, .requireAll:
+            // QUIRK: step 13.4.15 expands these like values of the property they stand in, which would drop them at the
+            // top of a frame; they are kept as they are.
+            guard scope.isFrame else { return }
+            set(keyword, .array(tree.asArray(value)), scope)
         default: break
         }
     }

@@ -51,6 +51,12 @@ public struct JSONLDProcessor: Sendable {
         return run.result(try run.compact(.array(flattened), value, base: expanded.base, keepsGraph: true))
     }
 
+    /// The nodes of a document that a frame asks for, laid out as it says and in the terms of its context.
+    public func frame(_ input: JSONLDInput, frame: JSONLDInput) throws(JSONLDError) -> JSONLDResult {
+        let run = makeRun()
+        return run.result(try run.frame(input, frame))
+    }
+
     /// The statements of a document.
     public func toRDF(_ input: JSONLDInput) throws(JSONLDError) -> RDFDataset {
         let run = makeRun()
@@ -142,9 +148,11 @@ struct Run {
     }
 
     // Section 9.1, compact(), from step 5 on.
-    /// - Parameter keepsGraph: Whether a result of one node stays inside of `@graph` (flatten() step 6).
+    /// - Parameters:
+    ///   - keepsGraph: Whether a result of one node stays inside of `@graph` (flatten() step 6).
+    ///   - keepsEmptyGraph: Whether a result of no node is an empty `@graph` (Framing, section 5.1 step 20).
     func compact(
-        _ expanded: Value, _ context: Value, base: Symbol?, keepsGraph: Bool = false
+        _ expanded: Value, _ context: Value, base: Symbol?, keepsGraph: Bool = false, keepsEmptyGraph: Bool = false
     ) throws(JSONLDError) -> Value {
         session.path = []
         let active = try session.process(context, session.initialContext(base: base), ContextUse(baseURL: base))
@@ -159,7 +167,7 @@ struct Run {
         let content: ObjectID
         switch compacted {
         case .object(let object): content = object
-        case .array(let nodes) where tree.count(nodes) == 0: content = tree.makeObject()
+        case .array(let nodes) where tree.count(nodes) == 0 && !keepsEmptyGraph: content = tree.makeObject()
         default: content = tree.makeObject(try session.compactIRI(.graph, active), .array(tree.asArray(compacted)))
         }
         return .object(withContext(context, content))
