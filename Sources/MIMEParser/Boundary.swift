@@ -22,6 +22,11 @@ struct Boundary {
         return memcmp(base + start, octets, octets.count) == 0
     }
 
+    /// Whether two hyphens and the boundary stand at a place.
+    func isDelimiter(_ bytes: Bytes, at start: Int) -> Bool {
+        bytes.count - start >= 2 && bytes[start] == .hyphen && bytes[start + 1] == .hyphen && isPrefix(of: bytes, at: start + 2)
+    }
+
     /// What a delimiter line is by what follows the boundary on it, blanks at the end left off.
     static func kind(_ bytes: Bytes, _ rest: Range<Int>, isExact: Bool) -> Kind? {
         if rest.isEmpty { return .separating }

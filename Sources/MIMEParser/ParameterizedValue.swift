@@ -135,8 +135,11 @@ struct ParameterScanner {
     }
 
     private func isFileName(_ name: Range<Int>) -> Bool {
-        bytes.hasWord("name", at: name.lowerBound, name.upperBound)
-            || bytes.hasWord("filename", at: name.lowerBound, name.upperBound)
+        switch name.count {
+        case 4: bytes.hasWord("name", at: name.lowerBound, name.upperBound)
+        case 8: bytes.hasWord("filename", at: name.lowerBound, name.upperBound)
+        default: false
+        }
     }
 
     private mutating func parameterValue(isFileName: Bool) -> [UInt8] {

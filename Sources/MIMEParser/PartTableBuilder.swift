@@ -122,6 +122,17 @@ struct PartTableBuilder {
         var type: Range<Int>?
         var encoding: Range<Int>?
         var disposition: Range<Int>?
+        private var own: Boundary?
+        private var isOwnKnown = false
+
+        /// The boundary the header names so far, read once: a header may have many lines that ask for it.
+        mutating func ownBoundary(_ bytes: Bytes) -> Boundary? {
+            if !isOwnKnown, let type {
+                own = ContentTypeFacts(bytes, type, isInDigest: false).boundary
+                isOwnKnown = true
+            }
+            return own
+        }
     }
 
     private mutating func header(_ scan: Scan, _ bytes: Bytes, _ start: Int) -> HeaderFacts {
@@ -143,6 +154,11 @@ struct PartTableBuilder {
                 index = next
                 continue
             case .junk(let next):
+                // The first delimiter of the multipart the header is of: the empty line is missing.
+                if bytes[index] == .hyphen, let own = facts.ownBoundary(bytes), own.isDelimiter(bytes, at: index) {
+                    facts.bodyStart = index
+                    break
+                }
                 note(.malformedHeaderLine, scan.source, at: index)
                 index = next
                 continue
@@ -311,9 +327,18 @@ struct PartTableBuilder {
                 return true
             }
             if entry.boundary != nil, !isFull { endMultipart(entry, at: end) }
+            if parts[entry.part].isText { noteFilesInText(parts[entry.part]) }
             open.removeLast()
         }
         return false
+    }
+
+    /// Files in a text that is not encoded: uuencode and yEnc are older ways than MIME to send them.
+    private mutating func noteFilesInText(_ part: MIMEPart) {
+        guard part.encoding == .sevenBit || part.encoding == .eightBit || part.encoding == .binary else { return }
+        let found = part.bytes.withUnsafeBufferPointer { EmbeddedFileScanner.first($0, part.body) }
+        guard let found else { return }
+        note(found.form == .uuencode ? .uuencodedText : .yEncodedText, part.source, at: found.offset)
     }
 
     private mutating func endMultipart(_ entry: OpenPart, at end: Int) {

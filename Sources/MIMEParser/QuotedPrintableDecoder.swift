@@ -30,11 +30,21 @@ struct QuotedPrintablePass {
     let digits: UnsafePointer<UInt8>
     var from = 0
     var to = 0
+    private var endsInSoftBreak = false
+
+    init(
+        input: UnsafePointer<UInt8>, end: Int, output: UnsafeMutablePointer<UInt8>, digits: UnsafePointer<UInt8>
+    ) {
+        self.input = input
+        self.end = end
+        self.output = output
+        self.digits = digits
+    }
 
     mutating func run() {
         while from < end {
             copyPlain()
-            guard from < end else { return }
+            guard from < end else { break }
             switch input[from] {
             case .equals: decodeEscapes()
             case .lineFeed: endLine()
@@ -43,6 +53,13 @@ struct QuotedPrintablePass {
                 from += 1
                 to += 1
             }
+        }
+        // The end of the body is the end of a line too: its line end belongs to the boundary (RFC 2046 section 5.1.1).
+        guard !endsInSoftBreak else { return }
+        var place = end
+        while place > 0, input[place - 1].isBlank {
+            place -= 1
+            to -= 1
         }
     }
 
@@ -96,6 +113,7 @@ struct QuotedPrintablePass {
         while next < end, input[next].isBlank { next += 1 }
         if next < end, input[next] == .carriageReturn, next + 1 == end || input[next + 1] == .lineFeed { next += 1 }
         if next >= end || input[next] == .lineFeed {
+            endsInSoftBreak = next >= end
             from = min(next + 1, end)
         } else {
             output[to] = .equals
