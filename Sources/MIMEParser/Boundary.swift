@@ -34,6 +34,10 @@ struct Boundary {
         let isClosing = rest.count >= 2 && first == .hyphen && bytes[rest.lowerBound + 1] == .hyphen
         if isExact { return isClosing && rest.count == 2 ? .closing : nil }
         if isClosing { return .closing }
-        return first.isBlank ? .separating : nil
+        guard first.isBlank else { return nil }
+        // `boundary --`: the sender's boundary ends in a blank, which it may not.
+        let word = bytes.trimmed(rest)
+        let isEnd = word.count == 2 && bytes[word.lowerBound] == .hyphen && bytes[word.lowerBound + 1] == .hyphen
+        return isEnd ? .closing : .separating
     }
 }
