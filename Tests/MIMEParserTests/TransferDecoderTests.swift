@@ -45,24 +45,35 @@ struct TransferDecoderTests {
 
     // RFC 4648 section 10; RFC 2045 section 6.8 for what is skipped.
     @Test(arguments: [
-        Answer(.base64, "", ""), Answer(.base64, "Zg==", "f"), Answer(.base64, "Zm8=", "fo"), Answer(.base64, "Zm9v", "foo"),
-        Answer(.base64, "Zm9vYg==", "foob"), Answer(.base64, "Zm9vYmE=", "fooba"), Answer(.base64, "Zm9vYmFy", "foobar"),
-        Answer(.base64, "Zm9v\r\nYmFy\r\n", "foobar"), Answer(.base64, "Zm9vYg", "foob"), Answer(.base64, "Zm9vYmE", "fooba"),
-        Answer(.base64, "Zm9vY", "foo"), Answer(.base64, " Z m 9\tv!*Y(m)F\u{0}y", "foobar"), Answer(.base64, "====", ""),
-        Answer(.base64, "Zg==Zm8=Zm9v", "ffofoo"), Answer(.base64, "Zm9vYmFyZm9vYmFyZm9v\n\n\nYmFy\n", "foobarfoobarfoobar"),
-        Answer(.base64, "Zg== text\r\nZm9v", "ffoo"), Answer(.base64, "Zg==\r\nZm8=\r\n", "ffo"), Answer(.base64, "Zg= =\nZg=\t=x\r\n", "ff"),
+        Answer(.base64, "", ""), Answer(.base64, "Zg==", "f"), Answer(.base64, "Zm8=", "fo"),
+        Answer(.base64, "Zm9v", "foo"),
+        Answer(.base64, "Zm9vYg==", "foob"), Answer(.base64, "Zm9vYmE=", "fooba"),
+        Answer(.base64, "Zm9vYmFy", "foobar"),
+        Answer(.base64, "Zm9v\r\nYmFy\r\n", "foobar"), Answer(.base64, "Zm9vYg", "foob"),
+        Answer(.base64, "Zm9vYmE", "fooba"),
+        Answer(.base64, "Zm9vY", "foo"), Answer(.base64, " Z m 9\tv!*Y(m)F\u{0}y", "foobar"),
+        Answer(.base64, "====", ""),
+        Answer(.base64, "Zg==Zm8=Zm9v", "ffofoo"),
+        Answer(.base64, "Zm9vYmFyZm9vYmFyZm9v\n\n\nYmFy\n", "foobarfoobarfoobar"),
+        Answer(.base64, "Zg== text\r\nZm9v", "ffoo"), Answer(.base64, "Zg==\r\nZm8=\r\n", "ffo"),
+        Answer(.base64, "Zg= =\nZg=\t=x\r\n", "ff"),
         Answer(.base64, "Z\r\nm\r\n9\r\nv", "foo"), Answer(.base64, "=Zm9v", "foo"),
     ])
     func base64(_ answer: Answer) { Self.check(Array(answer.input.utf8), answer.encoding, Array(answer.output.utf8)) }
 
     // RFC 2045 section 6.7, its rules by number.
     @Test(arguments: [
-        Answer(.quotedPrintable, "", ""), Answer(.quotedPrintable, "a=3Db", "a=b"), Answer(.quotedPrintable, "=c3=A9", "é"),
+        Answer(.quotedPrintable, "", ""), Answer(.quotedPrintable, "a=3Db", "a=b"),
+        Answer(.quotedPrintable, "=c3=A9", "é"),
         Answer(.quotedPrintable, "a  \r\nb\t \r\n", "a\r\nb\r\n"), Answer(.quotedPrintable, "a =20 \r\nb", "a  \r\nb"),
-        Answer(.quotedPrintable, "a=\r\nb", "ab"), Answer(.quotedPrintable, "a= \t\r\nb", "ab"), Answer(.quotedPrintable, "a=\nb", "ab"),
-        Answer(.quotedPrintable, "a =\r\nb", "a b"), Answer(.quotedPrintable, "a=XYb=4", "a=XYb=4"), Answer(.quotedPrintable, "a=", "a"),
-        Answer(.quotedPrintable, "a= ", "a"), Answer(.quotedPrintable, "a = ", "a "), Answer(.quotedPrintable, "a  ", "a"),
-        Answer(.quotedPrintable, "==41", "=A"), Answer(.quotedPrintable, "=4=41", "=4A"), Answer(.quotedPrintable, "a\rb", "a\rb"),
+        Answer(.quotedPrintable, "a=\r\nb", "ab"), Answer(.quotedPrintable, "a= \t\r\nb", "ab"),
+        Answer(.quotedPrintable, "a=\nb", "ab"),
+        Answer(.quotedPrintable, "a =\r\nb", "a b"), Answer(.quotedPrintable, "a=XYb=4", "a=XYb=4"),
+        Answer(.quotedPrintable, "a=", "a"),
+        Answer(.quotedPrintable, "a= ", "a"), Answer(.quotedPrintable, "a = ", "a "),
+        Answer(.quotedPrintable, "a  ", "a"),
+        Answer(.quotedPrintable, "==41", "=A"), Answer(.quotedPrintable, "=4=41", "=4A"),
+        Answer(.quotedPrintable, "a\rb", "a\rb"),
         Answer(.quotedPrintable, "a \r\r\nb", "a \r\r\nb"), Answer(.quotedPrintable, "a=\rb", "a=\rb"),
         Answer(.quotedPrintable, "=\n=\n\n", "\n"), Answer(.quotedPrintable, " \n \r\n ", "\n\r\n"),
         Answer(.quotedPrintable, "plain text of more than eight octets=20\nand =3D one\n", "plain text of more than eight octets \nand = one\n"),
@@ -70,9 +81,11 @@ struct TransferDecoderTests {
     func quotedPrintable(_ answer: Answer) { Self.check(Array(answer.input.utf8), answer.encoding, Array(answer.output.utf8)) }
 
     @Test(arguments: [
-        Answer(.sevenBit, "a=3D  \r\n", "a=3D  \r\n"), Answer(.unknown, "Zm9v", "Zm9v"), Answer(.binary, "\u{0}\r\u{0}", "\u{0}\r\u{0}"),
+        Answer(.sevenBit, "a=3D  \r\n", "a=3D  \r\n"), Answer(.unknown, "Zm9v", "Zm9v"),
+        Answer(.binary, "\u{0}\r\u{0}", "\u{0}\r\u{0}"),
         Answer(.uuencode, "begin 644 cat.txt\n#0V%T\n`\nend\n", "Cat"), Answer(.uuencode, "#0V%T\n", "Cat"),
-        Answer(.uuencode, "text\nbegin 644 x\n$86)C9   \nend\nmore\n", "abcd"), Answer(.uuencode, "begin 644 x\n$86)C9\nend", "abcd"),
+        Answer(.uuencode, "text\nbegin 644 x\n$86)C9   \nend\nmore\n", "abcd"),
+        Answer(.uuencode, "begin 644 x\n$86)C9\nend", "abcd"),
     ])
     func others(_ answer: Answer) { Self.check(Array(answer.input.utf8), answer.encoding, Array(answer.output.utf8)) }
 
