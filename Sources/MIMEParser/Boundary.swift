@@ -22,6 +22,11 @@ struct Boundary {
         return memcmp(base + start, octets, octets.count) == 0
     }
 
+    /// Whether two hyphens and the boundary stand at a place.
+    func isDelimiter(_ bytes: Bytes, at start: Int) -> Bool {
+        bytes.count - start >= 2 && bytes[start] == .hyphen && bytes[start + 1] == .hyphen && isPrefix(of: bytes, at: start + 2)
+    }
+
     /// What a delimiter line is by what follows the boundary on it, blanks at the end left off.
     static func kind(_ bytes: Bytes, _ rest: Range<Int>, isExact: Bool) -> Kind? {
         if rest.isEmpty { return .separating }
@@ -29,6 +34,10 @@ struct Boundary {
         let isClosing = rest.count >= 2 && first == .hyphen && bytes[rest.lowerBound + 1] == .hyphen
         if isExact { return isClosing && rest.count == 2 ? .closing : nil }
         if isClosing { return .closing }
-        return first.isBlank ? .separating : nil
+        guard first.isBlank else { return nil }
+        // `boundary --`: the sender's boundary ends in a blank, which it may not.
+        let word = bytes.trimmed(rest)
+        let isEnd = word.count == 2 && bytes[word.lowerBound] == .hyphen && bytes[word.lowerBound + 1] == .hyphen
+        return isEnd ? .closing : .separating
     }
 }

@@ -85,7 +85,8 @@ public struct MailDate: Sendable, Hashable {
 
     private static func zone(_ text: Substring) -> Int {
         let name = text.lowercased()
-        if let hours = zones[name] { return hours * 60 }
+        // Also in the form of POSIX, EST5EDT.
+        if let hours = zones[String(name.prefix(3))], name.utf8.dropFirst(3).first.map(\.isDigit) ?? true { return hours * 60 }
         guard let sign = name.utf8.first, sign == 0x2B || sign == .hyphen, let digits = number(name.dropFirst()[...]),
             name.utf8.count == 5
         else { return 0 }

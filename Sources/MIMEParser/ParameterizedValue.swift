@@ -36,7 +36,9 @@ public struct ParameterizedValue: Sendable, Hashable {
         parameters = []
         contradictions = []
         var segments: [ParameterSegment] = []
-        while let found = scanner.next() {
+        var left = Self.scanLimit
+        while left > 0, let found = scanner.next() {
+            left -= 1
             guard var segment = ParameterSegment(name: Array(bytes[found.name]), octets: found.value) else { continue }
             if segment.isPlain {
                 add(segment.name, HeaderText.string(segment.octets))
@@ -75,6 +77,8 @@ public struct ParameterizedValue: Sendable, Hashable {
 
     /// A field with more parameters than anyone sends would make looking them up slow.
     static let parameterLimit = 100
+    /// Parameters and segments of parameters that are looked at.
+    private static let scanLimit = 1000
 }
 
 /// Walks over a value with parameters. Every octet is looked at a bounded number of times.
@@ -135,8 +139,11 @@ struct ParameterScanner {
     }
 
     private func isFileName(_ name: Range<Int>) -> Bool {
-        bytes.hasWord("name", at: name.lowerBound, name.upperBound)
-            || bytes.hasWord("filename", at: name.lowerBound, name.upperBound)
+        switch name.count {
+        case 4: bytes.hasWord("name", at: name.lowerBound, name.upperBound)
+        case 8: bytes.hasWord("filename", at: name.lowerBound, name.upperBound)
+        default: false
+        }
     }
 
     private mutating func parameterValue(isFileName: Bool) -> [UInt8] {
