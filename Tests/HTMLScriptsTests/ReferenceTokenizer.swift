@@ -31,6 +31,16 @@ struct ReferenceTokenizer {
     private var name: [UInt8] = []
     private var attributes: [(name: [UInt8], value: [UInt8])] = []
     private var isSelfClosing = false
+    /// Whether start tags change the state as they do in a document that needs no tree (13.2.6.4).
+    private var followsElements = false
+
+    /// The events of a whole document.
+    static func document(_ bytes: [UInt8]) -> [Event] {
+        var tokenizer = ReferenceTokenizer(bytes, .data, nil)
+        tokenizer.followsElements = true
+        tokenizer.run()
+        return tokenizer.events
+    }
 
     static func read(_ bytes: [UInt8], from start: StartState = .data, lastStartTag: String? = nil) -> [Event] {
         let states: [StartState: State] = [
@@ -120,8 +130,19 @@ struct ReferenceTokenizer {
             }
             events.append(.startTag(name, values, isSelfClosing: isSelfClosing))
             lastStartTag = name
+            if followsElements { return become(Self.textState(of: name)) }
         }
         return become(.data)
+    }
+
+    private static func textState(of name: String) -> State {
+        switch name {
+        case "title", "textarea": .rcdata
+        case "style", "xmp", "iframe", "noembed", "noframes": .rawText
+        case "script": .scriptData
+        case "plaintext": .plaintext
+        default: .data
+        }
     }
 
     private mutating func beginTag(isEndTag: Bool) {
