@@ -60,10 +60,11 @@ struct ForeignScriptText: MarkupSink {
 extension TreeTracker {
     /// The state of a parser that has just opened a script element in a foreign namespace.
     fileprivate mutating func openScript(in namespace: ElementNamespace) {
-        insert("html")
-        insert("body")
+        insert(ElementNames.html)
+        insert(ElementNames.body)
         mode = .inBody
-        let script = ElementClass.named("script")
-        open.push(OpenElement(name: "script", kind: script.kind, traits: script.traits, namespace: namespace))
+        var script = OpenElement(ElementNames.script, ElementNames.elementClass(ElementNames.script))
+        script.namespace = namespace
+        open.push(script)
     }
 }

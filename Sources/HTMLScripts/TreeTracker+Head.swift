@@ -10,10 +10,10 @@ extension TreeTracker {
         case .initial:
             mode = .beforeHTML
         case .beforeHTML:
-            insert("html")
+            insert(ElementNames.html)
             mode = .beforeHead
         case .beforeHead:
-            insert("head")
+            insert(ElementNames.head)
             hasHead = true
             mode = .inHead
         case .inHead:
@@ -23,7 +23,7 @@ extension TreeTracker {
             open.pop()
             mode = .inHead
         case .afterHead:
-            insert("body")
+            insert(ElementNames.body)
             enterBody()
         case .inBody, .inTable, .inCaption, .inColumnGroup, .inTableBody, .inRow, .inCell, .inTemplate, .frameset:
             break
@@ -49,12 +49,11 @@ extension TreeTracker {
             mode = .inHeadNoscript
             return false
         case (.inHeadNoscript, .voidHead):
-            // `base` is not in the list of this mode, the others are.
-            if token.name != "base" { return false }
+            return false
         case (.inHeadNoscript, .noframes), (.inHeadNoscript, .style):
             return startTagInHead(token)
-        case (.inHead, .voidHead), (.inHead, .title), (.inHead, .noframes), (.inHead, .style), (.inHead, .script), (.inHead, .template),
-            (.afterHead, .voidHead), (.afterHead, .title), (.afterHead, .noframes), (.afterHead, .style), (.afterHead, .script),
+        case (.inHead, .base), (.inHead, .voidHead), (.inHead, .title), (.inHead, .noframes), (.inHead, .style), (.inHead, .script), (.inHead, .template),
+            (.afterHead, .base), (.afterHead, .voidHead), (.afterHead, .title), (.afterHead, .noframes), (.afterHead, .style), (.afterHead, .script),
             (.afterHead, .template):
             return startTagInHead(token)
         case (.afterHead, .body):
@@ -131,7 +130,7 @@ extension TreeTracker {
     mutating func startTagInTemplate(_ token: TagToken) -> Bool {
         let next: InsertionMode
         switch token.kind {
-        case .voidHead, .noframes, .script, .style, .template, .title: return startTagInHead(token)
+        case .base, .voidHead, .noframes, .script, .style, .template, .title: return startTagInHead(token)
         case .caption, .columnGroup, .rowGroup: next = .inTable
         case .column: next = .inColumnGroup
         case .row: next = .inTableBody

@@ -19,7 +19,7 @@ extension TreeTracker {
             mode = .inColumnGroup
         case .column:
             open.clear(to: .table)
-            insert("colgroup")
+            insert(ElementNames.columnGroup)
             mode = .inColumnGroup
             return true
         case .rowGroup:
@@ -28,7 +28,7 @@ extension TreeTracker {
             mode = .inTableBody
         case .cell, .row:
             open.clear(to: .table)
-            insert("tbody")
+            insert(ElementNames.rowGroup)
             mode = .inTableBody
             return true
         case .table:
@@ -143,7 +143,7 @@ extension TreeTracker {
             return false
         case .cell:
             open.clear(to: .rowGroup)
-            insert("tr")
+            insert(ElementNames.row)
             mode = .inRow
             return true
         case .caption, .column, .columnGroup, .rowGroup: return closeRowGroup()

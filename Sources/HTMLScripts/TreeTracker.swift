@@ -14,22 +14,22 @@ enum InsertionMode {
 /// A tag with its name looked up.
 struct TagToken {
     let tag: Tag
-    let name: String
-    let kind: ElementKind
-    let traits: ElementTraits
+    let name: ElementName
+    let element: ElementClass
 
-    init(_ tag: Tag, _ input: Input) {
+    var kind: ElementKind { element.kind }
+
+    init(_ tag: Tag, _ input: Input, _ names: inout ElementNames) {
         self.tag = tag
-        name = AttributeList.lowercasedName(input, tag.name)
-        let element = ElementClass.named(name)
-        kind = element.kind
-        traits = element.traits
+        name = names.number(tag.name, in: input)
+        element = ElementNames.elementClass(name)
     }
 }
 
 struct TreeTracker {
     let input: Input
     let limits: ScriptLimits
+    private var names = ElementNames()
     var open: OpenElements
     var mode = InsertionMode.initial
     var templateModes: [InsertionMode] = []
@@ -71,7 +71,7 @@ struct TreeTracker {
     // MARK: Dispatcher (13.2.6)
 
     mutating func startTag(_ tag: Tag) -> StartTagOutcome {
-        let token = TagToken(tag, input)
+        let token = token(tag)
         outcome = .none
         if startTagIsForeign(token) {
             foreignStartTag(token)
@@ -82,7 +82,7 @@ struct TreeTracker {
     }
 
     mutating func endTag(_ tag: Tag) {
-        let token = TagToken(tag, input)
+        let token = token(tag)
         if let current = open.current, current.namespace != .html {
             foreignEndTag(token)
         } else {
@@ -90,12 +90,18 @@ struct TreeTracker {
         }
     }
 
+    private mutating func token(_ tag: Tag) -> TagToken {
+        // First, so that the name of this tag is not forgotten before its element is open.
+        names.forget(except: open)
+        return TagToken(tag, input, &names)
+    }
+
     private func startTagIsForeign(_ token: TagToken) -> Bool {
         guard let current = open.current, current.namespace != .html else { return false }
         return switch current.integration {
         case .none: true
         case .html: false
-        case .mathText: token.name == "mglyph" || token.name == "malignmark"
+        case .mathText: token.kind == .mathGlyph
         case .annotation: token.kind != .svgRoot
         }
     }
@@ -157,12 +163,11 @@ struct TreeTracker {
     }
 
     @discardableResult mutating func insert(_ token: TagToken) -> Int {
-        open.push(OpenElement(name: token.name, kind: token.kind, traits: token.traits))
+        open.push(OpenElement(token.name, token.element))
     }
 
-    @discardableResult mutating func insert(_ name: String) -> Int {
-        let element = ElementClass.named(name)
-        return open.push(OpenElement(name: name, kind: element.kind, traits: element.traits))
+    @discardableResult mutating func insert(_ name: ElementName) -> Int {
+        open.push(OpenElement(name, ElementNames.elementClass(name)))
     }
 
     func attributes(_ token: TagToken) -> [ScriptElement.Attribute] {
@@ -174,19 +179,19 @@ struct TreeTracker {
     // MARK: Foreign content (13.2.6.5)
 
     mutating func insertForeign(_ token: TagToken, _ namespace: ElementNamespace) {
-        if token.name == "script" { ask(.foreignScript(namespace)) }
+        if token.kind == .script { ask(.foreignScript(namespace)) }
         guard !token.tag.isSelfClosing else { return }
-        open.push(
-            OpenElement(
-                name: token.name, kind: token.kind, traits: token.traits, namespace: namespace,
-                integration: integration(token, namespace)))
+        var element = OpenElement(token.name, token.element)
+        element.namespace = namespace
+        element.integration = integration(token, namespace)
+        open.push(element)
     }
 
     private func integration(_ token: TagToken, _ namespace: ElementNamespace) -> IntegrationPoint {
-        switch (namespace, token.name) {
-        case (.svg, "foreignobject"), (.svg, "desc"), (.svg, "title"): return .html
-        case (.math, "mi"), (.math, "mo"), (.math, "mn"), (.math, "ms"), (.math, "mtext"): return .mathText
-        case (.math, "annotation-xml"):
+        switch (namespace, token.kind) {
+        case (.svg, .foreignObject), (.svg, .description), (.svg, .title): return .html
+        case (.math, .mathText): return .mathText
+        case (.math, .annotation):
             let encoding = attributes(token).first { $0.name == "encoding" }?.value.lowercased()
             return encoding == "text/html" || encoding == "application/xhtml+xml" ? .html : .annotation
         default: return .none
@@ -194,7 +199,7 @@ struct TreeTracker {
     }
 
     private mutating func foreignStartTag(_ token: TagToken) {
-        if token.traits.contains(.breakout) || (token.name == "font" && fontLeavesForeignContent(token)) {
+        if token.element.traits.contains(.breakout) || (token.kind == .font && fontLeavesForeignContent(token)) {
             leaveForeignContent()
             processStartTag(token)
         } else if let current = open.current {

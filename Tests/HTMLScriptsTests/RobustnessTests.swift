@@ -230,6 +230,16 @@ import Testing
         #expect(ScriptScanner.scan(html).problems.isEmpty)
     }
 
+    @Test func newNamesAreForgottenButNotThoseOfOpenElements() {
+        let names = (0..<20_000).map { "<long-name-\($0)/></long-name-\($0)>" }.joined()
+        Self.check("<svg><long-name-x>\(names)<![CDATA[<script>a</script>]]></svg><script>b</script>", ["b"])
+        Self.check("<long-name-y><svg>\(names)</long-name-y><style><script>a</script></style><script>b</script>", ["b"])
+    }
+
+    private static func check(_ html: String, _ texts: [String]) {
+        #expect(scan(Array(html.utf8)).map(\.text) == texts)
+    }
+
     @Test func unterminatedScript() {
         #expect(ScriptScanner.scan(Array("<p><script>x".utf8)).problems == [ScriptProblem(code: .unterminatedScript, offset: 3)])
         #expect(ScriptScanner.scan(Array("<svg><script>x".utf8)).problems == [ScriptProblem(code: .unterminatedScript, offset: 5)])
