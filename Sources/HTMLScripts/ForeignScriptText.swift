@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The text of a script element in svg or math. There it is an element like others: its content is markup, of which only the text
-// directly inside counts (DOM Standard, child text content).
+// The text of a script element in svg or math. There it is an element like others: its content is markup, of which only
+// the text directly inside counts (DOM Standard, child text content).
 
 struct ForeignScriptText: MarkupSink {
     private let input: Input

@@ -1,7 +1,8 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The stack of open elements and the list of active formatting elements (HTML Standard 13.2.4.2, 13.2.4.3), without the elements: names and
-// what decides about them. There is no tree, so what moves nodes about in it (foster parents, the moves of the adoption agency) is nothing here.
+// The stack of open elements and the list of active formatting elements (HTML Standard 13.2.4.2, 13.2.4.3), without the
+// elements: names and what decides about them. There is no tree, so what moves nodes about in it (foster parents, the
+// moves of the adoption agency) is nothing here.
 
 enum ElementNamespace: UInt8 {
     case html, svg, math
@@ -91,7 +92,9 @@ struct OpenElements {
 
     /// Says which script element the current node is; false where it is not one that was just opened.
     mutating func setScript(_ index: Int) -> Bool {
-        guard let last = stack.last, last.namespace != .html, last.kind == .script, last.script < 0 else { return false }
+        guard let last = stack.last, last.namespace != .html, last.kind == .script, last.script < 0 else {
+            return false
+        }
         stack[stack.count - 1].script = index
         return true
     }
@@ -144,7 +147,9 @@ struct OpenElements {
     }
 
     mutating func popUntil(name: ElementName) {
-        if count(name: name) > 0, let index = stack.lastIndex(where: { $0.namespace == .html && $0.name == name }) { pop(to: index) }
+        if count(name: name) > 0, let index = stack.lastIndex(where: { $0.namespace == .html && $0.name == name }) {
+            pop(to: index)
+        }
     }
 
     /// "Clear the stack back to a table (table body, table row) context": `kind`, template and html stay.
@@ -192,7 +197,9 @@ struct OpenElements {
     }
 
     mutating func generateImpliedEndTags(except name: ElementName = 0) {
-        while let last = stack.last, last.namespace == .html, last.traits.contains(.implied), last.name != name { pop() }
+        while let last = stack.last, last.namespace == .html, last.traits.contains(.implied), last.name != name {
+            pop()
+        }
     }
 
     mutating func generateImpliedEndTagsThoroughly() {
@@ -204,8 +211,8 @@ struct OpenElements {
     /// Bounds what one tag can reopen.
     private static let formattingLimit = 128
 
-    /// Pushes an element onto the stack and onto the list; of four with the same name and attributes since the last marker the first leaves
-    /// the list.
+    /// Pushes an element onto the stack and onto the list; of four with the same name and attributes since the last
+    /// marker the first leaves the list.
     mutating func pushFormatting(_ element: OpenElement, _ attributes: [ScriptElement.Attribute]) {
         guard formatting.count < Self.formattingLimit else {
             isOverflown = true
@@ -236,7 +243,10 @@ struct OpenElements {
     }
 
     mutating func pushMarker() {
-        guard formatting.count < depth + Self.formattingLimit else { return isOverflown = true }
+        guard formatting.count < depth + Self.formattingLimit else {
+            isOverflown = true
+            return
+        }
         formatting.append(-1)
     }
 
@@ -265,7 +275,10 @@ struct OpenElements {
     }
 
     private mutating func reopen(_ slot: Int) {
-        guard stack.count < depth else { return isOverflown = true }
+        guard stack.count < depth else {
+            isOverflown = true
+            return
+        }
         slots[slot].isOpen = true
         push(open(slot))
     }
@@ -291,7 +304,9 @@ struct OpenElements {
 
     /// False: "act as described in the any other end tag entry".
     mutating func adopt(_ name: ElementName) -> Bool {
-        if let last = stack.last, last.namespace == .html, last.name == name, last.slot < 0 || !slots[last.slot].isListed {
+        if let last = stack.last, last.namespace == .html, last.name == name,
+            last.slot < 0 || !slots[last.slot].isListed
+        {
             pop()
             return true
         }
@@ -313,8 +328,9 @@ struct OpenElements {
         return true
     }
 
-    /// Steps 11 to 20 of a round: what lies between the formatting element and the furthest block is replaced by clones (at most three, the
-    /// others leave the stack), and the formatting element goes on directly above the furthest block on the stack.
+    /// Steps 11 to 20 of a round: what lies between the formatting element and the furthest block is replaced by clones
+    /// (at most three, the others leave the stack), and the formatting element goes on directly above the furthest
+    /// block on the stack.
     private mutating func moveBelow(_ furthest: Int, formattingAt place: Int, _ listIndex: Int) {
         let subject = formatting[listIndex]
         // The bookmark: its slot is put after the entry with this slot, or stays where the subject was.
@@ -324,12 +340,15 @@ struct OpenElements {
         for index in ((place + 1)..<furthest).reversed() {
             counter += 1
             let slot = stack[index].slot
-            if counter > 3, slot >= 0, slots[slot].isListed, let listed = formatting.firstIndex(of: slot) { unlist(at: listed) }
+            if counter > 3, slot >= 0, slots[slot].isListed, let listed = formatting.firstIndex(of: slot) {
+                unlist(at: listed)
+            }
             guard slot >= 0, slots[slot].isListed else {
                 left(stack[index])
                 continue
             }
-            // Cloned: the entry in the list and the one on the stack are the new element, which is what they are here already.
+            // Cloned: the entry in the list and the one on the stack are the new element, which is what they are here
+            // already.
             if kept.isEmpty { bookmark = slot }
             kept.append(stack[index])
         }

@@ -1,6 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Tree construction in the body (HTML Standard 13.2.6.4.7), with `select` as the standard has it since 2025: no mode of its own.
+// Tree construction in the body (HTML Standard 13.2.6.4.7), with `select` as the standard has it since 2025: no mode of
+// its own.
 
 extension TreeTracker {
     mutating func startTagInBody(_ token: TagToken) -> Bool {
@@ -23,7 +24,9 @@ extension TreeTracker {
         case .input, .select, .option, .optionGroup, .textarea, .button:
             formStartTag(token)
         case .rubyBase, .rubyText:
-            if open.hasInScope(.ruby) { open.generateImpliedEndTags(except: token.kind == .rubyText ? ElementNames.rubyTextContainer : 0) }
+            if open.hasInScope(.ruby) {
+                open.generateImpliedEndTags(except: token.kind == .rubyText ? ElementNames.rubyTextContainer : 0)
+            }
             insert(token)
         case .xmp, .iframe, .noembed:
             textStartTag(token)
@@ -106,7 +109,9 @@ extension TreeTracker {
                 open.popUntil(name: element.name)
                 return
             }
-            if OpenElements.isSpecial(element), element.namespace != .html || !element.traits.contains(.passable) { return }
+            if OpenElements.isSpecial(element), element.namespace != .html || !element.traits.contains(.passable) {
+                return
+            }
         }
     }
 
@@ -144,7 +149,9 @@ extension TreeTracker {
         case .input:
             if open.hasInScope(.select) { open.popUntil(.select) }
             open.reconstruct()
-            if attributes(token).first(where: { $0.name == "type" })?.value.lowercased() != "hidden" { isFramesetOK = false }
+            if attributes(token).first(where: { $0.name == "type" })?.value.lowercased() != "hidden" {
+                isFramesetOK = false
+            }
         case .textarea:
             isFramesetOK = false
             ask(.text("textarea"))

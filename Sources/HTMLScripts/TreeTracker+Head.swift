@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Tree construction before the body (HTML Standard 13.2.6.4.1 to 13.2.6.4.6), templates (13.2.6.4.18), and the insertion mode after
-// something was closed (13.2.4.1).
+// Tree construction before the body (HTML Standard 13.2.6.4.1 to 13.2.6.4.6), templates (13.2.6.4.18), and the
+// insertion mode after something was closed (13.2.4.1).
 
 extension TreeTracker {
     /// "Anything else" of the modes before the body: what is missing is there, the next mode is set.
@@ -52,8 +52,10 @@ extension TreeTracker {
             return false
         case (.inHeadNoscript, .noframes), (.inHeadNoscript, .style):
             return startTagInHead(token)
-        case (.inHead, .base), (.inHead, .voidHead), (.inHead, .title), (.inHead, .noframes), (.inHead, .style), (.inHead, .script), (.inHead, .template),
-            (.afterHead, .base), (.afterHead, .voidHead), (.afterHead, .title), (.afterHead, .noframes), (.afterHead, .style), (.afterHead, .script),
+        case (.inHead, .base), (.inHead, .voidHead), (.inHead, .title), (.inHead, .noframes), (.inHead, .style),
+            (.inHead, .script), (.inHead, .template),
+            (.afterHead, .base), (.afterHead, .voidHead), (.afterHead, .title), (.afterHead, .noframes),
+            (.afterHead, .style), (.afterHead, .script),
             (.afterHead, .template):
             return startTagInHead(token)
         case (.afterHead, .body):
@@ -83,8 +85,10 @@ extension TreeTracker {
             break
         case (.inHeadNoscript, _):
             return false
-        case (.inHead, .body), (.inHead, .html), (.inHead, .lineBreak), (.afterHead, .body), (.afterHead, .html), (.afterHead, .lineBreak),
-            (.beforeHTML, .head), (.beforeHTML, .body), (.beforeHTML, .html), (.beforeHTML, .lineBreak), (.beforeHead, .head),
+        case (.inHead, .body), (.inHead, .html), (.inHead, .lineBreak), (.afterHead, .body), (.afterHead, .html),
+            (.afterHead, .lineBreak),
+            (.beforeHTML, .head), (.beforeHTML, .body), (.beforeHTML, .html), (.beforeHTML, .lineBreak),
+            (.beforeHead, .head),
             (.beforeHead, .body), (.beforeHead, .html), (.beforeHead, .lineBreak):
             break
         default:

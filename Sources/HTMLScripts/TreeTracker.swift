@@ -1,11 +1,12 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Tree construction without the tree (HTML Standard 13.2.6): which elements are open, and in which insertion mode the parser is. That is
-// all that decides whether a `script` start tag makes an element, in which namespace, and whether its text is markup. Used for documents
-// that hold svg, math, template or frameset; no other document needs it (see ScriptScanner).
+// Tree construction without the tree (HTML Standard 13.2.6): which elements are open, and in which insertion mode the
+// parser is. That is all that decides whether a `script` start tag makes an element, in which namespace, and whether
+// its text is markup. Used for documents that hold svg, math, template or frameset; no other document needs it (see
+// ScriptScanner).
 
-/// 13.2.4.1. "Text" is no mode here, because the reader passes over such text at once; "after body" and "after after body" differ from
-/// "in body" only in where comments go; the three frameset modes take the same tags.
+/// 13.2.4.1. "Text" is no mode here, because the reader passes over such text at once; "after body" and "after after
+/// body" differ from "in body" only in where comments go; the three frameset modes take the same tags.
 enum InsertionMode {
     case initial, beforeHTML, beforeHead, inHead, inHeadNoscript, afterHead
     case inBody, inTable, inCaption, inColumnGroup, inTableBody, inRow, inCell, inTemplate, frameset
@@ -64,7 +65,8 @@ struct TreeTracker {
         case text(StaticString)
         case script
         case plaintext
-        /// A script element in a foreign namespace; it is the current node, unless its tag is self-closing or the stack is full.
+        /// A script element in a foreign namespace; it is the current node, unless its tag is self-closing or the stack
+        /// is full.
         case foreignScript(ElementNamespace)
     }
 
@@ -106,8 +108,8 @@ struct TreeTracker {
         }
     }
 
-    /// Each rule answers whether the token is to be looked at again in the mode it has set. The standard's rules end; the bound is for
-    /// stacks that a limit has cut.
+    /// Each rule answers whether the token is to be looked at again in the mode it has set. The standard's rules end;
+    /// the bound is for stacks that a limit has cut.
     mutating func processStartTag(_ token: TagToken) {
         for _ in 0..<32 where !startTagInMode(token) { return }
     }
@@ -212,7 +214,9 @@ struct TreeTracker {
     }
 
     private mutating func leaveForeignContent() {
-        while let current = open.current, current.namespace != .html, current.integration != .mathText, current.integration != .html {
+        while let current = open.current, current.namespace != .html, current.integration != .mathText,
+            current.integration != .html
+        {
             open.pop()
         }
     }
@@ -246,7 +250,9 @@ extension TreeTracker: MarkupSink {
 
     mutating func text(_ range: Range<Int>) {
         let text = TextClass(input, range, hasReferences: true)
-        if let current = open.current, current.namespace != .html, current.integration == .none || current.integration == .annotation {
+        if let current = open.current, current.namespace != .html,
+            current.integration == .none || current.integration == .annotation
+        {
             characters(foreign: text)
             return
         }
@@ -315,7 +321,8 @@ struct TextClass {
             let byte = input[index]
             if byte == 0x26, hasReferences {
                 var resolved: [UInt8] = []
-                index = TextResolver(input: input, context: .text).appendReference(index, range.upperBound, to: &resolved)
+                index = TextResolver(input: input, context: .text).appendReference(
+                    index, range.upperBound, to: &resolved)
                 if resolved.count == 1, resolved[0].isSpace { continue }
                 hasOther = true
                 return

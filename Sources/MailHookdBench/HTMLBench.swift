@@ -4,7 +4,8 @@
 
 import HTMLScripts
 
-/// Goes over the documents again and again for about `seconds`, three passes at least; one line of JSON about the median pass.
+/// Goes over the documents again and again for about `seconds`, three passes at least; one line of JSON about the
+/// median pass.
 func htmlBench(files: [[UInt8]], seconds: Double) -> String {
     let clock = ContinuousClock()
     let start = clock.now

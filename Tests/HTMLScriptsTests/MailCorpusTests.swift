@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The mails of the corpus that were made to mislead a search for scripts (category html_edge): the JSON-LD scripts of their HTML parts are the
-// expected documents. Only so much MIME is read here as these mails need.
+// The mails of the corpus that were made to mislead a search for scripts (category html_edge): the JSON-LD scripts of
+// their HTML parts are the expected documents. Only so much MIME is read here as these mails need.
 
 import Foundation
 import HTMLScripts
@@ -17,10 +17,17 @@ import Testing
             let file = try #require(row["file"] as? String)
             let mail = String(decoding: try Conformance.bytes("mail-corpus", "eml/" + file), as: UTF8.self)
             let html = try #require(htmlPart(mail))
-            let expected = try #require(row["documents"] as? [[String: Any]]).map { try value(try #require($0["canonical"] as? String)) }
-            let scripts = ScriptScanner.scan(html).elements.filter(isData).map { String(decoding: html[$0.content], as: UTF8.self) }
-            // One mail has an XHTML wrapper in the script: content, not markup, in HTML. Taking it off is extraction's business.
-            let found = try scripts.map { try value($0.replacing("//<![CDATA[", with: "").replacing("//]]>", with: "")) }
+            let expected = try #require(row["documents"] as? [[String: Any]]).map {
+                try value(try #require($0["canonical"] as? String))
+            }
+            let scripts = ScriptScanner.scan(html).elements.filter(isData).map {
+                String(decoding: html[$0.content], as: UTF8.self)
+            }
+            // One mail has an XHTML wrapper in the script: content, not markup, in HTML. Taking it off is extraction's
+            // business.
+            let found = try scripts.map {
+                try value($0.replacing("//<![CDATA[", with: "").replacing("//]]>", with: ""))
+            }
             #expect(found == expected, "\(file)")
             mails += 1
             documents += found.count
@@ -32,7 +39,8 @@ import Testing
 
     private func isData(_ element: ScriptElement) -> Bool {
         let type = (element.type ?? "").split(separator: ";").first ?? ""
-        return ["application/ld+json", "application/json"].contains(type.trimmingCharacters(in: .whitespaces).lowercased())
+        return ["application/ld+json", "application/json"].contains(
+            type.trimmingCharacters(in: .whitespaces).lowercased())
     }
 
     private func value(_ json: String) throws -> NSObject {
@@ -48,7 +56,9 @@ import Testing
         let first = lines[..<start].lastIndex { $0.hasPrefix("--") || $0.isEmpty } ?? 0
         let fields = lines[first..<blank].joined(separator: "\n").lowercased()
         let body = lines[(blank + 1)...].prefix { !$0.hasPrefix("--") || $0 == "-->" }.joined(separator: "\n")
-        if fields.contains("base64") { return Data(base64Encoded: body, options: .ignoreUnknownCharacters).map { [UInt8]($0) } }
+        if fields.contains("base64") {
+            return Data(base64Encoded: body, options: .ignoreUnknownCharacters).map { [UInt8]($0) }
+        }
         return fields.contains("quoted-printable") ? quotedPrintable(body) : Array(body.utf8)
     }
 

@@ -1,9 +1,11 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Whatever the sender writes: no crash, places inside the input, the same answer as the plain tokenizer, linear time, limits with an outcome.
+// Whatever the sender writes: no crash, places inside the input, the same answer as the plain tokenizer, linear time,
+// limits with an outcome.
+
+import Testing
 
 @testable import HTMLScripts
-import Testing
 
 @Suite struct RobustnessTests {
     /// Documents that the tokenizer alone decides.
@@ -53,7 +55,9 @@ import Testing
         var isInside = false
         for event in ReferenceTokenizer.document(bytes) {
             switch event {
-            case .startTag("svg", _, _), .startTag("math", _, _), .startTag("template", _, _), .startTag("frameset", _, _): return nil
+            case .startTag("svg", _, _), .startTag("math", _, _), .startTag("template", _, _),
+                .startTag("frameset", _, _):
+                return nil
             case .startTag(let name, let attributes, _):
                 isInside = name == "script"
                 if isInside { scripts.append(Script(attributes: attributes, text: "", isTerminated: false)) }
@@ -92,7 +96,8 @@ import Testing
     }
 
     private static let pieces = [
-        "<", ">", "/", "!", "-", "--", "=", "'", "\"", " ", "\n", "\r", "\u{0}", "&", ";", "#", "?", "[", "]]>", "<!--", "-->", "<script>", "</script>", "<![CDATA[",
+        "<", ">", "/", "!", "-", "--", "=", "'", "\"", " ", "\n", "\r", "\u{0}", "&", ";", "#", "?", "[", "]]>", "<!--",
+        "-->", "<script>", "</script>", "<![CDATA[",
         "</", "<title>", "<style", "script", "&amp", "&#x", "\u{C}", "é", "x", "<p ", "--!>", "</title", "<plaintext>",
     ].map { Array($0.utf8) }
 
@@ -133,7 +138,8 @@ import Testing
     @Test func mutationsOfTrees() throws {
         var generator = Generator(state: 2_026)
         let seeds = Self.tree.map { Array($0.utf8) }
-        let names = "b i a p div table tr td svg math mi desc template col select option frameset li form button".split(separator: " ")
+        let names = "b i a p div table tr td svg math mi desc template col select option frameset li form button".split(
+            separator: " ")
         var limits = ScriptLimits()
         limits.depth = 20
         for round in 0..<1_500 {
@@ -158,23 +164,41 @@ import Testing
     }
 
     /// In a debug build each takes far less than a second; anything quadratic would take minutes.
-    @Test(.timeLimit(.minutes(1)), arguments: [
-        Trap(unit: "<"), Trap(unit: "<!--"), Trap(unit: "<!-->"), Trap(unit: "<!-- >"), Trap(unit: "<!---"), Trap(unit: "</scrip"), Trap(unit: "<a"), Trap(unit: "<a "),
-        Trap(prefix: "<a", unit: " a"), Trap(prefix: "<a", unit: " a=b"), Trap(unit: "<a b='"), Trap(unit: "<a b=\"'>"), Trap(unit: "</"), Trap(unit: "<?"), Trap(unit: "<!"),
-        Trap(prefix: "<script>", unit: "<!--<script>"), Trap(prefix: "<script>", unit: "<!--<script>-->"), Trap(prefix: "<script>", unit: "</script"),
-        Trap(prefix: "<script>", unit: "</script "), Trap(prefix: "<script><!--", unit: "<"), Trap(prefix: "<script><!--", unit: "->"), Trap(unit: "<script>"),
-        Trap(unit: "<script></script>"), Trap(unit: "<title>"), Trap(prefix: "<title>", unit: "</title"), Trap(unit: "<title></title>"), Trap(prefix: "<script a='", unit: "&"),
-        Trap(prefix: "<script a='", unit: "&CounterClockwiseContourIntegra"), Trap(prefix: "<script a='", unit: "&#9"), Trap(prefix: "<script", unit: " a=1"),
-        Trap(prefix: "<svg>", unit: "<![CDATA["), Trap(prefix: "<svg><script>", unit: "&"), Trap(prefix: "<svg>", unit: "<script>", size: 1 << 18), Trap(unit: "<meta "), Trap(unit: "<meta>"),
-    ]) func lexicalTraps(_ trap: Trap) { Self.run(trap) }
+    @Test(
+        .timeLimit(.minutes(1)),
+        arguments: [
+            Trap(unit: "<"), Trap(unit: "<!--"), Trap(unit: "<!-->"), Trap(unit: "<!-- >"), Trap(unit: "<!---"),
+            Trap(unit: "</scrip"), Trap(unit: "<a"), Trap(unit: "<a "),
+            Trap(prefix: "<a", unit: " a"), Trap(prefix: "<a", unit: " a=b"), Trap(unit: "<a b='"),
+            Trap(unit: "<a b=\"'>"), Trap(unit: "</"), Trap(unit: "<?"), Trap(unit: "<!"),
+            Trap(prefix: "<script>", unit: "<!--<script>"), Trap(prefix: "<script>", unit: "<!--<script>-->"),
+            Trap(prefix: "<script>", unit: "</script"),
+            Trap(prefix: "<script>", unit: "</script "), Trap(prefix: "<script><!--", unit: "<"),
+            Trap(prefix: "<script><!--", unit: "->"), Trap(unit: "<script>"),
+            Trap(unit: "<script></script>"), Trap(unit: "<title>"), Trap(prefix: "<title>", unit: "</title"),
+            Trap(unit: "<title></title>"), Trap(prefix: "<script a='", unit: "&"),
+            Trap(prefix: "<script a='", unit: "&CounterClockwiseContourIntegra"),
+            Trap(prefix: "<script a='", unit: "&#9"), Trap(prefix: "<script", unit: " a=1"),
+            Trap(prefix: "<svg>", unit: "<![CDATA["), Trap(prefix: "<svg><script>", unit: "&"),
+            Trap(prefix: "<svg>", unit: "<script>", size: 1 << 18), Trap(unit: "<meta "), Trap(unit: "<meta>"),
+        ]) func lexicalTraps(_ trap: Trap)
+    { Self.run(trap) }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [
-        Trap(prefix: "<svg>", unit: "<g>"), Trap(prefix: "<svg>", unit: "</g>"), Trap(prefix: "<svg></svg>", unit: "<b>"), Trap(prefix: "<svg></svg>", unit: "<b a=b><p></b>"),
-        Trap(prefix: "<svg></svg>", unit: "<div></b>"), Trap(prefix: "<svg></svg><b>", unit: "<div></b><b>"), Trap(prefix: "<svg></svg>", unit: "<p>x</p>"),
-        Trap(prefix: "<svg></svg>" + (0..<200).map { "<i a=\($0)>" }.joined(), unit: "<p>x</p></i>"), Trap(prefix: "<svg></svg>", unit: "<table>"),
-        Trap(prefix: "<svg></svg>", unit: "<table><tr><td>"), Trap(prefix: "<svg></svg>", unit: "<a>"), Trap(prefix: "<svg></svg>", unit: "<nobr>"), Trap(unit: "<template>"),
-        Trap(unit: "<template><col>"), Trap(unit: "<svg><desc>"), Trap(unit: "<math><mi>"), Trap(prefix: "<svg></svg>", unit: "<object>"), Trap(prefix: "<svg></svg>", unit: "<select>"),
-    ].map { Trap(prefix: $0.prefix, unit: $0.unit, size: 1 << 16) }) func treeTraps(_ trap: Trap) { Self.run(trap) }
+    @Test(
+        .timeLimit(.minutes(1)),
+        arguments: [
+            Trap(prefix: "<svg>", unit: "<g>"), Trap(prefix: "<svg>", unit: "</g>"),
+            Trap(prefix: "<svg></svg>", unit: "<b>"), Trap(prefix: "<svg></svg>", unit: "<b a=b><p></b>"),
+            Trap(prefix: "<svg></svg>", unit: "<div></b>"), Trap(prefix: "<svg></svg><b>", unit: "<div></b><b>"),
+            Trap(prefix: "<svg></svg>", unit: "<p>x</p>"),
+            Trap(prefix: "<svg></svg>" + (0..<200).map { "<i a=\($0)>" }.joined(), unit: "<p>x</p></i>"),
+            Trap(prefix: "<svg></svg>", unit: "<table>"),
+            Trap(prefix: "<svg></svg>", unit: "<table><tr><td>"), Trap(prefix: "<svg></svg>", unit: "<a>"),
+            Trap(prefix: "<svg></svg>", unit: "<nobr>"), Trap(unit: "<template>"),
+            Trap(unit: "<template><col>"), Trap(unit: "<svg><desc>"), Trap(unit: "<math><mi>"),
+            Trap(prefix: "<svg></svg>", unit: "<object>"), Trap(prefix: "<svg></svg>", unit: "<select>"),
+        ].map { Trap(prefix: $0.prefix, unit: $0.unit, size: 1 << 16) }) func treeTraps(_ trap: Trap)
+    { Self.run(trap) }
 
     private static func run(_ trap: Trap) {
         let bytes = Array((trap.prefix + String(repeating: trap.unit, count: trap.size / trap.unit.utf8.count)).utf8)
@@ -219,7 +243,14 @@ import Testing
         let two = ScriptScanner.scan(html, limits: limits { $0.attributes = 2 })
         #expect(two.elements.first?.attributes.count == 2)
         #expect(two.problems == [ScriptProblem(code: .attributeLimit, offset: 20)])
-        #expect(ScriptScanner.scan(html, limits: limits { $0.attributes = 3; $0.attributeLength = 5 }).problems.isEmpty)
+        #expect(
+            ScriptScanner.scan(
+                html,
+                limits: limits {
+                    $0.attributes = 3
+                    $0.attributeLength = 5
+                }
+            ).problems.isEmpty)
     }
 
     @Test func depthLimit() {
@@ -241,7 +272,13 @@ import Testing
     }
 
     @Test func unterminatedScript() {
-        #expect(ScriptScanner.scan(Array("<p><script>x".utf8)).problems == [ScriptProblem(code: .unterminatedScript, offset: 3)])
-        #expect(ScriptScanner.scan(Array("<svg><script>x".utf8)).problems == [ScriptProblem(code: .unterminatedScript, offset: 5)])
+        #expect(
+            ScriptScanner.scan(Array("<p><script>x".utf8)).problems == [
+                ScriptProblem(code: .unterminatedScript, offset: 3)
+            ])
+        #expect(
+            ScriptScanner.scan(Array("<svg><script>x".utf8)).problems == [
+                ScriptProblem(code: .unterminatedScript, offset: 5)
+            ])
     }
 }
