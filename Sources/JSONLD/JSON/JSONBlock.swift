@@ -78,6 +78,19 @@ extension JSONBlock {
         return UInt32(truncatingIfNeeded: _mm_movemask_epi8(isDigit))
     }
 
+    /// The place of the lowest bit; anything for zero. (`trailingZeroBitCount` has an answer for zero, which costs.)
+    @inline(__always)
+    static func lowestBit(of bits: UInt64) -> UInt32 {
+        UInt32(bitPattern: __bsfq(Int64(bitPattern: bits)))
+    }
+
+    /// Which of the 16 octets at `octets` are points.
+    @inline(__always)
+    static func points(in octets: UnsafeRawPointer) -> UInt32 {
+        let isPoint = _mm_cmpeq_epi8(octets.loadUnaligned(as: Vector.self), _mm_set1_epi8(0x2E))
+        return UInt32(truncatingIfNeeded: _mm_movemask_epi8(isPoint))
+    }
+
     @inline(__always)
     private static func operators(_ vector: Vector) -> Vector {
         // 0x5B, 0x5D, 0x7B and 0x7D are the only JSON punctuation that these three bits make 0x7F.
@@ -121,6 +134,16 @@ extension JSONBlock {
     static func digits(in octets: UnsafeRawPointer) -> UInt32 {
         JSONBlockInWords.digits(in: octets)
     }
+
+    @inline(__always)
+    static func lowestBit(of bits: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: bits.trailingZeroBitCount)
+    }
+
+    @inline(__always)
+    static func points(in octets: UnsafeRawPointer) -> UInt32 {
+        JSONBlockInWords.points(in: octets)
+    }
 }
 #endif
 
@@ -157,6 +180,10 @@ enum JSONBlockInWords {
         let high = word(octets, 1)
         let bits = gather(less(low, 0x3A) & ~less(low, 0x30)) | gather(less(high, 0x3A) & ~less(high, 0x30)) << 8
         return UInt32(truncatingIfNeeded: bits)
+    }
+
+    static func points(in octets: UnsafeRawPointer) -> UInt32 {
+        UInt32(truncatingIfNeeded: gather(equal(word(octets, 0), 0x2E)) | gather(equal(word(octets, 1), 0x2E)) << 8)
     }
 
     @inline(__always)
