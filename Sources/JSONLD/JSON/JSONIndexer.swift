@@ -31,7 +31,7 @@ struct JSONIndexer {
     var isAtEnd: Bool { position >= end }
 
     /// Whether all was well, after the last block.
-    var isComplete: Bool { specials.isValid && inString == 0 && specials.isEscaped == 0 }
+    var isComplete: Bool { specials.isComplete && inString == 0 }
 
     /// Indexes up to `blocks` blocks. `entries` must have room for 64 entries each, and 64 more.
     mutating func index(blocks: Int, into entries: UnsafeMutablePointer<UInt32>) -> Int {
@@ -74,12 +74,18 @@ struct JSONIndexer {
         var quotationMarks = block.quotationMarks
         var blanks = block.blanks
         var flagged: UInt64 = 0
+        var controls: UInt64 = 0
         if block.hasSpecials || specials.isPending {
-            let text = UnsafeRawBufferPointer(start: bytes, count: end)
-            (quotationMarks, blanks, flagged) = specials.examine(octets, block, inString: inString, at: position, of: text)
+            if specials.isPending || JSONBlock.isMoreThanWhite(octets) {
+                let text = UnsafeRawBufferPointer(start: bytes, count: end)
+                (quotationMarks, blanks, flagged) = specials.examine(octets, block, at: position, of: text, inString)
+            }
+            // Blanks are only white space and controls now.
+            controls = blanks & ~JSONBlock.bits(of: 0x20, in: octets)
         }
         // From the opening quotation mark of a string up to its closing one.
         let strings = parity(quotationMarks) ^ inString
+        if controls != 0, controls & strings != 0 || JSONBlock.hasForbiddenControl(in: octets) { specials.isValid = false }
         inString = UInt64(bitPattern: Int64(bitPattern: strings) &>> 63)
         let scalars = ~(block.operators | blanks | quotationMarks | strings)
         let starts = scalars & ~(scalars << 1 | inScalar)

@@ -5,33 +5,35 @@
 
 /// What the first stage knows about octets that few blocks have.
 struct JSONSpecials {
-    private(set) var isValid = true
+    var isValid = true
     /// 1 where the first octet of the next block follows a reverse solidus that escapes it.
-    private(set) var isEscaped: UInt64 = 0
+    private var isEscaped: UInt64 = 0
     /// 1 where the open string has an escape.
     private var hasEscapes: UInt64 = 0
-    /// UTF-8 is checked up to here.
-    private var checkedEnd = 0
+    /// Which of the first octets of the next block must continue a UTF-8 sequence.
+    private var continuations: UInt64 = 0
 
     /// Whether the next block must be examined whatever is in it.
     @inline(__always)
-    var isPending: Bool { isEscaped | hasEscapes != 0 }
+    var isPending: Bool { isEscaped | hasEscapes | continuations != 0 }
+
+    /// Whether all was well, and nothing is left unfinished.
+    var isComplete: Bool { isValid && !isPending }
 
     /// Examines a block. Returns quotation marks that no escape takes back, blanks without octets beyond ASCII, and
     /// closing quotation marks of strings with escapes.
     @inline(never)
     mutating func examine(
-        _ octets: UnsafeRawPointer, _ block: JSONBlock, inString: UInt64, at position: Int, of text: UnsafeRawBufferPointer
+        _ octets: UnsafeRawPointer, _ block: JSONBlock, at position: Int, of text: UnsafeRawBufferPointer, _ inString: UInt64
     ) -> (UInt64, UInt64, UInt64) {
+        let beyondASCII = JSONBlock.beyondASCII(in: octets)
+        if beyondASCII | continuations != 0 { checkUTF8(octets, beyondASCII, at: position, of: text) }
+        let blanks = block.blanks & ~beyondASCII
         let solidi = JSONBlock.bits(of: 0x5C, in: octets)
+        guard solidi | isEscaped | hasEscapes != 0 else { return (block.quotationMarks, blanks, 0) }
         let escaped = escapedOctets(solidi)
         let quotationMarks = block.quotationMarks & ~escaped
         let strings = JSONIndexer.parity(quotationMarks) ^ inString
-        let beyondASCII = JSONBlock.beyondASCII(in: octets)
-        if beyondASCII != 0 { checkUTF8(of: text, from: position) }
-        let blanks = block.blanks & ~beyondASCII
-        let controls = blanks & ~JSONBlock.bits(of: 0x20, in: octets)
-        if controls != 0 { checkControls(controls, strings, octets) }
         let escapes = solidi & ~escaped
         if escapes != 0 { checkEscapes(escapes, at: position, of: text) }
         return (quotationMarks, blanks, closingMarks(quotationMarks & ~strings, after: escapes))
@@ -46,13 +48,6 @@ struct JSONSpecials {
         let (sum, overflow) = oddStarts.addingReportingOverflow(solidi)
         isEscaped = overflow ? 1 : 0
         return (even ^ sum << 1) & followers
-    }
-
-    // RFC 8259 section 2: only these are white space; section 7: none of them stands in a string as itself.
-    private mutating func checkControls(_ controls: UInt64, _ strings: UInt64, _ octets: UnsafeRawPointer) {
-        let white =
-            JSONBlock.bits(of: 0x0A, in: octets) | JSONBlock.bits(of: 0x0D, in: octets) | JSONBlock.bits(of: 0x09, in: octets)
-        if controls & (strings | ~white) != 0 { isValid = false }
     }
 
     private mutating func checkEscapes(_ escapes: UInt64, at position: Int, of text: UnsafeRawBufferPointer) {
@@ -94,14 +89,34 @@ struct JSONSpecials {
         return flagged
     }
 
-    /// Checks what is not checked yet of the block at `position`, and the rest of a sequence that leaves it.
-    private mutating func checkUTF8(of text: UnsafeRawBufferPointer, from position: Int) {
-        // What came before the block and was not checked is ASCII.
-        let start = max(position, checkedEnd)
-        guard let checked = UTF8Check.end(of: text, from: start, upTo: min(position + JSONBlock.size, text.count)) else {
-            isValid = false
-            return
+    // Unicode 15, table 3-7: which octets follow which. All leading octets of the block at once.
+    private mutating func checkUTF8(
+        _ octets: UnsafeRawPointer, _ beyondASCII: UInt64, at position: Int, of text: UnsafeRawBufferPointer
+    ) {
+        let leading = JSONBlock.bits(from: 0xC0, in: octets)
+        let three = JSONBlock.bits(from: 0xE0, in: octets)
+        let four = JSONBlock.bits(from: 0xF0, in: octets)
+        let required = leading << 1 | three << 2 | four << 3 | continuations
+        let neverValid = leading & ~JSONBlock.bits(from: 0xC2, in: octets) | JSONBlock.bits(from: 0xF5, in: octets)
+        if required != beyondASCII & ~leading || neverValid != 0 { isValid = false }
+        continuations = leading >> 63 | three >> 62 | four >> 61
+        // Leading octets after which not every continuation may stand.
+        var restricted =
+            three & (JSONBlock.bits(of: 0xE0, in: octets) | JSONBlock.bits(of: 0xED, in: octets))
+            | four & (JSONBlock.bits(of: 0xF0, in: octets) | JSONBlock.bits(of: 0xF4, in: octets))
+        while restricted != 0 {
+            let offset = position + restricted.trailingZeroBitCount
+            if offset + 1 >= text.count || !Self.mayFollow(text[offset], text[offset + 1]) { isValid = false }
+            restricted &= restricted &- 1
         }
-        checkedEnd = checked
+    }
+
+    private static func mayFollow(_ lead: UInt8, _ second: UInt8) -> Bool {
+        switch lead {
+        case 0xE0: second >= 0xA0
+        case 0xED: second < 0xA0
+        case 0xF0: second >= 0x90
+        default: second < 0x90
+        }
     }
 }
