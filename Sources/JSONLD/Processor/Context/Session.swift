@@ -12,6 +12,8 @@ final class Session {
     let compiled: CompiledContexts
 
     var htmlReader: (any HTMLScriptReader)?
+    /// Whether all scripts of an HTML document count.
+    var extractsAllScripts = false
 
     /// The way to the value at hand, for errors.
     var path: [PathStep] = []

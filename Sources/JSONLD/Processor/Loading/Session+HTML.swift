@@ -12,10 +12,10 @@ extension Session {
         }
         let html = htmlReader.read(document.body)
         var result = LoadedDocument(value: .null, documentIRI: document.documentIRI)
-        // The base element changes the base of what is in the document, unless the caller set one.
+        // The base element changes the base of what is in the document, be that its address or what the caller said.
         if let base = html.base, !base.isEmpty {
-            let resolved = resolve(symbols.intern(base), against: symbols.intern(document.documentIRI))
-            result.documentIRI = symbols.text(resolved)
+            let outer = symbols.intern(options.base ?? document.documentIRI)
+            result.baseIRI = symbols.text(resolve(symbols.intern(base), against: outer))
         }
         if let fragment, !fragment.isEmpty {
             // A fragment identifier names one script.
@@ -29,7 +29,7 @@ extension Session {
             return result
         }
         let scripts = html.scripts.filter { MediaType($0.type).essence == "application/ld+json" }
-        if options.extractsAllScripts, !isContext {
+        if extractsAllScripts, !isContext {
             let all = tree.makeArray()
             for script in scripts {
                 let value = try readScript(script)
