@@ -134,7 +134,7 @@ struct Run {
             let context = Value.string(session.symbols.intern(iri))
             active = try session.process(context, active, ContextUse(baseURL: address ?? base))
         }
-        session.path = []
+        session.resetPath()
         // Steps 7 to 9.
         let expander = Expander(session, baseURL: address ?? base, isFrame: isFrame)
         var value = try expander.expand(source.value, active, nil)
@@ -155,7 +155,7 @@ struct Run {
     func compact(
         _ expanded: Value, _ context: Value, base: Symbol?, keepsGraph: Bool = false, keepsEmptyGraph: Bool = false
     ) throws(JSONLDError) -> Value {
-        session.path = []
+        session.resetPath()
         let active = try session.process(context, session.initialContext(base: base), ContextUse(baseURL: base))
         // Step 7. A base of the context itself counts for its own IRIs only.
         if session.options.base == nil, !session.options.compactsToRelative { active.base = nil }

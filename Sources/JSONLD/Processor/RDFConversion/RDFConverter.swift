@@ -116,10 +116,9 @@ struct RDFConverter {
 
     // Step 8, by RFC 8785.
     private func canonicalJSON(_ value: Value) throws(JSONLDError) -> Symbol {
-        var writer = TreeWriter(tree: tree, limit: session.limits.outputSize, isPretty: false)
-        try writer.write(value)
+        let text = try tree.json(value, limit: session.limits.outputSize)
         do throws(JSONError) {
-            let document = try JSONDocument(writer.bytes, limits: JSONLimits(depth: session.limits.depth))
+            let document = try JSONDocument(text, limits: JSONLimits(depth: session.limits.depth))
             return session.intern(try JCS.canonicalize(document.root))
         } catch {
             throw session.error(.invalidJSONLiteral, error.code.rawValue)
