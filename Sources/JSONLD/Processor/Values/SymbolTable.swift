@@ -25,6 +25,8 @@ final class SymbolTable: @unchecked Sendable {
         static let blankNode = Traits(rawValue: 4)
         /// Has a colon after its first character.
         static let colon = Traits(rawValue: 8)
+        /// Has the form of an IRI, so that it can stand in RDF.
+        static let iri = Traits(rawValue: 16)
     }
 
     private struct Entry: BitwiseCopyable {
@@ -268,6 +270,7 @@ extension SymbolTable {
         }
         if let start = bytes.baseAddress, memchr(start + 1, Int32(UInt8(ascii: ":")), bytes.count - 1) != nil {
             traits.insert(.colon)
+            if IRIReference.isWellFormed(bytes) { traits.insert(.iri) }
         }
         if first == UInt8(ascii: "@") {
             let isForm = bytes.count > 1 && bytes.dropFirst().allSatisfy { ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A }
