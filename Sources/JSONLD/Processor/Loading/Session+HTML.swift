@@ -30,14 +30,15 @@ extension Session {
         }
         let scripts = html.scripts.filter { MediaType($0.type).essence == "application/ld+json" }
         if extractsAllScripts, !isContext {
+            // QUIRK: section 9.4.2 step 3 puts a single script into an array too, in which @graph at its top would become
+            // the name of a graph; alone it is a document like any other.
+            if scripts.count == 1 {
+                result.value = try readScript(scripts[0])
+                return result
+            }
             let all = tree.makeArray()
             for script in scripts {
-                let value = try readScript(script)
-                if case .array(let values) = value {
-                    tree.append(contentsOf: values, to: all)
-                } else {
-                    tree.append(value, to: all)
-                }
+                tree.append(contentsOf: tree.asArray(try readScript(script)), to: all)
             }
             result.value = .array(all)
             return result
