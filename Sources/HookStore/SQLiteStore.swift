@@ -27,6 +27,9 @@ public final class SQLiteStore: InspectableStore {
         public var groupOctets = 8 << 20
         /// About how large the write-ahead log gets; it is used again and again.
         public var logOctets = 64 << 20
+        /// Keys of new messages and events (three a message) that wait in memory before they go to their table sorted:
+        /// some 40 octets each, twice. The more, the less is written.
+        public var waitingKeys = 48_000
         /// Whether raw messages are compressed in the background.
         public var compresses = true
 
@@ -36,12 +39,16 @@ public final class SQLiteStore: InspectableStore {
     /// nil for readers.
     private let writer: WriterLoop?
     private let compressor: Compressor?
+    private let filter: KeyFilter?
     private let reads: ReadLoop
     private let lifetime: StoreLifetime
 
-    private init(writer: WriterLoop?, compressor: Compressor?, reads: ReadLoop, lifetime: StoreLifetime) {
+    private init(
+        writer: WriterLoop?, compressor: Compressor?, filter: KeyFilter?, reads: ReadLoop, lifetime: StoreLifetime
+    ) {
         self.writer = writer
         self.compressor = compressor
+        self.filter = filter
         self.reads = reads
         self.lifetime = lifetime
     }
@@ -62,18 +69,19 @@ public final class SQLiteStore: InspectableStore {
             // Says at once what is wrong with a file that is there.
             try reads.openNow()
             try lifetime.start { reads.run() }
-            return SQLiteStore(writer: nil, compressor: nil, reads: reads, lifetime: lifetime)
+            return SQLiteStore(writer: nil, compressor: nil, filter: nil, reads: reads, lifetime: lifetime)
         case .owner:
             try lifetime.lock(ownerOf: path)
             let connection = try openForWriting(path)
-            let writer = try StoreWriter(connection)
+            let writer = try StoreWriter(connection, options: options)
             try writer.voidLeases()
             let checkpointer = try Checkpointer(writer: connection, logOctets: options.logOctets)
             let loop = WriterLoop(writer, checkpointer, options: options)
             let reads = ReadLoop(path: path)
             try reads.openNow()
             let compressor = options.compresses ? Compressor(path: path, writer: loop) : nil
-            let store = SQLiteStore(writer: loop, compressor: compressor, reads: reads, lifetime: lifetime)
+            let store = SQLiteStore(
+                writer: loop, compressor: compressor, filter: writer.filter, reads: reads, lifetime: lifetime)
             try startThreads(of: store, loop, checkpointer)
             return store
         }
@@ -88,6 +96,10 @@ public final class SQLiteStore: InspectableStore {
             let reads = store.reads
             try lifetime.start { reads.run() }
             try lifetime.start { checkpointer.run() }
+            if let filter = store.filter {
+                let path = store.reads.path
+                try lifetime.start { filter.fill(from: path) }
+            }
             if let compressor = store.compressor { try lifetime.start { compressor.run() } }
         } catch {
             store.beginToClose()
@@ -187,6 +199,7 @@ public final class SQLiteStore: InspectableStore {
     }
 
     private func beginToClose() {
+        filter?.cancel()
         compressor?.close()
         reads.close()
         writer?.close()
