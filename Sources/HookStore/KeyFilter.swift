@@ -60,7 +60,8 @@ final class KeyFilter: @unchecked Sendable {
     func fill(from path: String) {
         // Without a filter every look goes to the table.
         guard let connection = try? SQLiteConnection(path, .readOnly),
-            let keys = try? connection.prepare("SELECT key FROM keys WHERE key > ?1 AND key & 3 < 2 ORDER BY key LIMIT 20000")
+            let keys = try? connection.prepare(
+                "SELECT key FROM keys WHERE key > ?1 AND key & 3 < 2 ORDER BY key LIMIT 20000")
         else { return }
         var last = Int64.min
         // The one key that is not behind the first `last`.

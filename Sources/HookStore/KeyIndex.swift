@@ -34,7 +34,11 @@ final class KeyIndex {
 
         mutating func add(_ entry: Entry) {
             entries.append(entry)
-            if first[entry.key] == nil { first[entry.key] = entry.row } else { others[entry.key, default: []].append(entry.row) }
+            if first[entry.key] == nil {
+                first[entry.key] = entry.row
+            } else {
+                others[entry.key, default: []].append(entry.row)
+            }
         }
 
         /// Takes the last entries back.

@@ -3,13 +3,13 @@
 // The embedded store: one SQLite file, one thread that writes, one that reads. This file opens,
 // closes and hands requests to those threads.
 
+internal import Glibc
 public import HookModel
-internal import Synchronization
 
 /// Messages, events and deliveries in an SQLite database with a write-ahead log.
 ///
-/// `commit` answers after the transaction's log was synced (`synchronous = FULL`). Memory: each entry that waits is held
-/// until it is answered; `Options.queueOctets` bounds their sum, and what passes it is answered with `busy`.
+/// `commit` answers after the transaction's log was synced (`synchronous = FULL`). Memory: each entry that waits is
+/// held until it is answered; `Options.queueOctets` bounds their sum, and what passes it is answered with `busy`.
 public final class SQLiteStore: InspectableStore {
     public enum Role: Sendable, Hashable {
         /// The daemon, or a command that stores while no daemon runs: there is one at a time.
@@ -109,6 +109,7 @@ public final class SQLiteStore: InspectableStore {
 
     /// Opens, checks and migrates. Every setting that durability rests on is read back.
     private static func openForWriting(_ path: String) throws(StoreError) -> SQLiteConnection {
+        try createFile(path)
         let connection = try SQLiteConnection(path, .readWrite)
         try connection.execute(Schema.newFile)
         let mode = try connection.text("PRAGMA journal_mode = WAL")
@@ -121,6 +122,18 @@ public final class SQLiteStore: InspectableStore {
         try connection.execute("PRAGMA temp_store = MEMORY")
         try Schema.migrate(connection)
         return connection
+    }
+
+    /// SQLite would let everybody read what is in the mails. Its other files get the mode of this one.
+    private static func createFile(_ path: String) throws(StoreError) {
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+        if descriptor >= 0 {
+            // No lock is held yet that closing the file would drop (fcntl(2)).
+            Glibc.close(descriptor)
+        } else if errno == ENOSPC || errno == EDQUOT {
+            throw .full("\(path): \(String(cString: strerror(errno)))")
+        }
+        // Of everything else SQLite tells.
     }
 
     // MARK: - EventStore

@@ -260,7 +260,9 @@ public struct SMTPServerSession: Sendable {
     // RFC 2034 section 4: answers to HELO and EHLO carry no enhanced status code.
     private mutating func hello(_ greeting: SMTPCommand.Greeting, _ domain: String) {
         let isLMTP = configuration.service == .lmtp
-        guard isLMTP == (greeting == .lhlo) else { return refuse(SMTPReply(500, nil, "Use \(isLMTP ? "LHLO" : "EHLO")")) }
+        guard isLMTP == (greeting == .lhlo) else {
+            return refuse(SMTPReply(500, nil, "Use \(isLMTP ? "LHLO" : "EHLO")"))
+        }
         helo = domain
         // Section 4.1.4: EHLO in a session has the effect of RSET.
         resetTransaction()
@@ -288,7 +290,7 @@ public struct SMTPServerSession: Sendable {
             case ("BODY", "7BIT"), ("BODY", "8BITMIME"): break
             case ("SIZE", _), ("BODY", _):
                 return refuse(SMTPReply(501, "5.5.4", "Bad value of \(parameter.keyword)"))
-            default: return refuse(SMTPReply(555, "5.5.4", "Parameter \(Self.quoted(parameter.keyword)) not recognized"))
+            default: return refuse(Self.unrecognized(parameter))
             }
         }
         guard size <= configuration.messageSize else { return refuse(Outcome.messageTooLarge.smtpReply) }
@@ -304,6 +306,10 @@ public struct SMTPServerSession: Sendable {
         return parameters.first { !seen.insert($0.keyword).inserted }?.keyword
     }
 
+    private static func unrecognized(_ parameter: SMTPCommand.Parameter) -> SMTPReply {
+        SMTPReply(555, "5.5.4", "Parameter \(quoted(parameter.keyword)) not recognized")
+    }
+
     /// Reply lines have a limit (section 4.5.3.1.5: 512 octets), keywords have none.
     private static func quoted(_ keyword: String) -> String {
         keyword.utf8.count <= 40 ? keyword : keyword.prefix(40) + "..."
@@ -312,7 +318,7 @@ public struct SMTPServerSession: Sendable {
     private mutating func recipient(_ path: String, _ parameters: [SMTPCommand.Parameter]) {
         guard reversePath != nil else { return refuse(SMTPReply(503, "5.5.1", "Need MAIL command")) }
         if let parameter = parameters.first {
-            return refuse(SMTPReply(555, "5.5.4", "Parameter \(Self.quoted(parameter.keyword)) not recognized"))
+            return refuse(Self.unrecognized(parameter))
         }
         guard recipients.count < configuration.recipients else { return reply(Outcome.tooManyRecipients.smtpReply) }
         state = .recipientAsked(path)

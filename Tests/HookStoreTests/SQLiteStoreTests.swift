@@ -137,7 +137,9 @@ import Testing
         do {
             let damaged = try SQLiteStore.open(path, as: .owner)
             let error = await #expect(throws: StoreError.self) {
-                for index in 0..<300 { _ = try await damaged.commit(entry("n\(index)", events: ["f\(index)"], to: ["s"])) }
+                for index in 0..<300 {
+                    _ = try await damaged.commit(entry("n\(index)", events: ["f\(index)"], to: ["s"]))
+                }
                 _ = try await damaged.events(after: 0, limit: 1000)
             }
             guard case .failed(let text)? = error, text.contains(path) else {
@@ -275,7 +277,9 @@ import Testing
             // 60 ids for all of them, duplicates included.
             let ids = try await store.messages(messageID: "id7", limit: 99).map(\.id)
             #expect(ids == ids.sorted())
-            #expect(ids.count == (0...round).reduce(0) { sum, past in sum + (0..<(50 * (past + 1))).count { $0 % 60 == 7 } })
+            #expect(
+                ids.count == (0...round).reduce(0) { sum, past in sum + (0..<(50 * (past + 1))).count { $0 % 60 == 7 } }
+            )
             if isKilled {
                 // The state of the files while the store is open and at rest.
                 let copy = folder.path("copy\(round)")

@@ -35,7 +35,7 @@ import Testing
     }
 
     /// The outcomes of the suite that a transcript is one of; empty if it is none.
-    private func outcomes(_ transcript: Transcript, before: [UInt8], sequence: [UInt8]) -> Set<String> {
+    private func outcomes(_ transcript: Transcript) -> Set<String> {
         let senders = transcript.messages.map(\.reversePath)
         // Replies behind the four of the opening (EHLO has several lines) and the 354.
         let afterData = transcript.replies.drop { !$0.hasPrefix("354") }.dropFirst().map { String($0.prefix(3)) }
@@ -43,9 +43,13 @@ import Testing
         if afterData.isEmpty, senders.isEmpty { found.insert("no-message") }
         if senders == ["a@example.org"], afterData == ["250"] { found.insert("content") }
         if senders.isEmpty, afterData.count == 1, afterData[0].hasPrefix("5") { found.insert("reject") }
-        if senders == ["a@example.org", "smuggled@example.org"], afterData.first == "250" { found.insert("end-of-data") }
+        if senders == ["a@example.org", "smuggled@example.org"], afterData.first == "250" {
+            found.insert("end-of-data")
+        }
         // Refused at its true end; either the connection ends there or the rest are commands.
-        if !senders.contains("a@example.org"), afterData.first?.hasPrefix("5") == true { found.insert("end-of-data-then-reject") }
+        if !senders.contains("a@example.org"), afterData.first?.hasPrefix("5") == true {
+            found.insert("end-of-data-then-reject")
+        }
         return found
     }
 
@@ -59,16 +63,20 @@ import Testing
             let isTruncated = sequence.allowed == ["no-message"]
             if !isTruncated { input += Array(suite.template.after.utf8) + Array(suite.template.finish.utf8) }
             let whole = Dialogue.run(input)
-            let found = outcomes(whole, before: before, sequence: bytes)
+            let found = outcomes(whole)
             var isRight = !found.isDisjoint(with: sequence.allowed)
             // Only a true end lets the hidden commands run.
-            if !sequence.isEndOfData { isRight = isRight && whole.messages.count <= 1 && whole.asked == ["x@example.net"] }
+            if !sequence.isEndOfData {
+                isRight = isRight && whole.messages.count <= 1 && whole.asked == ["x@example.net"]
+            }
             for cut in 0...input.count where Dialogue.run(input, cuts: [cut]) != whole { isRight = false }
             if Dialogue.run(input, cuts: Array(1..<input.count)) != whole { isRight = false }
             #expect(isRight, "\(sequence.id): \(found), allowed \(sequence.allowed); \(whole)")
             if isRight { passed += 1 }
         }
-        print("smtp sequences: ran \(suite.sequences.count), passed \(passed), failed \(suite.sequences.count - passed), left out 0")
+        print(
+            "smtp sequences: ran \(suite.sequences.count), passed \(passed),",
+            "failed \(suite.sequences.count - passed), left out 0")
         #expect(suite.sequences.count >= 41)
     }
 
@@ -84,7 +92,9 @@ import Testing
             #expect(isRight, "\(item.id): \(whole.messages)")
             if isRight { passed += 1 }
         }
-        print("smtp dot-stuffing: ran \(suite.dotStuffing.count), passed \(passed), failed \(suite.dotStuffing.count - passed), left out 0")
+        print(
+            "smtp dot-stuffing: ran \(suite.dotStuffing.count), passed \(passed),",
+            "failed \(suite.dotStuffing.count - passed), left out 0")
         #expect(suite.dotStuffing.count >= 11)
     }
 }

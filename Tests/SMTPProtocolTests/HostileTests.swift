@@ -19,8 +19,8 @@ import Testing
         }
     }
 
-    /// Every reply line is three digits, a space or hyphen, printable ASCII, CRLF, and at most 512 octets; lines that go
-    /// on are followed by one of the same code.
+    /// Every reply line is three digits, a space or hyphen, printable ASCII, CRLF, and at most 512 octets; lines that
+    /// go on are followed by one of the same code.
     private func isWellFormed(_ output: [UInt8]) -> Bool {
         var lines = output.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         guard lines.popLast()?.isEmpty == true else { return false }
@@ -29,8 +29,10 @@ import Testing
             guard line.count <= 511, line.last == UInt8(ascii: "\r"), line.count > 4 else { return false }
             let text = Array(line.dropLast())
             let code = Array(text.prefix(3))
-            guard (UInt8(ascii: "2")...UInt8(ascii: "5")).contains(code[0]), code.allSatisfy({ (48...57).contains($0) }),
-                text[3] == UInt8(ascii: " ") || text[3] == UInt8(ascii: "-"), text.allSatisfy({ (0x20...0x7E).contains($0) }),
+            guard (UInt8(ascii: "2")...UInt8(ascii: "5")).contains(code[0]),
+                code.allSatisfy({ (48...57).contains($0) }),
+                text[3] == UInt8(ascii: " ") || text[3] == UInt8(ascii: "-"),
+                text.allSatisfy({ (0x20...0x7E).contains($0) }),
                 going == nil || going == code
             else { return false }
             going = text[3] == UInt8(ascii: "-") ? code : nil
@@ -39,13 +41,18 @@ import Testing
     }
 
     private static let pieces: [String] = [
-        "EHLO c\r\n", "LHLO c\r\n", "HELO c\r\n", "MAIL FROM:<a@b>\r\n", "MAIL FROM:<>\r\n", "RCPT TO:<x@y>\r\n", "RCPT TO:<no@y>\r\n",
-        "DATA\r\n", "RSET\r\n", "NOOP\r\n", "QUIT\r\n", "\r\n.\r\n", ".\r\n", "\r\n", "\r", "\n", ".", "\n.\n", "\r.\r", "\r\n..\r\n", "text\r\n", "\u{0}",
+        "EHLO c\r\n", "LHLO c\r\n", "HELO c\r\n", "MAIL FROM:<a@b>\r\n", "MAIL FROM:<>\r\n", "RCPT TO:<x@y>\r\n",
+        "RCPT TO:<no@y>\r\n",
+        "DATA\r\n", "RSET\r\n", "NOOP\r\n", "QUIT\r\n", "\r\n.\r\n", ".\r\n", "\r\n", "\r", "\n", ".", "\n.\n", "\r.\r",
+        "\r\n..\r\n", "text\r\n", "\u{0}",
         "\u{2028}", "SIZE=9 ", "<", ">", "\"", "\\", "@", " ", "GET / HTTP/1.1\r\n", String(repeating: "x", count: 300),
     ]
 
     private func mutated(_ generator: inout Generator) -> [UInt8] {
-        var input = Dialogue.lines(["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "DATA", "S: s", "", "text", ".", "MAIL FROM:<c@d>", "RCPT TO:<x@y>", "DATA", "t", "."])
+        var input = Dialogue.lines([
+            "EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "DATA", "S: s", "", "text", ".", "MAIL FROM:<c@d>",
+            "RCPT TO:<x@y>", "DATA", "t", ".",
+        ])
         if Int.random(in: 0..<5, using: &generator) == 0 { input = [] }
         for _ in 0..<Int.random(in: 1...6, using: &generator) {
             let place = Int.random(in: 0...input.count, using: &generator)
@@ -53,7 +60,8 @@ import Testing
             case 0 where !input.isEmpty: input[place % input.count] = UInt8.random(in: 0...255, using: &generator)
             case 1 where !input.isEmpty: input.remove(at: place % input.count)
             case 2: input.insert([13, 10, 46, 0, 255].randomElement(using: &generator) ?? 13, at: place)
-            default: input.insert(contentsOf: Array((Self.pieces.randomElement(using: &generator) ?? "").utf8), at: place)
+            default:
+                input.insert(contentsOf: Array((Self.pieces.randomElement(using: &generator) ?? "").utf8), at: place)
             }
         }
         return input
@@ -68,7 +76,8 @@ import Testing
             let whole = Dialogue.run(input, Dialogue.configuration(service))
             #expect(isWellFormed(whole.output), "\(input)")
             let cuts = (0..<3).map { _ in Int.random(in: 0...input.count, using: &generator) }.sorted()
-            #expect(Dialogue.run(input, cuts: cuts, Dialogue.configuration(service)) == whole, "\(input) cut at \(cuts)")
+            #expect(
+                Dialogue.run(input, cuts: cuts, Dialogue.configuration(service)) == whole, "\(input) cut at \(cuts)")
             #expect(whole.messages.count <= ends(in: input), "\(input)")
             #expect(whole.messages.allSatisfy { !hasBareNewline($0.bytes) }, "\(input)")
             messages += whole.messages.count
@@ -77,7 +86,8 @@ import Testing
         #expect(messages > 300)
     }
 
-    /// How many messages the input can end at all: true CRLF.CRLF, overlapping, of which the first CRLF may be that of DATA.
+    /// How many messages the input can end at all: true CRLF.CRLF, overlapping, of which the first CRLF may be that of
+    /// DATA.
     private func ends(in input: [UInt8]) -> Int {
         guard input.count >= 5 else { return 0 }
         return (0...(input.count - 5)).count { Array(input[$0..<$0 + 5]) == [13, 10, 46, 13, 10] }
@@ -102,9 +112,7 @@ import Testing
                     for d in parts {
                         let frame = a + b + c + d
                         // With what stands around it, it must not be the true end.
-                        guard !("first" + frame + hidden).utf8.elementsEqual([]),
-                            ends(in: Array(("first" + frame + hidden).utf8)) == 0
-                        else { continue }
+                        guard ends(in: Array(("first" + frame + hidden).utf8)) == 0 else { continue }
                         tried += 1
                         let opening = Dialogue.lines(["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "DATA"])
                         let transcript = Dialogue.run(opening + Array(("first" + frame + hidden + "\r\n.\r\n").utf8))
