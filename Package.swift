@@ -101,7 +101,10 @@ let package = Package(
         .testTarget(name: "HookModelTests", dependencies: ["HookModel", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MIMEParserTests", dependencies: ["MIMEParser", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HTMLScriptsTests", dependencies: ["HTMLScripts", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "JSONLDTests", dependencies: ["JSONLD", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "JSONLDTests", dependencies: ["HTMLScripts", "JSONLD", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "SMTPProtocolTests", dependencies: ["HookModel", "SMTPProtocol", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "HookExtractionTests",
             dependencies: ["CZlib", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "TestSupport"],
