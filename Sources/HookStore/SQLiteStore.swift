@@ -118,7 +118,7 @@ public final class SQLiteStore: InspectableStore {
         guard try connection.integer("PRAGMA synchronous") == 2 else {
             throw .failed("\(path): synchronous = FULL was not taken")
         }
-        try connection.execute("PRAGMA cache_size = -8192")
+        try connection.execute("PRAGMA cache_size = -4096")
         try connection.execute("PRAGMA temp_store = MEMORY")
         try Schema.migrate(connection)
         return connection

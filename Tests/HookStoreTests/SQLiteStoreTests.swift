@@ -325,4 +325,18 @@ import Testing
             await store.close()
         }
     }
+
+    /// The files hold mail: others may not read them.
+    @Test func filesAreNotForOthers() async throws {
+        let folder = try TemporaryFolder()
+        let store = try SQLiteStore.open(folder.path("store.db"), as: .owner)
+        _ = try await store.commit(entry("m", events: ["e"], to: ["s"]))
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.root)
+        #expect(Set(names) == ["store.db", "store.db-wal", "store.db-shm", "store.db.lock"])
+        for name in names {
+            let mode = try FileManager.default.attributesOfItem(atPath: folder.path(name))[.posixPermissions] as? Int
+            #expect((mode ?? 0o777) & 0o027 == 0, "\(name)")
+        }
+        await store.close()
+    }
 }
