@@ -24,7 +24,8 @@ struct Boundary {
 
     /// Whether two hyphens and the boundary stand at a place.
     func isDelimiter(_ bytes: Bytes, at start: Int) -> Bool {
-        bytes.count - start >= 2 && bytes[start] == .hyphen && bytes[start + 1] == .hyphen && isPrefix(of: bytes, at: start + 2)
+        bytes.count - start >= 2 && bytes[start] == .hyphen && bytes[start + 1] == .hyphen
+            && isPrefix(of: bytes, at: start + 2)
     }
 
     /// What a delimiter line is by what follows the boundary on it, blanks at the end left off.
