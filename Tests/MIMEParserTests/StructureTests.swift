@@ -60,6 +60,10 @@ struct StructureTests {
         Case(
             "no boundary parameter", "Content-Type: multipart/mixed\n\nab", "multipart/mixed:2", paths: ["1"],
             codes: ["boundary_missing"]),
+        Case(
+            "no boundary parameter, delimiters all the same",
+            "Content-Type: multipart/mixed;\nboundary=\"a1\"\nX: y\n\n-- \nhi\n--a1\nContent-Type: text/html\n\nab\n--a1--",
+            "multipart/mixed(text/html:2)", codes: ["header_line_malformed", "boundary_missing"]),
         Case("boundary that never comes", mixed + "ab\n", "multipart/mixed:3", paths: ["1"], codes: ["boundary_not_found"]),
         Case("multipart without parts", mixed + "--b--\n", "multipart/mixed", paths: [""]),
         Case(
