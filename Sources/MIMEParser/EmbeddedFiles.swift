@@ -27,7 +27,8 @@ extension MIMEMessage {
                 index = bytes.nextLine(index, bytes.count)
                 guard let found else { continue }
                 var file = EmbeddedFile(
-                    form: found.form, name: HeaderText.string(Bytes(rebasing: bytes[found.name])), content: [], isComplete: false)
+                    form: found.form, name: HeaderText.string(Bytes(rebasing: bytes[found.name])), content: [],
+                    isComplete: false)
                 index = EmbeddedFileScanner.read(bytes, index, &file)
                 files.append(file)
             }
@@ -91,7 +92,9 @@ enum EmbeddedFileScanner {
                     file.isComplete = true
                     return next
                 }
-                if !bytes.hasWord("=ypart ", at: line.lowerBound, line.upperBound) { decodeYEncLine(bytes, line, &file.content) }
+                if !bytes.hasWord("=ypart ", at: line.lowerBound, line.upperBound) {
+                    decodeYEncLine(bytes, line, &file.content)
+                }
             }
             index = next
         }

@@ -106,7 +106,8 @@ struct ParameterScanner {
                 continue
             }
             while index < end, bytes[index] != .semicolon, bytes[index] != .leftParenthesis, bytes[index] != .quote,
-                !bytes[index].isBlankOrLineEnd {
+                !bytes[index].isBlankOrLineEnd
+            {
                 octets.append(bytes[index].lowercased)
                 index += 1
             }
@@ -125,7 +126,8 @@ struct ParameterScanner {
             guard index < end else { return nil }
             let nameStart = index
             while index < end, bytes[index] != .equals, bytes[index] != .semicolon, bytes[index] != .leftParenthesis,
-                !bytes[index].isBlankOrLineEnd { index += 1 }
+                !bytes[index].isBlankOrLineEnd
+            { index += 1 }
             let name = nameStart..<index
             skipCommentsAndBlanks()
             guard index < end, bytes[index] == .equals else {
@@ -184,7 +186,10 @@ struct ParameterScanner {
         var octets: [UInt8] = []
         while index < end, bytes[index] != .quote {
             if bytes[index] == .backslash, index + 1 < end,
-                !isFileName || bytes[index + 1] == .quote || bytes[index + 1] == .backslash { index += 1 }
+                !isFileName || bytes[index + 1] == .quote || bytes[index + 1] == .backslash
+            {
+                index += 1
+            }
             if bytes[index] != .carriageReturn, bytes[index] != .lineFeed { octets.append(bytes[index]) }
             index += 1
         }

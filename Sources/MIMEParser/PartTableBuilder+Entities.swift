@@ -141,17 +141,17 @@ extension PartTableBuilder {
             part.charset = type.charset ?? .unlabelled
         case .multipart, .digest:
             part.isDigest = type.kind == .digest
-            beginMultipart(&part, &entry, type.boundary)
+            beginMultipart(&part, &entry, type.boundary, bytes)
         case .message: beginMessage(&part, &entry, bytes)
         case .other: break
         }
     }
 
-    private mutating func beginMultipart(_ part: inout MIMEPart, _ entry: inout OpenPart, _ boundary: Boundary?) {
-        guard let boundary else {
-            note(.missingBoundaryParameter, part.source, at: part.header.lowerBound, isContentLost: true)
-            return
-        }
+    private mutating func beginMultipart(_ part: inout MIMEPart, _ entry: inout OpenPart, _ boundary: Boundary?, _ bytes: Bytes) {
+        let isNamed = boundary != nil
+        let boundary = boundary ?? Boundary(ofFirstDelimiterIn: bytes, part.body)
+        if !isNamed { note(.missingBoundaryParameter, part.source, at: part.header.lowerBound, isContentLost: boundary == nil) }
+        guard let boundary else { return }
         guard mayContain(part) else { return }
         if part.encoding == .base64 || part.encoding == .quotedPrintable {
             note(.encodedContainer, part.source, at: part.header.lowerBound)

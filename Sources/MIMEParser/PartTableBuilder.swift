@@ -63,7 +63,9 @@ struct PartTableBuilder {
                 scan.isAtEntity = body.isEntity
                 continue
             }
-            guard let delimiter = nextDelimiter(bytes, scan.position, base: scan.base) else { return finish(&scan, bytes, end) }
+            guard let delimiter = nextDelimiter(bytes, scan.position, base: scan.base) else {
+                return finish(&scan, bytes, end)
+            }
             let contentEnd = HeaderScanner.withoutLineEnd(bytes, scan.position, delimiter.start)
             let level = delimiter.level
             if close(downTo: level + 1, at: max(contentEnd, 0), delimiter.start, &scan) { return }
@@ -120,7 +122,9 @@ struct PartTableBuilder {
 
     mutating func descend(into index: Int) {
         let part = parts[index]
-        var decoded = part.bytes.withUnsafeBufferPointer { TransferDecoder.decode(Bytes(rebasing: $0[part.body]), part.encoding) }
+        var decoded = part.bytes.withUnsafeBufferPointer {
+            TransferDecoder.decode(Bytes(rebasing: $0[part.body]), part.encoding)
+        }
         if LineEnds.areCarriageReturnsAlone(decoded) { decoded = LineEnds.withLineFeeds(decoded) }
         sources.append(decoded)
         scans.append(Scan(source: sources.count - 1, position: 0, isAtEntity: true, base: open.count))

@@ -12,7 +12,9 @@ struct CpythonSuiteTests {
     static let suite = "mime-cpython"
 
     static func summary(_ message: MIMEMessage) -> [String] {
-        message.parts.map { "\($0.path) \($0.depth) \($0.kind) \($0.mediaType.name) \($0.encoding) \($0.fileName ?? "-") \(message.header(of: $0).map(\.name))" }
+        message.parts.map {
+            "\($0.path) \($0.depth) \($0.kind) \($0.mediaType.name) \($0.encoding) \($0.fileName ?? "-") \(message.header(of: $0).map(\.name))"
+        }
     }
 
     @Test(.conformance(suite)) func messages() throws {
@@ -24,9 +26,13 @@ struct CpythonSuiteTests {
             for other in [lf(bytes), crlf(bytes)] {
                 let variant = MIMEMessage(other)
                 differences += variant.violations
-                if Self.summary(variant) != Self.summary(message) { differences.append("another result with other line ends") }
+                if Self.summary(variant) != Self.summary(message) {
+                    differences.append("another result with other line ends")
+                }
                 for (part, one) in zip(variant.parts, message.parts) where part.isText {
-                    if lf(variant.text(of: part)) != lf(message.text(of: one)) { differences.append("\(part.path): other text with other line ends") }
+                    if lf(variant.text(of: part)) != lf(message.text(of: one)) {
+                        differences.append("\(part.path): other text with other line ends")
+                    }
                 }
             }
             // Header, empty line and body of the message itself are the file, an mbox line aside.

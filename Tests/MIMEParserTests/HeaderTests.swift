@@ -22,7 +22,8 @@ struct HeaderTests {
 
     @Test func fields() {
         let header = MIMEMessage(
-            "Received: a\r\nSubject : folded\r\n  value \r\nrECEIVED: b\r\nX-Empty:\r\nX-Raw: =?utf-8?q?=C3=A9?=\r\n\r\nbody: no field\r\n").header
+            "Received: a\r\nSubject : folded\r\n  value \r\nrECEIVED: b\r\nX-Empty:\r\nX-Raw: =?utf-8?q?=C3=A9?=\r\n\r\nbody: no field\r\n"
+        ).header
         #expect(header.rawValue("subject") == "folded  value")
         #expect(header.rawValues("Received") == ["a", "b"])
         #expect(header.rawValue("x-empty") == "")
@@ -35,13 +36,26 @@ struct HeaderTests {
 
     @Test func octetsAboveASCII() {
         #expect(MIMEMessage("Subject: Grüße 日本\n\n").header.text("subject") == "Grüße 日本")
-        #expect(MIMEMessage(Array("Subject: Gr".utf8) + [0xFC, 0xDF, 0x65, 0x80] + Array("\n\n".utf8)).header.text("subject") == "Grüße€")
+        #expect(
+            MIMEMessage(Array("Subject: Gr".utf8) + [0xFC, 0xDF, 0x65, 0x80] + Array("\n\n".utf8)).header.text("subject")
+                == "Grüße€")
     }
 
     @Test func headerOfAPart() {
-        let message = MIMEMessage("Subject: a\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-ID: <c>\n\nx\n--b--")
+        let message = MIMEMessage(
+            "Subject: a\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-ID: <c>\n\nx\n--b--")
         #expect(message.header(of: message.parts[1]).map(\.name) == ["Content-ID"])
         #expect(message.header(of: message.parts[0]).rawValue("subject") == "a")
+    }
+
+    // RFC 3464 section 2.1.
+    @Test func groupsOfFields() {
+        let message = MIMEMessage(
+            "Content-Type: message/delivery-status\r\n\r\n\r\nReporting-MTA: dns; a\r\n\r\nAction: failed\r\nStatus: 5.1.1\r\n  x\r\n\r\n\r\nAction: delayed")
+        let groups = message.fieldGroups(of: message.parts[0])
+        #expect(groups.map { $0.map(\.name) } == [["Reporting-MTA"], ["Action", "Status"], ["Action"]])
+        #expect(groups.last?.rawValue("action") == "delayed")
+        #expect(message.fieldGroups(of: MIMEMessage("\n").parts[0]).isEmpty)
     }
 
     // MARK: encoded words (the examples of RFC 2047 section 8 first)
@@ -63,7 +77,9 @@ struct HeaderTests {
         Pair("=?shift_jis?B?k/qWew==?=", "日本"), Pair("=?x-none-such?q?a=E9?=", "aé"), Pair("=?utf-8?q?=zz?=", "=zz"),
         Pair("plain = text?", "plain = text?"),
     ])
-    func encodedWords(_ pair: Pair) { #expect(MIMEMessage("Subject: \(pair.input)\r\n\r\n").header.text("subject") == pair.output) }
+    func encodedWords(_ pair: Pair) {
+        #expect(MIMEMessage("Subject: \(pair.input)\r\n\r\n").header.text("subject") == pair.output)
+    }
 
     // MARK: parameters
 
@@ -113,12 +129,20 @@ struct HeaderTests {
     @Test(arguments: [
         Pair("John Doe <jdoe@machine.example>", "John Doe<jdoe@machine.example>"),
         Pair("\"Joe Q. Public\" <john.q.public@example.com>", "Joe Q. Public<john.q.public@example.com>"),
-        Pair("Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>", "Mary Smith<mary@x.test> -<jdoe@example.org> Who?<one@y.test>"),
-        Pair("<boss@nil.test>, \"Giant; \\\"Big\\\" Box\" <sysservices@example.net>", "-<boss@nil.test> Giant; \"Big\" Box<sysservices@example.net>"),
-        Pair("A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;", "A Group/Ed Jones<c@a.test> A Group/-<joe@where.test> A Group/John<jdoe@one.test>"),
+        Pair(
+            "Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>",
+            "Mary Smith<mary@x.test> -<jdoe@example.org> Who?<one@y.test>"),
+        Pair(
+            "<boss@nil.test>, \"Giant; \\\"Big\\\" Box\" <sysservices@example.net>",
+            "-<boss@nil.test> Giant; \"Big\" Box<sysservices@example.net>"),
+        Pair(
+            "A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;",
+            "A Group/Ed Jones<c@a.test> A Group/-<joe@where.test> A Group/John<jdoe@one.test>"),
         Pair("Undisclosed recipients:;", ""), Pair("g: a@b;, c@d", "g/-<a@b> -<c@d>"),
         Pair("Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>", "Pete<pete@silly.test>"),
-        Pair("Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example", "Mary Smith<mary@example.net> -<jdoe@test.example>"),
+        Pair(
+            "Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example",
+            "Mary Smith<mary@example.net> -<jdoe@test.example>"),
         Pair("<@a.test,@b.test:c@d.test>", "-<c@d.test>"),
         Pair("jdoe@example.org (John Doe)", "John Doe<jdoe@example.org>"),
         Pair("\"a b\"@example.org", "-<ab@example.org>"), Pair("<\"a b\"@example.org>", "-<\"a b\"@example.org>"),
@@ -129,7 +153,9 @@ struct HeaderTests {
         Pair("a@b, <", "-<a@b> -<>"), Pair("", ""), Pair(",,;:", ""), Pair("Name <a@b", "Name<a@b>"),
         Pair("(only a comment)", ""),
     ])
-    func addresses(_ pair: Pair) { #expect(Self.list(MIMEMessage("To: \(pair.input)\r\n\r\n").header.addresses("to")) == pair.output) }
+    func addresses(_ pair: Pair) {
+        #expect(Self.list(MIMEMessage("To: \(pair.input)\r\n\r\n").header.addresses("to")) == pair.output)
+    }
 
     @Test func addressesOfAllFields() {
         #expect(Self.list(MIMEMessage("To: a@b\nCc: x@y\nTo: c@d\n\n").header.addresses("To")) == "-<a@b> -<c@d>")
@@ -139,13 +165,20 @@ struct HeaderTests {
 
     @Test(arguments: [
         ("Fri, 21 Nov 1997 09:55:06 -0600", 880_127_706), ("Tue, 1 Jul 2003 10:52:37 +0200", 1_057_049_557),
-        ("Thu,\r\n 13\r\n Feb\r\n 1969\r\n 23:32\r\n -0330 (Newfoundland Time)", -27_723_480), ("21 Nov 97 09:55:06 GMT", 880_106_106),
+        ("Thu,\r\n 13\r\n Feb\r\n 1969\r\n 23:32\r\n -0330 (Newfoundland Time)", -27_723_480),
+        ("21 Nov 97 09:55:06 GMT", 880_106_106),
         ("1 Jan 70 00:00:00 +0000", 0), ("29 Feb 2024 23:59:60 Z", 1_709_251_200), ("Thu Feb 13 23:32:54 1969", -27_736_026),
-        ("Sun, 27 Oct 2002 23:57:07 EST", 1_035_781_027), ("1 Jan 105 00:00:00 GMT", 1_104_537_600), ("Mon, 1 jan 2001 00:00 UT", 978_307_200),
+        ("Sun, 27 Oct 2002 23:57:07 EST", 1_035_781_027), ("1 Jan 105 00:00:00 GMT", 1_104_537_600),
+        ("Mon, 1 jan 2001 00:00 UT", 978_307_200),
     ])
-    func dates(_ text: String, _ seconds: Int) { #expect(MIMEMessage("Date: \(text)\r\n\r\n").header.date?.secondsSince1970 == seconds) }
+    func dates(_ text: String, _ seconds: Int) {
+        #expect(MIMEMessage("Date: \(text)\r\n\r\n").header.date?.secondsSince1970 == seconds)
+    }
 
-    @Test(arguments: ["", "yesterday", "32 Jan 2000 00:00:00 GMT", "1 Foo 2000 00:00:00 GMT", "1 Jan 2000 24:00:00 GMT", "1 Jan 2000 x", "1 Jan", "1 1 1 1:1:1:1"])
+    @Test(arguments: [
+        "", "yesterday", "32 Jan 2000 00:00:00 GMT", "1 Foo 2000 00:00:00 GMT", "1 Jan 2000 24:00:00 GMT", "1 Jan 2000 x",
+        "1 Jan", "1 1 1 1:1:1:1",
+    ])
     func noDates(_ text: String) { #expect(MailDate(text) == nil) }
 
     // MARK: identifiers
@@ -155,5 +188,7 @@ struct HeaderTests {
         Pair("x <a@b>", "a@b"), Pair("<a@b", "a@b"),
         Pair("<>  <a@b>", "a@b"),
     ])
-    func messageIdentifiers(_ pair: Pair) { #expect(MIMEMessage("Message-ID: \(pair.input)\r\n\r\n").messageID == pair.output) }
+    func messageIdentifiers(_ pair: Pair) {
+        #expect(MIMEMessage("Message-ID: \(pair.input)\r\n\r\n").messageID == pair.output)
+    }
 }

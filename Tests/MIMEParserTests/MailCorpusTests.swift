@@ -49,14 +49,19 @@ struct MailCorpusTests {
             for item in row["texts"] as? [[String: String]] ?? [] {
                 let part = message.parts.first { $0.path == item["path"] && $0.kind == .leaf }
                 let ours = part.map { text(lf(message.unwrappedText(of: $0))) } ?? "no such part"
-                if Self.withoutTrailing(ours) != item["text"] { differences.append("text \(item["path"] ?? ""): \(ours.prefix(60)), not \(item["text"]?.prefix(60) ?? "")") }
+                if Self.withoutTrailing(ours) != item["text"] {
+                    differences.append(
+                        "text \(item["path"] ?? ""): \(ours.prefix(60)), not \(item["text"]?.prefix(60) ?? "")")
+                }
             }
             // Where a document was found there is a leaf.
             for document in row["documents"] as? [[String: Any]] ?? [] {
                 let path = document["path"] as? String ?? ""
                 let part = message.parts.first { $0.path == path && $0.kind == .leaf }
                 if part == nil { differences.append("no leaf at \(path)") }
-                if let name = document["filename"] as? String, part?.fileName != name { differences.append("\(path) is named \(part?.fileName ?? "nil"), not \(name)") }
+                if let name = document["filename"] as? String, part?.fileName != name {
+                    differences.append("\(path) is named \(part?.fileName ?? "nil"), not \(name)")
+                }
             }
             report.count(file, differences)
         }

@@ -70,7 +70,8 @@ struct Mime4jSuiteTests {
     /// Name and value with blanks put together: how lines are folded is another matter.
     static func normal(_ field: String) -> String {
         let words = field.split(whereSeparator: { $0.unicodeScalars.allSatisfy { " \t\r\n".unicodeScalars.contains($0) } })
-        return words.joined(separator: " ").replacingOccurrences(of: " :", with: ":").replacingOccurrences(of: ": ", with: ":")
+        return words.joined(separator: " ").replacingOccurrences(of: " :", with: ":").replacingOccurrences(
+            of: ": ", with: ":")
     }
 
     static func fields(of message: MIMEMessage) -> [String] {
@@ -81,14 +82,19 @@ struct Mime4jSuiteTests {
         }
     }
 
-    private static let startsBody = "a line that is no field is left out of a header that goes on behind it, as in the suite's first setting"
-    private static let noParts = "a multipart whose boundary never comes is a leaf, so that its text is not lost (RFC 2046 section 5.1.1)"
+    private static let startsBody =
+        "a line that is no field is left out of a header that goes on behind it, as in the suite's first setting"
+    private static let noParts =
+        "a multipart whose boundary never comes is a leaf, so that its text is not lost (RFC 2046 section 5.1.1)"
     private static let blanks = "a boundary does not end in blanks (RFC 2046 section 5.1.1, bcharsnospace)"
 
     static let exceptions = [
-        "basic-plain-with-bad-header-separator": "a line of blanks ends a header if no field follows (RFC 5322 section 4.2 lets obsolete folding go on)",
-        "malformedHeader-noheader": "a message that begins without a field is all body (RFC 5322 section 3.5: the body is what no field is)",
-        "malformedHeaderStartsBody-noheader": "a message that begins without a field is all body, its first line too (RFC 5322 section 3.5)",
+        "basic-plain-with-bad-header-separator":
+            "a line of blanks ends a header if no field follows (RFC 5322 section 4.2 lets obsolete folding go on)",
+        "malformedHeader-noheader":
+            "a message that begins without a field is all body (RFC 5322 section 3.5: the body is what no field is)",
+        "malformedHeaderStartsBody-noheader":
+            "a message that begins without a field is all body, its first line too (RFC 5322 section 3.5)",
         "malformedHeaderStartsBody-nocrlfcrlf": startsBody,
         "missing-boundary": noParts, "missing-inner-boundary": noParts,
         "very-long-boundary": blanks, "very-very-long-boundary": blanks, "weird-boundary": blanks,
@@ -97,7 +103,8 @@ struct Mime4jSuiteTests {
     @Test(.conformance(suite)) func messages() throws {
         var report = SuiteReport("mime-mime4j", exceptions: Self.exceptions)
         let sizes = try #require(
-            try JSONSerialization.jsonObject(with: Data(Conformance.bytes(Self.suite, "testmsgs/decoded-bodies.json"))) as? [String: [String: [String: Any]]])
+            try JSONSerialization.jsonObject(with: Data(Conformance.bytes(Self.suite, "testmsgs/decoded-bodies.json")))
+                as? [String: [String: [String: Any]]])
         for file in Conformance.files(Self.suite, "testmsgs", extensions: ["msg"]) {
             let name = String(file.dropLast(4))
             let bytes = try Conformance.bytes(Self.suite, "testmsgs/\(file)")
@@ -108,13 +115,19 @@ struct Mime4jSuiteTests {
             if tree != expected.tree { differences.append("\(tree), not \(expected.tree)") }
             let fields = Self.fields(of: message)
             let wanted = expected.fields.map { Self.normal($0) }
-            if fields != wanted { differences.append("fields \(zip(fields, wanted).first { $0 != $1 }.map { "\($0)" } ?? "\(fields.count), not \(wanted.count)")") }
+            if fields != wanted {
+                differences.append(
+                    "fields \(zip(fields, wanted).first { $0 != $1 }.map { "\($0)" } ?? "\(fields.count), not \(wanted.count)")"
+                )
+            }
             for (part, leaf) in zip(message.parts.filter { $0.kind == .leaf }, expected.leaves) {
                 let body = message.body(of: part)
                 let size = sizes[name]?[leaf]?["bytes"] as? Int
                 if size != body.count { differences.append("\(leaf) has \(body.count) octets, not \(size ?? -1)") }
                 // Bodies that are no text are known by their size and digest only.
-                if let text = try? Conformance.bytes(Self.suite, "testmsgs/\(leaf)"), text != body { differences.append("\(leaf) differs") }
+                if let text = try? Conformance.bytes(Self.suite, "testmsgs/\(leaf)"), text != body {
+                    differences.append("\(leaf) differs")
+                }
             }
             // The same tree and fields with the other line ends.
             for other in [lf(bytes), crlf(bytes)] {

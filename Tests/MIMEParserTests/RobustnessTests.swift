@@ -23,7 +23,9 @@ struct RobustnessTests {
             guard part.kind == .leaf else { continue }
             if part.isText {
                 let text = message.unwrappedText(of: part)
-                if !text.withUnsafeBufferPointer({ UTF8Validation.isValid($0) }) { found.append("\(part.path): text is not UTF-8") }
+                if !text.withUnsafeBufferPointer({ UTF8Validation.isValid($0) }) {
+                    found.append("\(part.path): text is not UTF-8")
+                }
                 _ = message.embeddedFiles(in: part)
             } else if message.body(of: part, limit: 100).octets != Array(message.body(of: part).prefix(100)) {
                 found.append("\(part.path): other octets in pieces")
@@ -67,7 +69,10 @@ struct RobustnessTests {
     @Test(.conformance("mime-stalwart")) func mutations() throws {
         var generator = SeededGenerator(seed: 42)
         let small = try Self.corpus().filter { $0.bytes.count < 3000 }
-        let inserts = ["--", "\n", "\r\n", "\r", ":", ";", "\"", "(", ")", "=?", "?=", "=", "\u{0}", " ", "\t", "*0*=", "%", "boundary=", "Content-Type: ", "message/rfc822", "multipart/mixed", "base64", "utf-16", "iso-2022-jp"].map { Array($0.utf8) }
+        let inserts = [
+            "--", "\n", "\r\n", "\r", ":", ";", "\"", "(", ")", "=?", "?=", "=", "\u{0}", " ", "\t", "*0*=", "%",
+            "boundary=", "Content-Type: ", "message/rfc822", "multipart/mixed", "base64", "utf-16", "iso-2022-jp",
+        ].map { Array($0.utf8) }
         var runs = 0
         for _ in 0..<1500 {
             guard var bytes = small.randomElement(using: &generator)?.bytes, !bytes.isEmpty else { continue }
@@ -116,47 +121,90 @@ struct RobustnessTests {
         Trap(name: "a megabyte of hyphens", parts: 1...1) { text("--", times: 1 << 19, before: mixed) },
         Trap(name: "a megabyte of lines of hyphens", parts: 1...1) { text("--\n", times: 350_000, before: mixed) },
         Trap(name: "lines that nearly are delimiters", parts: 1...1) {
-            text("--\(String(repeating: "x", count: 60))z\n", times: 20_000, before: "Content-Type: multipart/mixed; boundary=\(String(repeating: "x", count: 60))y\n\n")
+            text(
+                "--\(String(repeating: "x", count: 60))z\n", times: 20_000,
+                before: "Content-Type: multipart/mixed; boundary=\(String(repeating: "x", count: 60))y\n\n")
         },
         Trap(name: "boundaries a thousand deep", limits: everything, parts: 1002...1002) {
             var bytes: [UInt8] = []
-            for level in 0...1000 { bytes += Array("Content-Type: multipart/mixed; boundary=b\(level)\n\n--b\(level)\n".utf8) }
+            for level in 0...1000 {
+                bytes += Array("Content-Type: multipart/mixed; boundary=b\(level)\n\n--b\(level)\n".utf8)
+            }
             return bytes
         },
         Trap(name: "boundaries fifty deep, all compared with each line", parts: 51...51) {
             var bytes: [UInt8] = []
-            for level in 0...60 { bytes += Array("Content-Type: multipart/mixed; boundary=bbbbbbbbbbbbbbbb\(level)\n\n--bbbbbbbbbbbbbbbb\(level)\n".utf8) }
+            for level in 0...60 {
+                bytes += Array(
+                    "Content-Type: multipart/mixed; boundary=bbbbbbbbbbbbbbbb\(level)\n\n--bbbbbbbbbbbbbbbb\(level)\n".utf8)
+            }
             return bytes + text("--bbbbbbbbbbbbbbbbb\n", times: 50_000)
         },
-        Trap(name: "messages a thousand deep", limits: everything, parts: 1001...1001) { text("Content-Type: message/rfc822\n\n", times: 1000) },
-        Trap(name: "a hundred thousand fields", limits: everything, parts: 1...1) { text("X-Field: value\n", times: 100_000) },
-        Trap(name: "a hundred thousand types", limits: everything, parts: 1...1) { text("Content-Type: text/plain; charset=x\n", times: 100_000) },
-        Trap(name: "a field folded 25,000 times", limits: everything, parts: 1...1) { text("\n ;a=b", times: 25_000, before: "Content-Type: text/plain") },
-        Trap(name: "a megabyte of comment", limits: everything, parts: 1...1) { text("(", times: 1 << 20, before: "Content-Type: text/plain ") },
-        Trap(name: "a megabyte of comments", limits: everything, parts: 1...1) { text("()", times: 1 << 19, before: "Content-Type: text/plain ") },
-        Trap(name: "a megabyte of parameters", limits: everything, parts: 1...1) { text(";a*0=b", times: 1 << 17, before: "Content-Type: multipart/mixed") },
+        Trap(name: "messages a thousand deep", limits: everything, parts: 1001...1001) {
+            text("Content-Type: message/rfc822\n\n", times: 1000)
+        },
+        Trap(name: "a hundred thousand fields", limits: everything, parts: 1...1) {
+            text("X-Field: value\n", times: 100_000)
+        },
+        Trap(name: "a hundred thousand types", limits: everything, parts: 1...1) {
+            text("Content-Type: text/plain; charset=x\n", times: 100_000)
+        },
+        Trap(name: "a field folded 25,000 times", limits: everything, parts: 1...1) {
+            text("\n ;a=b", times: 25_000, before: "Content-Type: text/plain")
+        },
+        Trap(name: "a megabyte of comment", limits: everything, parts: 1...1) {
+            text("(", times: 1 << 20, before: "Content-Type: text/plain ")
+        },
+        Trap(name: "a megabyte of comments", limits: everything, parts: 1...1) {
+            text("()", times: 1 << 19, before: "Content-Type: text/plain ")
+        },
+        Trap(name: "a megabyte of parameters", limits: everything, parts: 1...1) {
+            text(";a*0=b", times: 1 << 17, before: "Content-Type: multipart/mixed")
+        },
         Trap(name: "a megabyte of names", limits: everything, parts: 1...1) {
             var bytes = Array("Content-Type: multipart/mixed".utf8)
             for index in 0..<60_000 { bytes += Array(";a\(index)*=b".utf8) }
             return bytes
         },
-        Trap(name: "a megabyte of encoded words", limits: everything, parts: 1...1) { text("=?utf-8?q?a?= ", times: 1 << 16, before: "Subject: ") },
-        Trap(name: "a megabyte of words that do not end", limits: everything, parts: 1...1) { text("=?utf-8?q?a", times: 1 << 16, before: "Subject: ") },
-        Trap(name: "a megabyte of groups", limits: everything, parts: 1...1) { text("a:b@c;", times: 1 << 17, before: "From: ") },
-        Trap(name: "a megabyte of brackets", limits: everything, parts: 1...1) { text("<", times: 1 << 20, before: "From: ") },
+        Trap(name: "a megabyte of encoded words", limits: everything, parts: 1...1) {
+            text("=?utf-8?q?a?= ", times: 1 << 16, before: "Subject: ")
+        },
+        Trap(name: "a megabyte of words that do not end", limits: everything, parts: 1...1) {
+            text("=?utf-8?q?a", times: 1 << 16, before: "Subject: ")
+        },
+        Trap(name: "a megabyte of groups", limits: everything, parts: 1...1) {
+            text("a:b@c;", times: 1 << 17, before: "From: ")
+        },
+        Trap(name: "a megabyte of brackets", limits: everything, parts: 1...1) {
+            text("<", times: 1 << 20, before: "From: ")
+        },
         Trap(name: "blank folds", limits: everything, parts: 1...1) { text("\n ", times: 1 << 17, before: "Subject: x") },
         Trap(name: "junk lines with a long type", limits: everything, parts: 1...1) {
             text(";a=b", times: 50_000, before: "Content-Type: multipart/mixed") + text("\n--x\nX: y", times: 20_000)
         },
         Trap(name: "a million parts, limited", parts: 1000...1000) { text("--b\n\n\n", times: 1_000_000, before: mixed) },
-        Trap(name: "fifty thousand parts", limits: everything, parts: 50_001...50_001) { text("--b\n\n\n", times: 50_000, before: mixed) },
-        Trap(name: "base64 of padding", parts: 1...1) { text("=", times: 1 << 18, before: "Content-Transfer-Encoding: base64\n\n") },
-        Trap(name: "base64 in lines of one character", parts: 1...1) { text("Z\n", times: 1 << 17, before: "Content-Transfer-Encoding: base64\n\n") },
-        Trap(name: "quoted-printable of blanks", parts: 1...1) { text(" ", times: 1 << 20, before: "Content-Transfer-Encoding: quoted-printable\n\n") },
-        Trap(name: "quoted-printable of equals signs and blanks", parts: 1...1) { text("=  ", times: 1 << 19, before: "Content-Transfer-Encoding: quoted-printable\n\n") },
-        Trap(name: "bad octets in a charset of the library", parts: 1...1) { text("\u{80}\u{FF}", times: 1 << 17, before: "Content-Type: text/plain; charset=euc-tw\n\n") },
+        Trap(name: "fifty thousand parts", limits: everything, parts: 50_001...50_001) {
+            text("--b\n\n\n", times: 50_000, before: mixed)
+        },
+        Trap(name: "base64 of padding", parts: 1...1) {
+            text("=", times: 1 << 18, before: "Content-Transfer-Encoding: base64\n\n")
+        },
+        Trap(name: "base64 in lines of one character", parts: 1...1) {
+            text("Z\n", times: 1 << 17, before: "Content-Transfer-Encoding: base64\n\n")
+        },
+        Trap(name: "quoted-printable of blanks", parts: 1...1) {
+            text(" ", times: 1 << 20, before: "Content-Transfer-Encoding: quoted-printable\n\n")
+        },
+        Trap(name: "quoted-printable of equals signs and blanks", parts: 1...1) {
+            text("=  ", times: 1 << 19, before: "Content-Transfer-Encoding: quoted-printable\n\n")
+        },
+        Trap(name: "bad octets in a charset of the library", parts: 1...1) {
+            text("\u{80}\u{FF}", times: 1 << 17, before: "Content-Type: text/plain; charset=euc-tw\n\n")
+        },
         Trap(name: "begins of files", parts: 1...1) { text("begin 644 x\n", times: 1 << 16, before: "\n") },
-        Trap(name: "flowed lines", parts: 1...1) { text("> \n", times: 1 << 18, before: "Content-Type: text/plain; format=flowed\n\n") },
+        Trap(name: "flowed lines", parts: 1...1) {
+            text("> \n", times: 1 << 18, before: "Content-Type: text/plain; format=flowed\n\n")
+        },
     ]
 
     /// Each takes far below a second even in a debug build; quadratic code takes minutes.

@@ -27,7 +27,10 @@ struct StalwartSuiteTests {
                 var content: [UInt8] = []
                 if let text = value as? String { content = Array(text.utf8) }
                 if let octets = value as? [Int], form.hasSuffix("Binary") { content = octets.map { UInt8($0) } }
-                result.append(Expected(depth: depth, form: form, content: content, headers: parts[index]["headers"] as? [[String: Any]] ?? []))
+                result.append(
+                    Expected(
+                        depth: depth, form: form, content: content,
+                        headers: parts[index]["headers"] as? [[String: Any]] ?? []))
                 if form == "Multipart" { for child in value as? [Int] ?? [] { walk(child, depth + 1) } }
                 if form == "Message", let inner = value as? [String: Any] { result += flatten(inner, depth: depth + 1) }
             }
@@ -42,13 +45,17 @@ struct StalwartSuiteTests {
         let message = MIMEMessage(bytes)
         var found = message.violations
         let shape = message.parts.map { "\($0.depth)\($0.kind)" }
-        let wanted = expected.map { "\($0.depth)\($0.form == "Multipart" ? "multipart" : $0.form == "Message" ? "message" : "leaf")" }
+        let wanted = expected.map {
+            "\($0.depth)\($0.form == "Multipart" ? "multipart" : $0.form == "Message" ? "message" : "leaf")"
+        }
         guard shape == wanted else { return found + ["parts \(shape), not \(wanted)"] }
         for (part, other) in zip(message.parts, expected) {
             if part.kind == .leaf {
                 let content = part.isText ? message.text(of: part) : message.body(of: part)
                 if content != other.content {
-                    found.append("\(part.path) \(text(content).prefix(80).debugDescription), not \(text(other.content).prefix(80).debugDescription)")
+                    found.append(
+                        "\(part.path) \(text(content).prefix(80).debugDescription), not \(text(other.content).prefix(80).debugDescription)"
+                    )
                 }
             }
             found += headerDifferences(message.header(of: part), part, other.headers)
@@ -59,7 +66,9 @@ struct StalwartSuiteTests {
     static func headerDifferences(_ header: HeaderFields, _ part: MIMEPart, _ expected: [[String: Any]]) -> [String] {
         var found: [String] = []
         for field in expected {
-            guard let name = field["name"] as? String, let value = field["value"] as? [String: Any], let (form, content) = value.first else { continue }
+            guard let name = field["name"] as? String, let value = field["value"] as? [String: Any],
+                let (form, content) = value.first
+            else { continue }
             let fieldName = name.replacingOccurrences(of: "_", with: "-")
             switch form {
             case "Address" where ["from", "to", "reply_to"].contains(name):
@@ -74,7 +83,9 @@ struct StalwartSuiteTests {
                 let ours = header.rawValue("message-id").flatMap { MessageIdentifiers.first(in: $0) }
                 if ours != content as? String { found.append("message-id \(ours ?? "nil"), not \(content)") }
             case "DateTime":
-                if HeaderValueTests.date(content) != header.date { found.append("date \(String(describing: header.date)), not \(content)") }
+                if HeaderValueTests.date(content) != header.date {
+                    found.append("date \(String(describing: header.date)), not \(content)")
+                }
             case "ContentType" where name == "content_type":
                 found += HeaderValueTests.typeDifferences(part.mediaType.value, content, default: "text/plain")
             default: break
@@ -90,31 +101,44 @@ struct StalwartSuiteTests {
         return all.map { ($0["address"] as? String) ?? ($0["name"] as? String) ?? "" }
     }
 
-    static func collapsed(_ text: String) -> String { text.split(whereSeparator: { $0 == " " || $0 == "\t" }).joined(separator: " ") }
+    static func collapsed(_ text: String) -> String {
+        text.split(whereSeparator: { $0 == " " || $0 == "\t" }).joined(separator: " ")
+    }
 
-    private static let legacyOctets = "octets that are not UTF-8 are read as windows-1252, not as U+FFFD (RFC 6532 section 3.2 knows UTF-8 only; nothing is lost)"
+    private static let legacyOctets =
+        "octets that are not UTF-8 are read as windows-1252, not as U+FFFD (RFC 6532 section 3.2 knows UTF-8 only; nothing is lost)"
     private static let uuencode = "Content-Transfer-Encoding x-uuencode is decoded (RFC 2045 section 6.3 allows x-tokens)"
     private static let outer = "the delimiter of the outer multipart ends the inner one (RFC 2046 section 5.1.2)"
 
     static let exceptions: [String: String] = [
         "legacy/010": legacyOctets, "legacy/016": legacyOctets, "legacy/020": legacyOctets, "legacy/022": legacyOctets,
-        "legacy/027": legacyOctets, "legacy/052": legacyOctets, "legacy/017": uuencode, "legacy/026": uuencode, "legacy/048": uuencode,
+        "legacy/027": legacyOctets, "legacy/052": legacyOctets, "legacy/017": uuencode, "legacy/026": uuencode,
+        "legacy/048": uuencode,
         "malformed/000": "a header without an empty line ends at the delimiter, and its part stays (RFC 2046 section 5.1.1)",
-        "malformed/001": outer, "malformed/008": outer, "malformed/009": outer, "malformed/011": outer, "malformed/012": outer,
+        "malformed/001": outer, "malformed/008": outer, "malformed/009": outer, "malformed/011": outer,
+        "malformed/012": outer,
         "malformed/016": outer,
         "malformed/004": "a line that goes on behind the boundary is no delimiter (quirk against RFC 2046 section 5.1.1)",
-        "malformed/007": "the first delimiter of a multipart ends its header where the empty line is missing (RFC 2046 section 5.1.1)",
-        "malformed/013": "a delimiter at the very end begins an empty part (RFC 2046 section 5.1.1: a body part may be empty)",
-        "malformed/014": "a delimiter at the very end begins an empty part (RFC 2046 section 5.1.1: a body part may be empty)",
+        "malformed/007":
+            "the first delimiter of a multipart ends its header where the empty line is missing (RFC 2046 section 5.1.1)",
+        "malformed/013":
+            "a delimiter at the very end begins an empty part (RFC 2046 section 5.1.1: a body part may be empty)",
+        "malformed/014":
+            "a delimiter at the very end begins an empty part (RFC 2046 section 5.1.1: a body part may be empty)",
         "malformed/019": "a time that breaks off is none (RFC 5322 section 3.3), and a missing empty line begins the body",
-        "malformed/020": "of two Content-Type fields the first counts, and the header is ambiguous (RFC 2045 section 3 allows one)",
-        "malformed/021": "of two Content-Type fields the first counts, and the header is ambiguous (RFC 2045 section 3 allows one)",
+        "malformed/020":
+            "of two Content-Type fields the first counts, and the header is ambiguous (RFC 2045 section 3 allows one)",
+        "malformed/021":
+            "of two Content-Type fields the first counts, and the header is ambiguous (RFC 2045 section 3 allows one)",
         "malformed/022": "message/rfc822 is a message whatever is in it (RFC 2046 section 5.2.1)",
-        "rfc/000": "characters outside the alphabet are skipped in base64 (RFC 2045 section 6.8); a comment alone is no mailbox (RFC 5322 section 3.4)",
-        "thirdparty/002": "text in the line of the padding is no data, and base64 that is none is decoded all the same (RFC 2045 section 6.8)",
+        "rfc/000":
+            "characters outside the alphabet are skipped in base64 (RFC 2045 section 6.8); a comment alone is no mailbox (RFC 5322 section 3.4)",
+        "thirdparty/002":
+            "text in the line of the padding is no data, and base64 that is none is decoded all the same (RFC 2045 section 6.8)",
         "thirdparty/005": "a delimiter begins a line (RFC 2046 section 5.1.1); CRLF put into UTF-16 breaks it",
         "thirdparty/010": "of two parameters of one name the first counts (RFC 2045 section 5.1 allows one)",
-        "thirdparty/015": "a delimiter of the outer multipart ends messages that are cut in their header (RFC 2046 section 5.1.2)",
+        "thirdparty/015":
+            "a delimiter of the outer multipart ends messages that are cut in their header (RFC 2046 section 5.1.2)",
     ]
 
     @Test(.conformance(suite)) func messages() throws {
@@ -126,7 +150,9 @@ struct StalwartSuiteTests {
             let variants = [(bytes.filter { $0 != 0x0D }, "json"), (crlf(bytes), "crlf.json")]
             var differences: [String] = []
             for (variant, ending) in variants {
-                differences += try Self.differences(variant, Conformance.bytes(Self.suite, "eml/\(name).\(ending)")).map { "\(ending) \($0)" }
+                differences += try Self.differences(variant, Conformance.bytes(Self.suite, "eml/\(name).\(ending)")).map {
+                    "\(ending) \($0)"
+                }
             }
             report.count(name, differences)
         }

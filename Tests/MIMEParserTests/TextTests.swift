@@ -48,7 +48,9 @@ struct TextTests {
         Sample("shift_jis", [0x93, 0xFA, 0x5C, 0x7E, 0xB1, 0x87, 0x40, 0x81, 0x60], "日\\~ｱ①～"),
         Sample("windows-31j", [0xFA, 0x40], "ⅰ"),
         Sample("euc-jp", [0xC6, 0xFC, 0x8E, 0xB1, 0xAD, 0xA1, 0x8F, 0xB0, 0xA1], "日ｱ①丂"),
-        Sample("iso-2022-jp", [0x1B, 0x24, 0x42, 0x46, 0x7C, 0x2D, 0x21, 0x1B, 0x28, 0x49, 0x31, 0x1B, 0x28, 0x42, 0x61], "日①ｱa"),
+        Sample(
+            "iso-2022-jp", [0x1B, 0x24, 0x42, 0x46, 0x7C, 0x2D, 0x21, 0x1B, 0x28, 0x49, 0x31, 0x1B, 0x28, 0x42, 0x61], "日①ｱa"
+        ),
         Sample("iso-2022-jp", [0x1B, 0x24, 0x42, 0x46, 0x7C, 0x0A, 0x61], "日\na"),
         Sample("iso-2022-jp", [0x1B, 0x24, 0x42, 0x46], "\u{FFFD}"),
         Sample("iso-2022-kr", [0x1B, 0x24, 0x29, 0x43, 0x0E, 0x30, 0x21, 0x0F, 0x61], "가a"),
@@ -66,10 +68,15 @@ struct TextTests {
     func charset(_ sample: Sample) { #expect(text(Charset.utf8(sample.octets, label: sample.label)) == sample.text) }
 
     @Test func labels() {
-        for label in ["utf-8", "ISO-8859-1", "iso8859-1", "cp1252", "koi8-r", "x-sjis", "csISO2022JP", "unicode-1-1-utf-7", "ks_c_5601-1987", "x-x-big5", "l10", "tis-620"] {
+        for label in [
+            "utf-8", "ISO-8859-1", "iso8859-1", "cp1252", "koi8-r", "x-sjis", "csISO2022JP", "unicode-1-1-utf-7",
+            "ks_c_5601-1987", "x-x-big5", "l10", "tis-620",
+        ] {
             #expect(Charset.isKnown(label), "\(label)")
         }
-        for label in ["x-none-such", "utf-9", String(repeating: "a", count: 1000)] { #expect(!Charset.isKnown(label), "\(label)") }
+        for label in ["x-none-such", "utf-9", String(repeating: "a", count: 1000)] {
+            #expect(!Charset.isKnown(label), "\(label)")
+        }
     }
 
     /// Every single octet and every pair, in every charset: the result is UTF-8 and is not empty.
@@ -78,7 +85,9 @@ struct TextTests {
             for first in stride(from: 0, through: 255, by: 5) {
                 let octets = [UInt8(first), UInt8((first &* 7 + 13) & 0xFF), 0x20, 0x0A]
                 let result = Charset.utf8(octets, label: label)
-                #expect(result.withUnsafeBufferPointer { UTF8Validation.isValid($0) } && (first < 0x80 || !result.isEmpty), "\(label) \(octets)")
+                #expect(
+                    result.withUnsafeBufferPointer { UTF8Validation.isValid($0) } && (first < 0x80 || !result.isEmpty),
+                    "\(label) \(octets)")
             }
         }
     }
@@ -108,16 +117,26 @@ struct TextTests {
                 let theirs = IconvConverter.utf8(octets, from: oracle.library) ?? []
                 let ours = Charset.utf8(octets, label: oracle.label)
                 // A lone U+FFFD, or one with the trail: the library gives up one octet, and this one both.
-                if text(theirs).unicodeScalars.first == "\u{FFFD}", text(ours).unicodeScalars.first == "\u{FFFD}" { continue }
-                if ours != theirs { differences.append("\(String(lead, radix: 16)) \(String(trail, radix: 16)): \(text(ours)), not \(text(theirs))") }
+                if text(theirs).unicodeScalars.first == "\u{FFFD}", text(ours).unicodeScalars.first == "\u{FFFD}" {
+                    continue
+                }
+                if ours != theirs {
+                    differences.append(
+                        "\(String(lead, radix: 16)) \(String(trail, radix: 16)): \(text(ours)), not \(text(theirs))")
+                }
             }
         }
-        if differences.count != oracle.differences { Issue.record("\(oracle.label): \(differences.count) differ, such as \(differences.prefix(12))") }
+        if differences.count != oracle.differences {
+            Issue.record("\(oracle.label): \(differences.count) differ, such as \(differences.prefix(12))")
+        }
     }
 
     @Test func validationAgreesWithTheLibrary() {
         var generator = SeededGenerator(seed: 3)
-        let words: [[UInt8]] = [[0x61], [0xC3, 0xA9], [0xE2, 0x82, 0xAC], [0xF0, 0x9F, 0x98, 0x80], [0xC0], [0x80], [0xE0, 0x80], [0xED, 0xA0], [0xF4, 0x90], [0xFF], Array(repeating: 0x62, count: 40)]
+        let words: [[UInt8]] = [
+            [0x61], [0xC3, 0xA9], [0xE2, 0x82, 0xAC], [0xF0, 0x9F, 0x98, 0x80], [0xC0], [0x80], [0xE0, 0x80], [0xED, 0xA0],
+            [0xF4, 0x90], [0xFF], Array(repeating: 0x62, count: 40),
+        ]
         for _ in 0..<2000 {
             var octets: [UInt8] = []
             for _ in 0..<Int.random(in: 0..<8, using: &generator) { octets += words.randomElement(using: &generator) ?? [] }
@@ -146,7 +165,9 @@ struct TextTests {
         Flowed(input: "a \n-- \nsig\n", output: "a \n-- \nsig\n"), Flowed(input: "a ", output: "a "),
         Flowed(input: "", output: ""), Flowed(input: "a\n\n \nb", output: "a\n\n\nb"),
     ])
-    func flowed(_ item: Flowed) { #expect(text(FormatFlowed.unwrapped(Array(item.input.utf8), deletesSpaces: item.deletesSpaces)) == item.output) }
+    func flowed(_ item: Flowed) {
+        #expect(text(FormatFlowed.unwrapped(Array(item.input.utf8), deletesSpaces: item.deletesSpaces)) == item.output)
+    }
 
     @Test func flowedByParameter() {
         let flowed = MIMEMessage("Content-Type: text/plain; format=Flowed; DelSp=yes\n\na \nb\n")
@@ -158,7 +179,9 @@ struct TextTests {
     // MARK: files inside text
 
     @Test func filesInsideText() {
-        let message = MIMEMessage("\nhi\nbegin 644 cat.txt\n#0V%T\n`\nend\nmore\n=ybegin line=128 size=3 name=a b.bin\n=n\u{8B}\u{8C}\n=yend size=3\nbegin 600 x\n$86)C9\n")
+        let message = MIMEMessage(
+            "\nhi\nbegin 644 cat.txt\n#0V%T\n`\nend\nmore\n=ybegin line=128 size=3 name=a b.bin\n=n\u{8B}\u{8C}\n=yend size=3\nbegin 600 x\n$86)C9\n"
+        )
         let files = message.embeddedFiles(in: message.parts[0])
         #expect(files.map(\.name) == ["cat.txt", "a b.bin", "x"])
         #expect(files.map(\.form) == [.uuencode, .yEnc, .uuencode])
@@ -174,7 +197,8 @@ struct TextTests {
             let value = octet &+ 42
             if [0, 10, 13, 0x3D].contains(value) { encoded += [0x3D, value &+ 64] } else { encoded.append(value) }
         }
-        let message = MIMEMessage(Array("\n=ybegin line=300 size=256 name=x\n".utf8) + encoded + Array("\n=yend size=256\n".utf8))
+        let message = MIMEMessage(
+            Array("\n=ybegin line=300 size=256 name=x\n".utf8) + encoded + Array("\n=yend size=256\n".utf8))
         #expect(message.embeddedFiles(in: message.parts[0]).map(\.content) == [octets])
     }
 }

@@ -37,7 +37,9 @@ struct TransferDecoderTests {
         #expect(text(decode(input, encoding)) == text(expected))
         for cut in 0...input.count {
             let output = stream([input[..<cut], input[cut...]], encoding)
-            if output != expected { Issue.record("cut at \(cut) of \(text(input).debugDescription): \(text(output).debugDescription)") }
+            if output != expected {
+                Issue.record("cut at \(cut) of \(text(input).debugDescription): \(text(output).debugDescription)")
+            }
         }
         let single = stream(input.indices.map { input[$0...$0] }, encoding)
         #expect(single == expected)
@@ -76,9 +78,13 @@ struct TransferDecoderTests {
         Answer(.quotedPrintable, "a\rb", "a\rb"),
         Answer(.quotedPrintable, "a \r\r\nb", "a \r\r\nb"), Answer(.quotedPrintable, "a=\rb", "a=\rb"),
         Answer(.quotedPrintable, "=\n=\n\n", "\n"), Answer(.quotedPrintable, " \n \r\n ", "\n\r\n"),
-        Answer(.quotedPrintable, "plain text of more than eight octets=20\nand =3D one\n", "plain text of more than eight octets \nand = one\n"),
+        Answer(
+            .quotedPrintable, "plain text of more than eight octets=20\nand =3D one\n",
+            "plain text of more than eight octets \nand = one\n"),
     ])
-    func quotedPrintable(_ answer: Answer) { Self.check(Array(answer.input.utf8), answer.encoding, Array(answer.output.utf8)) }
+    func quotedPrintable(_ answer: Answer) {
+        Self.check(Array(answer.input.utf8), answer.encoding, Array(answer.output.utf8))
+    }
 
     @Test(arguments: [
         Answer(.sevenBit, "a=3D  \r\n", "a=3D  \r\n"), Answer(.unknown, "Zm9v", "Zm9v"),
@@ -155,7 +161,8 @@ struct TransferDecoderTests {
             while index < rest.endIndex {
                 if rest[index] == 0x3D, index + 2 < rest.endIndex,
                     let value = UInt8(String(decoding: rest[(index + 1)...(index + 2)], as: UTF8.self), radix: 16),
-                    rest[index + 1] != 0x2B, rest[index + 1] != 0x2D {
+                    rest[index + 1] != 0x2B, rest[index + 1] != 0x2D
+                {
                     output.append(value)
                     index += 3
                 } else {
@@ -171,14 +178,19 @@ struct TransferDecoderTests {
     /// Pieces of text that make the decoders take their rare ways.
     static func randomInput(_ words: [String], _ generator: inout SeededGenerator) -> [UInt8] {
         var input: [UInt8] = []
-        for _ in 0..<Int.random(in: 0..<24, using: &generator) { input += Array(words.randomElement(using: &generator)?.utf8 ?? "".utf8) }
+        for _ in 0..<Int.random(in: 0..<24, using: &generator) {
+            input += Array(words.randomElement(using: &generator)?.utf8 ?? "".utf8)
+        }
         return input
     }
 
     @Test func randomBase64() {
         var generator = SeededGenerator(seed: 1)
         let line = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5eg" + "AAAAAA"
-        let words = ["\(line)\r\n", "\(line)\n", "\(line)\r\n\(line)\r\n\(line)\r\n", "Zm9v", "Z", "=", "==", "\r\n", "\n", " ", "!", "AB", "+/+/+/+/"]
+        let words = [
+            "\(line)\r\n", "\(line)\n", "\(line)\r\n\(line)\r\n\(line)\r\n", "Zm9v", "Z", "=", "==", "\r\n", "\n", " ", "!",
+            "AB", "+/+/+/+/",
+        ]
         for _ in 0..<600 {
             let input = Self.randomInput(words, &generator)
             let expected = Self.naiveBase64(input)
@@ -190,15 +202,24 @@ struct TransferDecoderTests {
 
     @Test func randomQuotedPrintable() {
         var generator = SeededGenerator(seed: 2)
-        let words = ["=", "=3D", "=e", "4", "1", " ", "\t", "\r", "\n", "\r\n", "=\r\n", "= \n", "word", "a longer piece of plain text ", "=C3=A9", "=="]
+        let words = [
+            "=", "=3D", "=e", "4", "1", " ", "\t", "\r", "\n", "\r\n", "=\r\n", "= \n", "word",
+            "a longer piece of plain text ", "=C3=A9", "==",
+        ]
         for _ in 0..<3000 {
             let input = Self.randomInput(words, &generator)
             let expected = Self.naiveQuotedPrintable(input)
             let output = Self.decode(input, .quotedPrintable)
-            if output != expected { Issue.record("\(text(input).debugDescription): \(text(output).debugDescription), not \(text(expected).debugDescription)") }
+            if output != expected {
+                Issue.record(
+                    "\(text(input).debugDescription): \(text(output).debugDescription), not \(text(expected).debugDescription)"
+                )
+            }
             let cut = Int.random(in: 0...input.count, using: &generator)
             let streamed = Self.stream([input[..<cut], input[cut...]], .quotedPrintable)
-            if streamed != expected { Issue.record("cut at \(cut) of \(text(input).debugDescription): \(text(streamed).debugDescription)") }
+            if streamed != expected {
+                Issue.record("cut at \(cut) of \(text(input).debugDescription): \(text(streamed).debugDescription)")
+            }
         }
     }
 

@@ -118,7 +118,7 @@ struct JSONIndexer {
         let base = UInt32(truncatingIfNeeded: position)
         let end = entries + bits.nonzeroBitCount
         var next = entries
-        for _ in 0..<3 { writeEight(&bits, base, &next) }
+        for _ in 0..<2 { writeEight(&bits, base, &next) }
         while next < end { writeEight(&bits, base, &next) }
         return end
     }

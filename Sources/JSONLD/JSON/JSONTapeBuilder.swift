@@ -46,7 +46,7 @@ struct JSONTapeBuilder {
         // Two copies of the walk, in which the question is answered. The state goes into variables, which stay in
         // registers.
         var walk = Walk(
-            next: entries, bound: bound, tape: tape, token: tape + count, bytes: bytes, end: end, depthLimit: depthLimit,
+            next: entries, bound: bound, lastStart: bound - Self.lookahead, tape: tape, token: tape + count, bytes: bytes, end: end, lastVector: end - 16, depthLimit: depthLimit,
             depth: depth, container: container, closer: closer)
         let progress =
             keepsTokens ? walk.run(step: 1, isAfterValue: &isAfterValue) : walk.run(step: 0, isAfterValue: &isAfterValue)
@@ -63,11 +63,15 @@ struct JSONTapeBuilder {
 private struct Walk {
     var next: UnsafePointer<UInt32>
     let bound: UnsafePointer<UInt32>
+    /// The last place from which a whole value can be read.
+    let lastStart: UnsafePointer<UInt32>
     let tape: UnsafeMutablePointer<JSONToken>
     /// Where the next token goes.
     var token: UnsafeMutablePointer<JSONToken>
     let bytes: UnsafePointer<UInt8>
+    /// Offset one past the text, and the last from which 16 octets can be read.
     let end: Int
+    let lastVector: Int
     let depthLimit: Int
     var depth: Int
     var container: Int
@@ -78,14 +82,14 @@ private struct Walk {
     mutating func run(step: Int, isAfterValue: inout Bool) -> JSONTapeBuilder.Progress {
         var isCloserDue = isAfterValue
         if depth == 0 {
-            guard next + JSONTapeBuilder.lookahead <= bound else { return .unfinished }
+            guard next <= lastStart else { return .unfinished }
             let value = openRoot()
             if value == .none { return .failed }
             isCloserDue = value == .emptyContainer
         }
         while true {
             if !isCloserDue {
-                guard next + JSONTapeBuilder.lookahead <= bound else {
+                guard next <= lastStart else {
                     isAfterValue = false
                     return .unfinished
                 }
@@ -93,9 +97,8 @@ private struct Walk {
                 case .scalar where bytes[Int(next[0])] == UInt8(ascii: ","):
                     next += 1
                     continue
-                case .scalar: break
                 case .container: continue
-                case .emptyContainer: break
+                case .scalar, .emptyContainer: break
                 case .none: return .failed
                 }
             }
@@ -156,7 +159,7 @@ private struct Walk {
             // A minus, a digit, or something that is no number, which is found out there.
             let length = numberLength(Int(start), octet, upTo: Int(next[1]))
             guard length > 0 else { return .none }
-            append(.number, start, length, step)
+            append(.number, start, UInt32(truncatingIfNeeded: length), step)
             next += 1
             return .scalar
         }
@@ -182,7 +185,7 @@ private struct Walk {
         guard UInt32(littleEndian: octets) == word, end == Int(next[1]) || end < Int(next[1]) && bytes[end] <= 0x20 else {
             return .none
         }
-        append(kind, UInt32(truncatingIfNeeded: start), skipped &+ 4, step)
+        append(kind, UInt32(truncatingIfNeeded: start), UInt32(truncatingIfNeeded: skipped &+ 4), step)
         next += 1
         return .scalar
     }
@@ -190,15 +193,14 @@ private struct Walk {
     @inline(__always)
     private mutating func appendString(from start: UInt32, to closing: UInt32, _ step: Int) {
         // The flag for escapes in bit 31 of the closing mark's entry gets to bit 63, where tokens have it.
-        let length = closing &- start &+ 1
-        token.pointee = JSONToken(
-            bits: UInt64(start) | UInt64(length) << 32 | JSONToken.Kind.string.rawValue << JSONToken.kindShift)
-        token += step
+        append(.string, start, closing &- start &+ 1, step)
     }
 
     @inline(__always)
-    private mutating func append(_ kind: JSONToken.Kind, _ start: UInt32, _ length: Int, _ step: Int) {
-        token.pointee = JSONToken(kind, start: Int(start), payload: length)
+    private mutating func append(_ kind: JSONToken.Kind, _ start: UInt32, _ length: UInt32, _ step: Int) {
+        // Kind and length are added in 32 bits, which is one instruction where they meet as constants.
+        let upper = length &+ UInt32(truncatingIfNeeded: kind.rawValue) << 28
+        token.pointee = JSONToken(bits: UInt64(upper) << 32 | UInt64(start))
         token += step
     }
 
@@ -243,23 +245,22 @@ extension Walk {
     /// The length of the number at `start`, or 0 if it is none. `bound` is the next entry.
     @inline(__always)
     private func numberLength(_ start: Int, _ first: UInt8, upTo bound: Int) -> Int {
-        let length = bound &- start
-        guard UInt(bitPattern: length) <= 16, start <= end &- 16 else {
-            return Self.longNumberLength(bytes, start, upTo: bound)
-        }
-        // Digits, and at most one point with digits on both sides: a bit for each octet, no branch but the last.
-        let digits = JSONBlock.digits(in: bytes + start)
-        let points = JSONBlock.points(in: bytes + start)
-        let sign: UInt32 = first == UInt8(ascii: "-") ? 1 : 0
-        let inside = (1 &<< UInt32(truncatingIfNeeded: length)) &- 1
+        guard start <= lastVector else { return Self.longNumberLength(bytes, start, upTo: bound) }
+        let length = UInt64(truncatingIfNeeded: bound &- start)
+        // Digits, and at most one point with digits on both sides: a bit for each octet, no branch but the last. Bits
+        // beyond the sixteenth are never digits; lengths of 64 and more are asked about apart.
+        let digits = UInt64(JSONBlock.digits(in: bytes + start))
+        let points = UInt64(JSONBlock.points(in: bytes + start))
+        let sign: UInt64 = first == UInt8(ascii: "-") ? 1 : 0
+        let inside = (1 &<< length) &- 1
         let others = inside & ~(digits | sign)
         let firstDigit = sign &+ 1
         let lastDigit = inside &- inside >> 1
-        let isZeroFirst: UInt32 = bytes[start &+ Int(sign)] == UInt8(ascii: "0") ? ~0 : 0
-        var wrong = (firstDigit | lastDigit) & ~digits
+        let isZeroFirst: UInt64 = bytes[start &+ Int(sign)] == UInt8(ascii: "0") ? ~0 : 0
+        var wrong = (firstDigit | lastDigit) & ~digits | length >> 6
         wrong |= others & ~points | others & (others &- 1)
         wrong |= isZeroFirst & digits & (firstDigit << 1)
-        return wrong == 0 ? length : Self.longNumberLength(bytes, start, upTo: bound)
+        return wrong == 0 ? Int(truncatingIfNeeded: length) : Self.longNumberLength(bytes, start, upTo: bound)
     }
 
     /// The same for any number, octet by octet. RFC 8259 section 6. White space may follow up to the next entry.

@@ -190,3 +190,21 @@ struct NQuadsCorpusTests {
         #expect(try NQuads.read(NQuads.write(quads)) == quads)
     }
 }
+
+@Suite("N-Quads of JSON-LD", .conformance("json-ld-api"))
+struct NQuadsOfJSONLDTests {
+    /// Expected results in which blank nodes are predicates.
+    private static let generalized: Set<String> = ["toRdf/0118-out.nq", "toRdf/e075-out.nq"]
+
+    @Test func expectedResultsAreRead() throws {
+        let names = Conformance.files("json-ld-api", "tests", extensions: ["nq"])
+        #expect(names.count > 400)
+        for name in names {
+            let bytes = try Conformance.bytes("json-ld-api", "tests/" + name)
+            let quads = try NQuads.read(bytes, isGeneralized: true)
+            #expect(try NQuads.read(NQuads.write(quads), isGeneralized: true) == quads, "\(name)")
+            let isStrict = (try? NQuads.read(bytes)) != nil
+            #expect(isStrict == !Self.generalized.contains(name), "\(name)")
+        }
+    }
+}

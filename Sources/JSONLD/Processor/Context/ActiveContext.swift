@@ -53,9 +53,11 @@ final class ActiveContext {
         return clone
     }
 
-    /// Takes a layer of its own for new terms.
-    func addLayer(in tree: Tree) {
-        terms = terms.layered(on: tree)
+    /// Takes a layer of its own for new terms; returns how many definitions had to be copied.
+    func addLayer(in tree: Tree) -> Int {
+        let layered = terms.layered(on: tree)
+        terms = layered.table
+        return layered.copied
     }
 
     func use(_ terms: TermTable) {

@@ -62,8 +62,12 @@ extension Session {
     private func nullify(
         _ result: ActiveContext, _ active: ActiveContext, _ use: ContextUse
     ) throws(JSONLDError) -> ActiveContext {
-        if !use.overrideProtected, result.terms.hasProtectedTerms, result.terms.all().contains(where: \.definition.isProtected) {
-            throw error(.invalidContextNullification, "null would remove protected terms")
+        if !use.overrideProtected, result.terms.hasProtectedTerms {
+            let definitions = result.terms.all()
+            try spendDefinitions(definitions.count)
+            if definitions.contains(where: \.definition.isProtected) {
+                throw error(.invalidContextNullification, "null would remove protected terms")
+            }
         }
         let fresh = initialContext(base: active.originalBase)
         if !use.propagate { fresh.previous = result }
@@ -225,7 +229,7 @@ extension Session {
             }
             run.isProtected = isProtected
         }
-        result.addLayer(in: tree)
+        try spendDefinitions(result.addLayer(in: tree))
         for member in tree.members(object) {
             switch member.key {
             case .base, .direction, .import, .language, .propagate, .protected, .version, .vocab: continue

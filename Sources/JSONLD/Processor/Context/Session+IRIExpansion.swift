@@ -22,6 +22,7 @@ extension Session {
             return Symbol(index: UInt32(bitPattern: known))
         }
         let result = expandReference(value, active, documentRelative: documentRelative, vocab: vocab)
+        try checkTextSize()
         guard isRemembered, result != value else { return result }
         if vocab {
             active.expandedVocabulary.set(value, Int32(bitPattern: result.index))

@@ -12,6 +12,7 @@ final class Session {
     let compiled: CompiledContexts
     private let maximumDepth: Int
     private let maximumCells: Int
+    private let maximumText: Int
 
     var htmlReader: (any HTMLScriptReader)?
     /// Whether all scripts of an HTML document count.
@@ -64,6 +65,7 @@ final class Session {
         limits = options.limits
         maximumDepth = options.limits.depth
         maximumCells = options.limits.cells
+        maximumText = options.limits.textSize
         self.loader = loader
         self.compiled = compiled
         self.symbols = symbols ?? SymbolTable(base: compiled.symbols, capacity: 256)
@@ -116,7 +118,12 @@ final class Session {
         calls.append(0)
         if calls.count > maximumDepth { throw error(.limitExceeded, "nested deeper than \(limits.depth)") }
         if tree.cellCount > maximumCells { throw error(.limitExceeded, "more than \(limits.cells) values") }
-        if symbols.byteCount > limits.textSize { throw error(.limitExceeded, "more than \(limits.textSize) octets of text") }
+        try checkTextSize()
+    }
+
+    @inline(__always)
+    func checkTextSize() throws(JSONLDError) {
+        if symbols.byteCount > maximumText { throw error(.limitExceeded, "more than \(maximumText) octets of text") }
     }
 
     @inline(__always)
@@ -131,12 +138,12 @@ final class Session {
         dependencyDepth = 0
     }
 
-    /// Counts a term definition.
-    func spendDefinition() throws(JSONLDError) {
-        remainingDefinitions -= 1
+    /// Counts term definitions that are made or gone through.
+    func spendDefinitions(_ count: Int = 1) throws(JSONLDError) {
+        remainingDefinitions -= count
         if remainingDefinitions < 0 {
             throw error(.contextOverflow, "more than \(limits.termDefinitions) term definitions")
         }
-        if symbols.byteCount > limits.textSize { throw error(.limitExceeded, "more than \(limits.textSize) octets of text") }
+        try checkTextSize()
     }
 }

@@ -67,19 +67,30 @@ final class TermTable: @unchecked Sendable {
         layers.layers.deallocate()
     }
 
-    /// A table that says the same and can be added to.
-    func layered(on tree: Tree) -> TermTable {
+    /// A table that says the same and can be added to, and how many definitions had to be copied for it.
+    func layered(on tree: Tree) -> (table: TermTable, copied: Int) {
         guard layers.layers.count >= Self.maximumDepth else {
-            return TermTable(tree: tree, parent: terms.isEmpty ? parent : self)
+            return (TermTable(tree: tree, parent: terms.isEmpty ? parent : self), 0)
         }
-        let merged = TermTable(tree: tree)
-        for (term, definition) in all() {
-            var definition = definition
-            definition.localContext = scopedContext(of: term, in: tree)
-            merged.set(term, definition)
+        // The lowest layer, often by far the largest, stays as it is; those above become one.
+        var upper: [TermTable] = []
+        var lowest = self
+        while let next = lowest.parent {
+            upper.append(lowest)
+            lowest = next
+        }
+        let merged = TermTable(tree: tree, parent: lowest)
+        var copied = 0
+        for table in upper.reversed() {
+            for (term, definition) in zip(table.terms, table.definitions.elements) {
+                var definition = definition
+                definition.localContext = table.scopedContext(of: term, in: tree)
+                merged.set(term, definition)
+            }
+            copied += table.count
         }
         merged.hasProtectedTerms = hasProtectedTerms
-        return merged
+        return (merged, copied)
     }
 
     /// The number of definitions in this layer alone.

@@ -133,8 +133,10 @@ struct Expander {
     private func typeMembers(_ element: ObjectID, _ active: ActiveContext) throws(JSONLDError) -> [Tree.Cell] {
         let terms = active.typeTerms
         var found: [Tree.Cell] = []
-        for member in tree.members(element) where member.key == .type || terms.contains(member.key) {
-            found.append(member)
+        for member in tree.members(element) {
+            // Contexts have one such term or none; one that has very many is looked up in.
+            let isType = terms.count < 8 ? terms.contains(member.key) : active.layers[member.key]?.iri == .type
+            if member.key == .type || isType { found.append(member) }
         }
         return found.count < 2 ? found : tree.sortedByKey(found)
     }

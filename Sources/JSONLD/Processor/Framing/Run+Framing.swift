@@ -7,7 +7,7 @@ extension Run {
     func frame(_ input: JSONLDInput, _ frame: JSONLDInput) throws(JSONLDError) -> Value {
         let expanded = try expand(input)
         session.resetPath()
-        let expandedFrame = try expand(frame, isFrame: true)
+        let expandedFrame = try expand(frame, isFrame: true, outerBase: expanded.base)
         session.resetPath()
         // Steps 8 to 11.
         let source = expandedFrame.source.value

@@ -118,10 +118,13 @@ struct Run {
     }
 
     // Section 9.1, expand().
-    func expand(_ input: JSONLDInput, isFrame: Bool = false) throws(JSONLDError) -> Expanded {
+    /// - Parameter outerBase: The base of an input that has no address.
+    func expand(
+        _ input: JSONLDInput, isFrame: Bool = false, outerBase: Symbol? = nil
+    ) throws(JSONLDError) -> Expanded {
         let source = try load(input)
         // Steps 3 and 4. The option wins over the address of the document.
-        let address = source.documentIRI.isEmpty ? nil : session.symbols.intern(source.documentIRI)
+        let address = source.documentIRI.isEmpty ? outerBase : session.symbols.intern(source.documentIRI)
         let base = (source.baseIRI ?? session.options.base).map { session.symbols.intern($0) } ?? address
         var active = session.initialContext(base: base)
         // Step 5.
