@@ -76,7 +76,8 @@ let package = Package(
         .target(
             name: "MailHookKit",
             dependencies: [
-                "CYAML", "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "JSONLD", "MIMEParser",
+                "CYAML", "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "HTMLScripts", "JSONLD",
+                "MIMEParser",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -87,7 +88,7 @@ let package = Package(
         .executableTarget(
             name: "MailHookd",
             dependencies: [
-                "HookExtraction", "HookModel", "MailHookKit", "MIMEParser",
+                "HookExtraction", "HookModel", "JSONLD", "MailHookKit", "MIMEParser",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

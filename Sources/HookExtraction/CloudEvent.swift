@@ -16,6 +16,8 @@ struct CloudEvent {
     var time: Timestamp
     var candidate: Candidate
     var document: JSONDocument
+    /// What the event carries instead of the document as it was sent, and the name of that form.
+    var shaped: (data: [UInt8], form: String)?
     var envelope: Envelope
     /// What stood behind the `+` of the recipient's local part.
     var tag: String?
@@ -29,7 +31,7 @@ struct CloudEvent {
 
     /// On one line, UTF-8.
     func json() -> [UInt8] {
-        let data = document.root.text
+        let data = shaped?.data[...] ?? document.root.text
         var writer = JSONWriter(capacity: data.count + 1024)
         writer.beginObject()
         writer.member("specversion", "1.0")
@@ -38,7 +40,7 @@ struct CloudEvent {
         writer.member("type", type)
         writer.member("subject", Self.bounded(document.root["@id"]?.string))
         writer.member("time", time.rfc3339)
-        writer.member("datacontenttype", candidate.kind.mediaType)
+        writer.member("datacontenttype", shaped == nil ? candidate.kind.mediaType : Candidate.Kind.jsonLD.mediaType)
         writeExtensions(&writer)
         writer.name("data")
         writer.raw(JSONDocument.onOneLine(data))
@@ -60,6 +62,7 @@ struct CloudEvent {
         writer.member("placement", candidate.placement?.rawValue)
         writer.member("mislabelled", candidate.isMislabelled ? "true" : nil)
         writer.member("repairs", candidate.repairs.isEmpty ? nil : candidate.repairs.map(\.rawValue).joined(separator: ","))
+        writer.member("form", shaped?.form)
         writer.member("recipienttag", Self.bounded(tag))
         writer.member("trust", isKeyed ? "key" : "none")
     }

@@ -4,6 +4,7 @@
 // and replay: no clock, no store, no network; the same input gives the same result.
 
 public import HookModel
+public import JSONLD
 public import MIMEParser
 
 /// What was found in a message, and what each hook makes of it.
@@ -23,12 +24,16 @@ public struct MessageProcessor: Sendable {
     private let finder: DocumentFinder
     private let repairingFinder: DocumentFinder
     private let mimeLimits: MIMELimits
+    private let shaper: DocumentShaper
 
-    /// - Parameter instance: the name of this installation, for the source of events.
+    /// - Parameters:
+    ///   - instance: the name of this installation, for the source of events.
+    ///   - contexts: what JSON-LD documents may name.
     public init(
-        directory: HookDirectory, instance: String, limits: ExtractionLimits = ExtractionLimits(),
-        mimeLimits: MIMELimits = MIMELimits()
+        directory: HookDirectory, instance: String, contexts: ContextLibrary = .standard,
+        limits: ExtractionLimits = ExtractionLimits(), mimeLimits: MIMELimits = MIMELimits()
     ) {
+        shaper = DocumentShaper(contexts: contexts)
         self.directory = directory
         self.instance = instance
         finder = DocumentFinder(limits: limits)
@@ -72,7 +77,7 @@ public struct MessageProcessor: Sendable {
                 repaired = candidates
             }
             let keys = addressed.keys(at: message.receivedAt)
-            let decision = HookDecision(candidates, policy: addressed.hook.policy, keys: keys)
+            let decision = HookDecision(candidates, policy: addressed.hook.policy, keys: keys, shaper: shaper)
             let context = Context(
                 addressed: addressed, tag: tag, message: message, digest: digest, messageID: mail.messageID,
                 subject: subject, instance: instance)
@@ -97,14 +102,15 @@ private struct Context {
     var instance: String
 
     func verdict(_ candidates: [Candidate], _ decision: HookDecision, recipient: String) -> HookVerdict {
-        let events = zip(candidates, decision.candidates).compactMap { candidate, decision -> Event? in
-            guard decision == .taken, let document = candidate.document else { return nil }
+        let form = addressed.hook.policy.form.name
+        let events = candidates.enumerated().compactMap { index, candidate -> Event? in
+            guard decision.candidates[index] == .taken, let document = candidate.document else { return nil }
             let id = EventIdentity.id(
                 eventName: addressed.hook.eventName, contentDigest: digest, path: candidate.path, index: candidate.index)
             let event = CloudEvent(
                 id: id, source: "mailhookd://\(instance)/\(addressed.hook.app)", type: addressed.hook.eventName,
                 hookType: addressed.hook.type, time: message.receivedAt, candidate: candidate, document: document,
-                envelope: message.envelope, tag: tag, messageID: messageID, subjectField: subject,
+                shaped: decision.shaped[index].map { (data: $0, form: form) }, envelope: message.envelope, tag: tag, messageID: messageID, subjectField: subject,
                 isKeyed: candidate.key != nil)
             return Event(id: id, type: addressed.hook.eventName, json: event.json())
         }

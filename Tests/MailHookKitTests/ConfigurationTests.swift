@@ -137,6 +137,15 @@ import Testing
         Mistake(
             text: "subscriptions:\n  - { name: a, events: [\">\"], webhook: { url: \"https://x.example\" } }",
             finding: "m.yaml:2:40: error: subscriptions[0].webhook: needs 'secretFile'"),
+        Mistake(
+            text: "hooks:\n  a.b: { form: compacted }",
+            finding: "m.yaml:2:16: error: hooks.a.b.form: needs 'context', a JSON file"),
+        Mistake(
+            text: "hooks:\n  a.b: { form: expanded, frame: x }",
+            finding: "m.yaml:2:33: error: hooks.a.b.frame: only goes with form: framed"),
+        Mistake(
+            text: "hooks:\n  a.b: { form: framed, frame: no.json }",
+            finding: "m.yaml:2:31: error: hooks.a.b.frame: /etc/mh/no.json: No such file"),
         Mistake(text: "data: \"unfinished", finding: "m.yaml:1:"),
         Mistake(text: "a: &x [*x]", finding: "m.yaml:1:"),
         Mistake(text: "- a", finding: "m.yaml:1:1: error: must be a mapping, not a list"),

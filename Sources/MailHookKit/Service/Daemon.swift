@@ -34,7 +34,7 @@ public struct Daemon: Sendable {
         let store = try openStore(configuration.data)
         let notifier = SystemdNotifier.fromEnvironment()
         let receiver = MailReceiver(
-            processor: MessageProcessor(directory: directory, instance: configuration.hostname), store: store,
+            processor: setup.processor(directory), store: store,
             subscriptions: SubscriptionTable(configuration.subscriptions), logger: logger, now: Timestamp.now)
         let intake = MailIntake(
             configuration: intakeConfiguration, receiver: receiver, logger: logger, now: Timestamp.now
