@@ -79,7 +79,11 @@ public struct DocumentFinder: Sendable {
             // Read where it stands in the message.
             return document(message.sources[part.source], in: part.body)
         }
-        let body = message.body(of: part)
+        // Four octets for each of the text: UTF-32, which becomes shorter.
+        let (body, isCut) = decodedBody(part, message, limit: limits.documentSize * 4)
+        guard !isCut else {
+            return (.failure(DocumentFailure(.limit, "is larger than \(limits.documentSize) octets")), [])
+        }
         if let label = Self.wideEncoding(body, charset: part.mediaType.value["charset"]) {
             return document(Charset.utf8(body, label: label))
         }
@@ -115,7 +119,9 @@ public struct DocumentFinder: Sendable {
                 case .damaged: DocumentFailure(.decompress, "the gzip file is damaged")
                 case .truncated: DocumentFailure(.decompress, "the gzip file is cut off")
                 case .noMemory: DocumentFailure(.decompress, "no memory to unpack it")
-                case .tooLarge: DocumentFailure(.limit, "unpacks to more than \(limits.decompressedSize) octets")
+                case .tooLarge:
+                    DocumentFailure(
+                        .limit, "unpacks to more than \(min(limits.decompressedSize, limits.documentSize)) octets")
                 case .ratio:
                     DocumentFailure(.limit, "unpacks to more than \(limits.decompressionRatio) times its size")
                 }
@@ -144,8 +150,7 @@ public struct DocumentFinder: Sendable {
     // MARK: - Scripts
 
     private func addScripts(of part: MIMEPart, in message: MIMEMessage, to found: inout [Candidate]) {
-        var html = htmlText(part, message)
-        if html.count > limits.htmlSize { html.removeSubrange(limits.htmlSize...) }
+        let (html, isCut) = htmlText(part, message)
         var index = 0
         for script in ScriptScanner.scan(html).elements {
             guard let type = ScriptType(type: script.type, language: script.attribute("language")) else { continue }
@@ -162,6 +167,13 @@ public struct DocumentFinder: Sendable {
             found.append(candidate)
             guard found.count <= limits.documents else { return }
         }
+        guard isCut else { return }
+        var rest = Self.candidate(part, .json, source: .scripts, isMislabelled: false)
+        rest.origin = .script
+        rest.index = index
+        rest.content = .failure(
+            DocumentFailure(.limit, "only the first \(limits.htmlSize) octets of an HTML part are looked at"))
+        found.append(rest)
     }
 
     private func scriptText(_ html: [UInt8], _ range: Range<Int>) -> (Candidate.Content, [JSONRepair]) {
@@ -171,13 +183,18 @@ public struct DocumentFinder: Sendable {
         return (content, [.cdataWrapper] + repairs.filter { $0 != .cdataWrapper })
     }
 
-    /// WHATWG HTML section 13.2.3.2, with the MIME parameter as the transport's word.
-    private func htmlText(_ part: MIMEPart, _ message: MIMEMessage) -> [UInt8] {
-        let parameter = part.mediaType.value["charset"]
-        if let parameter, !parameter.isEmpty { return message.text(of: part) }
-        let body = message.body(of: part)
-        let (label, _) = HTMLCharset.label(of: body)
-        return Charset.utf8(body, label: label)
+    /// The text in UTF-8, and whether it is only the beginning of the part. WHATWG HTML section 13.2.3.2, with the MIME
+    /// parameter as the transport's word.
+    private func htmlText(_ part: MIMEPart, _ message: MIMEMessage) -> (html: [UInt8], isCut: Bool) {
+        let (body, isCut) = decodedBody(part, message, limit: limits.htmlSize)
+        let parameter = part.mediaType.value["charset"].flatMap { $0.isEmpty ? nil : $0 }
+        return (Charset.utf8(body, label: parameter ?? HTMLCharset.label(of: body).label), isCut)
+    }
+
+    /// A body with its transfer encoding removed. One that may pass `limit` is decoded no further than that: a large
+    /// part costs no more memory than what is looked at.
+    private func decodedBody(_ part: MIMEPart, _ message: MIMEMessage, limit: Int) -> (octets: [UInt8], isCut: Bool) {
+        part.body.count <= limit ? (message.body(of: part), false) : message.body(of: part, limit: limit)
     }
 
     // MARK: - Documents

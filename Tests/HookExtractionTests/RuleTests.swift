@@ -139,6 +139,14 @@ import Testing
                 == ["1 script 0 json 1", "1 script 1 json 1", "1 script 2 !limit"])
     }
 
+    @Test func htmlIsLookedAtAsFarAsTheLimit() {
+        let script = "<script type=application/json>1</script>"
+        let limits = ExtractionLimits(htmlSize: 60)
+        let mail = "Content-Type: text/html\n\n\(script)" + String(repeating: " ", count: 40) + script
+        #expect(found(mail, limits: limits) == ["1 script 0 json 1", "1 script 1 !limit"])
+        #expect(found("Content-Type: text/html\n\n\(script)", limits: limits) == ["1 script 0 json 1"])
+    }
+
     @Test func gzip() throws {
         let head = Array(
             "Content-Type: application/gzip; name=o.json.gz\r\nContent-Transfer-Encoding: binary\r\n\r\n".utf8)
