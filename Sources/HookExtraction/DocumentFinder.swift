@@ -151,8 +151,9 @@ public struct DocumentFinder: Sendable {
 
     private func addScripts(of part: MIMEPart, in message: MIMEMessage, to found: inout [Candidate]) {
         let (html, isCut) = htmlText(part, message)
+        let scan = ScriptScanner.scan(html)
         var index = 0
-        for script in ScriptScanner.scan(html).elements {
+        for script in scan.elements {
             guard let type = ScriptType(type: script.type, language: script.attribute("language")) else { continue }
             defer { index += 1 }
             guard html[script.content].contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D && $0 != 0x0C }) else {
@@ -163,22 +164,31 @@ public struct DocumentFinder: Sendable {
             candidate.index = index
             candidate.fileName = nil
             candidate.key = script.attribute("data-kustomer-key") ?? script.attribute("data-hook-key")
-            (candidate.content, candidate.repairs) = scriptText(html, script.content)
+            (candidate.content, candidate.repairs) = scriptText(script, in: html)
             found.append(candidate)
             guard found.count <= limits.documents else { return }
         }
-        guard isCut else { return }
+        let isIncomplete = scan.problems.contains { $0.code == .scriptLimit || $0.code == .depthLimit }
+        guard isCut || isIncomplete else { return }
         var rest = Self.candidate(part, .json, source: .scripts, isMislabelled: false)
         rest.origin = .script
         rest.index = index
         rest.content = .failure(
-            DocumentFailure(.limit, "only the first \(limits.htmlSize) octets of an HTML part are looked at"))
+            DocumentFailure(
+                .limit,
+                isCut
+                    ? "only the first \(limits.htmlSize) octets of an HTML part are looked at"
+                    : "the HTML holds more scripts, or is nested deeper, than is looked at"))
         found.append(rest)
     }
 
-    private func scriptText(_ html: [UInt8], _ range: Range<Int>) -> (Candidate.Content, [JSONRepair]) {
-        let result = document(html, in: range)
-        guard case .failure = result.0, let bare = JSONRepair.withoutSections(Array(html[range])) else { return result }
+    private func scriptText(_ script: ScriptElement, in html: [UInt8]) -> (Candidate.Content, [JSONRepair]) {
+        // Inside of svg and math the content is markup, with references and CDATA sections.
+        guard script.namespace == .html else { return document(ScriptScanner.text(of: script, in: html)) }
+        let result = document(html, in: script.content)
+        guard case .failure = result.0, let bare = JSONRepair.withoutSections(Array(html[script.content])) else {
+            return result
+        }
         let (content, repairs) = document(bare)
         return (content, [.cdataWrapper] + repairs.filter { $0 != .cdataWrapper })
     }

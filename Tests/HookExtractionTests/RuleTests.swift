@@ -82,6 +82,7 @@ import Testing
         ("<p title=\"<script type=application/ld+json>{}</script>\">", []),
         ("<script type=application/ld+json>{\"a\":\"&quot;\"}</script>", ["1 script 0 json-ld {\"a\":\"&quot;\"}"]),
         ("<script type=text/javascript>{}</script>", []),
+        ("<svg><script type=application/ld+json>{&quot;a&quot;:1}</script></svg>", ["1 script 0 json-ld {\"a\":1}"]),
     ] as [(String, [String])])
     func scripts(html: String, expected: [String]) {
         #expect(found("Content-Type: text/html; charset=utf-8\n\n\(html)\n") == expected)
