@@ -224,6 +224,27 @@ struct StructureTests {
         #expect(!MIMEMessage("Content-Type: text\n\n").parts[0].isTypeNamed)
     }
 
+    /// The search by blocks against one octet by octet, with LF and hyphens at all places of blocks.
+    @Test func searchOfLines() {
+        var generator = SeededGenerator(seed: 4)
+        let words = ["\n", "-", "--", "\n-", "\n--", "x", String(repeating: "y", count: 30), String(repeating: "z", count: 90)]
+        for _ in 0..<3000 {
+            var bytes: [UInt8] = []
+            for _ in 0..<Int.random(in: 0..<20, using: &generator) {
+                bytes += Array((words.randomElement(using: &generator) ?? "").utf8)
+            }
+            let start = Int.random(in: 0...bytes.count, using: &generator)
+            let end = Int.random(in: start...bytes.count, using: &generator)
+            var expected = end
+            for index in stride(from: end - 3, through: start, by: -1)
+            where bytes[index] == 0x0A && bytes[index + 1] == 0x2D && bytes[index + 2] == 0x2D { expected = index + 1 }
+            let found = bytes.withUnsafeBufferPointer {
+                LineSearch.nextLine($0, from: start, end, first: 0x2D, second: 0x2D)
+            }
+            #expect(found == expected, "\(start)..<\(end) of \(text(bytes).debugDescription)")
+        }
+    }
+
     // MARK: limits
 
     @Test func limitOfParts() {
