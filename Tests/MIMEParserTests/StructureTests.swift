@@ -227,7 +227,9 @@ struct StructureTests {
     /// The search by blocks against one octet by octet, with LF and hyphens at all places of blocks.
     @Test func searchOfLines() {
         var generator = SeededGenerator(seed: 4)
-        let words = ["\n", "-", "--", "\n-", "\n--", "x", String(repeating: "y", count: 30), String(repeating: "z", count: 90)]
+        let words = [
+            "\n", "-", "--", "\n-", "\n--", "x", String(repeating: "y", count: 30), String(repeating: "z", count: 90),
+        ]
         for _ in 0..<3000 {
             var bytes: [UInt8] = []
             for _ in 0..<Int.random(in: 0..<20, using: &generator) {
