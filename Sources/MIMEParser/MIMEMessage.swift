@@ -8,8 +8,9 @@
 public struct MIMEMessage: Sendable {
     /// The message's bytes, then those of embedded messages that had to be decoded.
     public let sources: [[UInt8]]
-    /// Depth first; the message itself is the first. Never empty.
+    /// Depth first; the message itself is the first. Empty only where the limit of parts is zero.
     public let parts: [MIMEPart]
+    /// In the order they were found, as many as the limits keep.
     public let problems: [MIMEProblem]
 
     /// Finds the parts of a message. Takes time linear in its size, and no bytes are copied but those of embedded

@@ -204,6 +204,16 @@ struct StructureTests {
         #expect(text(Array(message.encodedBody(of: message.parts[2]))) == "\u{0}\r\r\n\n")
     }
 
+    @Test func boundaryOfOctetsThatAreNoText() {
+        var bytes =
+            Array("Content-Type: multipart/mixed; boundary=\"".utf8) + [0xE9, 0x62] + Array("\"\n\n--".utf8) + [0xE9, 0x62]
+        bytes += Array("\n\nab\n--".utf8) + [0xE9, 0x62] + Array("--\n".utf8)
+        #expect(MIMEMessage(bytes).outline == "multipart/mixed(text/plain:2)")
+        #expect(
+            MIMEMessage(StructureTests.mixed.replacing("=b", with: "=é") + "--é\n\nab\n--é--").outline
+                == "multipart/mixed(text/plain:2)")
+    }
+
     @Test func whatIsAttached() {
         let inner = "Content-Type: message/rfc822\n\nContent-Type: multipart/mixed; boundary=c\n\n--c\n\nx\n--c--\n"
         let message = MIMEMessage(StructureTests.mixed + "--b\n\na\n--b\n\(inner)\n--b\n\nz\n--b--")
