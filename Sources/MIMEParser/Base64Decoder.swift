@@ -129,12 +129,27 @@ struct Base64Pass {
         var input = source + from
         var output = target + to
         var seen: UInt16 = 0
-        for _ in 0..<(width >> 3) {
+        var blocks = width >> 3
+        // Three at a time: the compiler does not unroll the loop, and its overhead is a tenth of the work.
+        while blocks >= 3 {
+            let first = block(input)
+            let second = block(input + 8)
+            let third = block(input + 16)
+            output.storeBytes(of: first.octets, as: UInt64.self)
+            output.storeBytes(of: second.octets, toByteOffset: 6, as: UInt64.self)
+            output.storeBytes(of: third.octets, toByteOffset: 12, as: UInt64.self)
+            seen |= first.marks | second.marks | third.marks
+            input += 24
+            output += 18
+            blocks -= 3
+        }
+        while blocks > 0 {
             let (octets, marks) = block(input)
             output.storeBytes(of: octets, as: UInt64.self)
             seen |= marks
             input += 8
             output += 6
+            blocks -= 1
         }
         if width & 4 != 0 {
             let (octets, marks) = halfBlock(input)
