@@ -74,19 +74,33 @@ enum UTF8Validation {
 
     /// With U+FFFD for each maximal subpart that is not UTF-8 (Unicode chapter 3, and the WHATWG decoder).
     static func repaired(_ bytes: Bytes, validCount start: Int) -> [UInt8] {
-        var output: [UInt8] = []
-        output.reserveCapacity(bytes.count + 16)
-        var copied = 0
-        var index = start
-        while index < bytes.count {
-            output += bytes[copied..<index]
-            output += [0xEF, 0xBF, 0xBD]
-            index += subpartLength(bytes, index)
-            copied = index
-            index = validCount(bytes, from: index)
+        // Counted first: growing an array on the way would take twice the memory of a result that is three times the input.
+        var size = bytes.count
+        var place = start
+        while place < bytes.count {
+            let length = subpartLength(bytes, place)
+            size += 3 - length
+            place = validCount(bytes, from: place + length)
         }
-        output += bytes[copied..<bytes.count]
-        return output
+        return [UInt8](unsafeUninitializedCapacity: size) { output, count in
+            var copied = 0
+            var index = start
+            func copy(upTo end: Int) {
+                guard end > copied, let target = output.baseAddress, let source = bytes.baseAddress else { return }
+                (target + count).initialize(from: source + copied, count: end - copied)
+                count += end - copied
+            }
+            while index < bytes.count {
+                copy(upTo: index)
+                for octet in UTF8.encodedReplacementCharacter {
+                    output[count] = octet
+                    count += 1
+                }
+                copied = index + subpartLength(bytes, index)
+                index = validCount(bytes, from: copied)
+            }
+            copy(upTo: bytes.count)
+        }
     }
 
     /// Octets at a place that begin a character which is then not completed; one at least.
