@@ -15,6 +15,7 @@ public struct MIMELimits: Sendable, Hashable {
     /// Problems that are kept; a broken mail can have one in every line.
     public var problems: Int
 
+    /// The defaults are what the daemon runs with.
     public init(parts: Int = 1000, depth: Int = 50, headerSize: Int = 256 << 10, problems: Int = 100) {
         self.parts = parts
         self.depth = depth

@@ -38,9 +38,11 @@ public struct MIMEProblem: Sendable, Hashable {
         case yEncodedText = "yencoded_text"
     }
 
+    /// What it is.
     public var code: Code
     /// Which of the message's sources `offset` counts in.
     public var source: Int
+    /// Where it is, or the header or body it is about.
     public var offset: Int
     /// Whether something of the message could not be looked at.
     public var isContentLost: Bool
