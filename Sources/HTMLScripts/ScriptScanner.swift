@@ -1,7 +1,27 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Finds the script elements of an HTML document.
+// Finds the script elements of an HTML document, as a browser would that has scripts disabled. The tokens come from
+// MarkupReader and TextStates, the open elements, where they count, from TreeTracker; here the three are put together.
 
+/// Finds the script elements of an HTML document in one pass, in time linear in its size, without a tree and without
+/// copies.
+///
+/// What is decided, and how:
+/// - Every document: the tokenizer of HTML Standard 13.2.5 decides where tags begin and end, what is in comments, in
+///   attribute values and in the text of `title`, `textarea`, `style`, `xmp`, `iframe`, `noembed`, `noframes`, `script`
+///   and after `plaintext`. `noscript` holds markup: the scripting flag is disabled. Without `svg`, `math`, `template`
+///   and `frameset` start tags that is exact, because tree construction then makes an element of every script start tag
+///   in every insertion mode, and gives those elements their text state in every mode.
+/// - Documents with one of those four: TreeTracker follows the insertion mode, the stack of open elements, the list
+///   of active formatting elements and the adoption agency of 13.2.6, without nodes. So it is known which namespace a
+///   script is in (in svg and math its content is markup, `style` and `title` are no raw text, and CDATA sections
+///   exist), which tags leave it, and which script start tags make no element (in a frameset, or in a template whose
+///   content began with `col`). Scripts of a body that a frameset takes away are not in the result. Scripts in a
+///   template's content are.
+///
+/// What only a tree could answer is not asked: where foster parenting or the adoption agency put an element. The order
+/// of the result is that of the source, which can differ from document order in broken tables. Beyond
+/// `ScriptLimits.depth` open elements the second part is a guess, with a problem.
 public enum ScriptScanner {
     /// The script elements of a document in an encoding that keeps ASCII bytes for ASCII characters.
     public static func scan(_ html: UnsafeBufferPointer<UInt8>, limits: ScriptLimits = ScriptLimits()) -> ScriptScan {
@@ -19,45 +39,24 @@ public enum ScriptScanner {
         html.withUnsafeBufferPointer { scan($0, limits: limits) }
     }
 
-    /// The text of a script element of `html`, in the encoding of `html`: what a browser's `text` attribute would say.
+    /// The text of a script element of `html`, in the encoding of `html`: its "child text content", which a browser
+    /// would run.
     ///
-    /// HTML: `content` with line ends as LF and NUL as U+FFFD. Foreign: besides, character references resolved, CDATA sections
-    /// opened, comments and tags left out.
+    /// `content` with line ends as LF and NUL as U+FFFD. In svg and math, besides: character references resolved, CDATA
+    /// sections opened, comments and elements left out.
     public static func text(of element: ScriptElement, in html: UnsafeBufferPointer<UInt8>) -> [UInt8] {
         let content = element.content.clamped(to: 0..<html.count)
         guard let base = html.baseAddress, !content.isEmpty else { return [] }
         let input = Input(base: base, count: content.upperBound)
-        var sink = TextCollector(input: input)
-        switch element.namespace {
-        case .html:
-            sink.literalText(content)
-        case .foreign:
-            var reader = MarkupReader(input, position: content.lowerBound)
-            var tag = Tag()
-            while reader.next(&tag, &sink) {}
-        }
-        return sink.bytes
+        guard element.namespace == .html else { return ForeignScriptText.read(input, content, element.namespace) }
+        var bytes: [UInt8] = []
+        TextResolver(input: input, context: .literal).append(content, to: &bytes)
+        return bytes
     }
 
     public static func text(of element: ScriptElement, in html: [UInt8]) -> [UInt8] {
         html.withUnsafeBufferPointer { text(of: element, in: $0) }
     }
-}
-
-private struct TextCollector: MarkupSink {
-    let input: Input
-    var bytes: [UInt8] = []
-
-    init(input: Input) { self.input = input }
-
-    var allowsCDATA: Bool { true }
-    mutating func text(_ range: Range<Int>) {
-        TextResolver(input: input, context: .text).append(range, to: &bytes)
-    }
-    mutating func literalText(_ range: Range<Int>) {
-        TextResolver(input: input, context: .literal).append(range, to: &bytes)
-    }
-    mutating func documentType(_ range: Range<Int>) {}
 }
 
 /// What the reader does after a start tag.
@@ -120,6 +119,7 @@ struct ScanRun {
             }
             let outcome = tracker.startTag(tag)
             close(&tracker, at: tag)
+            if let remaining = tracker.remainingScripts { dropScripts(from: remaining) }
             noteDepth(tracker, tag)
             switch outcome {
             case .none:
@@ -131,9 +131,9 @@ struct ScanRun {
                 let end = reader.endOfScriptData(from: tag.end)
                 addScript(tag, end)
                 reader.position = end.next
-            case .foreignScript:
+            case .foreignScript(let namespace):
                 guard admitScript(tag) else { return }
-                addForeignScript(tag, &tracker)
+                addForeignScript(tag, namespace, &tracker)
             case .plaintext:
                 return finish(tracker)
             }
@@ -147,8 +147,16 @@ struct ScanRun {
         result.problems.append(ScriptProblem(code: .depthLimit, offset: tag.open))
     }
 
+    private mutating func dropScripts(from count: Int) {
+        guard count < result.elements.count else { return }
+        let place = result.elements[count].startTag.lowerBound
+        result.elements.removeSubrange(count...)
+        result.problems.removeAll { $0.offset >= place && $0.code != .depthLimit }
+    }
+
     /// Script elements in foreign namespaces end when they leave the stack, whatever tag made them.
     private mutating func close(_ tracker: inout TreeTracker, at tag: Tag) {
+        guard !tracker.open.closedScripts.isEmpty else { return }
         for index in tracker.open.closedScripts {
             let start = result.elements[index].content.lowerBound
             result.elements[index].content = start..<tag.open
@@ -157,16 +165,19 @@ struct ScanRun {
         tracker.open.closedScripts.removeAll(keepingCapacity: true)
     }
 
-    private mutating func addForeignScript(_ tag: Tag, _ tracker: inout TreeTracker) {
+    private mutating func addForeignScript(
+        _ tag: Tag, _ namespace: ElementNamespace, _ tracker: inout TreeTracker
+    ) {
         let isOpen = !tag.isSelfClosing && tracker.open.setScript(result.elements.count)
         result.elements.append(
             ScriptElement(
-                attributes: attributes(of: tag), content: tag.end..<(isOpen ? input.count : tag.end), isTerminated: !isOpen,
-                startTag: tag.open..<tag.end, namespace: .foreign))
+                attributes: attributes(of: tag), content: tag.end..<(isOpen ? input.count : tag.end),
+                isTerminated: !isOpen,
+                startTag: tag.open..<tag.end, namespace: namespace == .svg ? .svg : .mathML))
     }
 
     private mutating func finish(_ tracker: TreeTracker) {
-        for element in result.elements where element.namespace == .foreign && !element.isTerminated {
+        for element in result.elements where element.namespace != .html && !element.isTerminated {
             result.problems.append(ScriptProblem(code: .unterminatedScript, offset: element.startTag.lowerBound))
         }
     }

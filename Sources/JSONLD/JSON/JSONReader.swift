@@ -23,6 +23,16 @@ struct JSONReader {
     ) throws(JSONError) -> [JSONToken] {
         guard range.count <= limits.size else { throw JSONError(.tooLarge, at: range.lowerBound + limits.size) }
         let text = UnsafeBufferPointer(rebasing: buffer[range])
+        let start = range.lowerBound + (hasMark(text) ? 3 : 0)
+        if let tape = JSONFastReader.tape(buffer, in: start..<range.upperBound, depth: limits.depth) { return tape }
+        return try readExactly(buffer, in: range, limits: limits)
+    }
+
+    /// The same octet by octet: for scalars, and to say what is wrong and where.
+    static func readExactly(
+        _ buffer: UnsafeBufferPointer<UInt8>, in range: Range<Int>, limits: JSONLimits
+    ) throws(JSONError) -> [JSONToken] {
+        let text = UnsafeBufferPointer(rebasing: buffer[range])
         if let offset = UTF8Check.firstInvalid(text) { throw JSONError(.invalidUTF8, at: range.lowerBound + offset) }
         var reader = JSONReader(
             bytes: .init(rebasing: buffer[..<range.upperBound]), position: range.lowerBound + (hasMark(text) ? 3 : 0))
@@ -36,7 +46,7 @@ struct JSONReader {
         tape.reserveCapacity((bytes.count - position) / 12 + 8)
     }
 
-    private static func hasMark(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+    static func hasMark(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         bytes.count >= 3 && bytes[0] == 0xEF && bytes[1] == 0xBB && bytes[2] == 0xBF
     }
 

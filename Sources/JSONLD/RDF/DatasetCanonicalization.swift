@@ -11,7 +11,7 @@ public struct CanonicalizationLimits: Sendable, Hashable {
     /// blank node that looks like another.
     public var operations: Int
 
-    public init(operations: Int = 500_000) {
+    public init(operations: Int = 200_000) {
         self.operations = operations
     }
 }
