@@ -80,7 +80,9 @@ extension Evaluator {
         case .pattern:
             return program.patterns[Int(keyword.operand)].matches(content, budget: &work) ?? false
         default:
-            work -= content.count / 2
+            // Formats are linear, with some steps for each octet.
+            work -= content.count * 4
+            guard work >= 0 else { return true }
             return Format(rawValue: keyword.operand)?.matches(content) ?? true
         }
     }

@@ -3,7 +3,8 @@
 // What a violation says: the keyword and its operand, never the value.
 
 extension Evaluator {
-    func message(_ keyword: Keyword) -> String {
+    /// What a violated keyword says about the value at `value`.
+    mutating func message(_ keyword: Keyword, _ value: Int32) -> String {
         let operand = keyword.operand
         switch keyword.operation {
         case .type:
@@ -22,7 +23,7 @@ extension Evaluator {
         case .minProperties: return "fewer than \(operand) members"
         case .pattern: return "does not match the pattern"
         case .uniqueItems: return "has equal elements"
-        case .required, .dependentRequired: return "lacks a member that is required"
+        case .required, .dependentRequired: return missingMembers(keyword, value)
         case .format: return "not in the format " + (Format(rawValue: operand)?.name ?? "")
         case .anyOf: return "matches none of the alternatives"
         case .oneOf: return "does not match exactly one of the alternatives"
@@ -32,5 +33,22 @@ extension Evaluator {
             .unevaluatedItems, .unevaluatedProperties:
             return "not valid"
         }
+    }
+
+    /// Names of members come from the schema here.
+    private mutating func missingMembers(_ keyword: Keyword, _ object: Int32) -> String {
+        var required: [Int32] = []
+        if keyword.operation == .required {
+            required = program.nameLists[Int(keyword.operand)]
+        } else {
+            for dependency in program.nameDependencies[Int(keyword.operand)] where hasMember(object, dependency.name) {
+                required += dependency.required
+            }
+        }
+        var missing: [String] = []
+        for name in required where !hasMember(object, name) {
+            missing.append("\"" + String(decoding: program.names.names[Int(name)], as: UTF8.self) + "\"")
+        }
+        return "lacks " + missing.joined(separator: ", ")
     }
 }

@@ -168,7 +168,7 @@ struct Evaluator {
             SchemaViolation(
                 instancePointer: JSONPointer.pointer(in: tree, to: Int(frame.value)),
                 keywordLocation: uri + "#" + pointer + (name.isEmpty ? "" : "/" + name),
-                message: message(program.keywords[keyword])))
+                message: message(program.keywords[keyword], frame.value)))
         if violations.count >= limits.violations {
             outcome = .invalid
             isTruncated = true
@@ -182,7 +182,7 @@ struct Evaluator {
     mutating func hasMember(_ object: Int32, _ symbol: Int32) -> Bool {
         if stampedObject != object {
             stampedObject = object
-            stamp += 1
+            stamp &+= 1
             work -= Int(tree.nodes[Int(object)].count) / 4
             let end = Int(tree.nodes[Int(object)].next)
             var position = Int(object) + 1

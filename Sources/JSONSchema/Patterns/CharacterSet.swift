@@ -62,9 +62,17 @@ struct CharacterSet: Sendable {
             ranges = Self.complement(ranges)
             isNegated = false
         }
-        for point in UInt32(0)..<128 where search(point) {
-            if point < 64 { low |= 1 << UInt64(point) } else { high |= 1 << UInt64(point - 64) }
+        guard properties.isEmpty else {
+            for point in UInt32(0)..<128 where search(point) { note(point) }
+            return
         }
+        for range in ranges where range.lowerBound < 128 {
+            for point in range.lowerBound...min(range.upperBound, 127) { note(point) }
+        }
+    }
+
+    private mutating func note(_ point: UInt32) {
+        if point < 64 { low |= 1 << UInt64(point) } else { high |= 1 << UInt64(point - 64) }
     }
 
     @inline(__always)

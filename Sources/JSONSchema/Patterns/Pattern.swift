@@ -3,7 +3,7 @@
 // A regular expression of a schema, compiled: an automaton where one can be made, else a program.
 
 /// A compiled pattern. It is not anchored: a match anywhere counts (JSON Schema Core section 6.4).
-struct Pattern: Sendable {
+final class Pattern: Sendable {
     private let program: PatternProgram
     private let automaton: PatternAutomaton?
 

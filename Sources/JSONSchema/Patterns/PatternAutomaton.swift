@@ -5,9 +5,11 @@
 
 /// A table of states by classes of code points.
 struct PatternAutomaton: Sendable {
-    /// States an automaton may have; larger ones run as programs.
-    private static let largestStateCount = 256
+    /// What an automaton may cost; larger ones run as programs. Table entries of two octets, classes of code points, and
+    /// instructions visited while it is made.
+    private static let largestTable = 1 << 17
     private static let largestClassCount = 128
+    private static let largestConstruction = 2_000_000
 
     /// Where each class of code points begins, ascending from 0; a class ends where the next begins.
     private var classStarts: [UInt32] = [0]
@@ -79,7 +81,9 @@ struct PatternAutomaton: Sendable {
                     transitions.append(UInt16(known))
                     continue
                 }
-                guard sets.count < Self.largestStateCount else { return false }
+                guard (sets.count + 1) * classStarts.count <= Self.largestTable, sets.count < Int(UInt16.max),
+                    closures.visits <= Self.largestConstruction
+                else { return false }
                 numbers[closure] = sets.count
                 transitions.append(UInt16(sets.count))
                 sets.append(closure)
@@ -122,17 +126,32 @@ struct PatternAutomaton: Sendable {
 /// Finds what can be reached without taking a code point.
 private struct Closures {
     let instructions: [PatternInstruction]
+    /// Instructions visited so far.
+    private(set) var visits = 0
+    /// For each instruction, the question it was last reached for.
+    private var reached: [Int]
+    private var question = 0
+    private var pending: [Int] = []
+
+    init(instructions: [PatternInstruction]) {
+        self.instructions = instructions
+        reached = Array(repeating: 0, count: instructions.count)
+    }
 
     /// The instructions reached from `roots` that take a code point, wait for the end or are the match, ascending.
     mutating func follow(_ roots: [Int], isAtStart: Bool, isAtEnd: Bool) -> [Int] {
-        var reached: Set<Int> = []
+        question += 1
         var result: [Int] = []
-        var pending = roots
+        pending.append(contentsOf: roots)
         while let instruction = pending.popLast() {
-            guard reached.insert(instruction).inserted else { continue }
+            guard reached[instruction] != question else { continue }
+            reached[instruction] = question
+            visits += 1
             switch instructions[instruction] {
             case .take, .match: result.append(instruction)
-            case .split(let first, let second): pending += [first, second]
+            case .split(let first, let second):
+                pending.append(first)
+                pending.append(second)
             case .jump(let target): pending.append(target)
             case .start: if isAtStart { pending.append(instruction + 1) }
             case .end:

@@ -47,6 +47,9 @@ struct PatternProgram: Sendable {
 }
 
 private struct PatternBuilder {
+    /// Each lookaround costs an octet for each code point of a string.
+    private static let largestLookaroundCount = 32
+
     let size: Int
     var count = 0
     var sets: [CharacterSet] = []
@@ -90,6 +93,7 @@ private struct PatternBuilder {
             var inner: [PatternInstruction] = []
             try append(body, to: &inner, isReversed: isAhead)
             try emit(.match, to: &inner)
+            guard lookarounds.count < Self.largestLookaroundCount else { throw PatternError(code: .tooLarge, offset: 0) }
             lookarounds.append(.init(instructions: inner, isAhead: isAhead))
             try emit(.look(lookarounds.count - 1, isNegated: isNegated), to: &code)
         case .backreference:

@@ -45,11 +45,19 @@ struct NameTable: Sendable {
         while slots[slot].symbol >= 0 {
             if slots[slot].hash == hash {
                 let symbol = Int(slots[slot].symbol)
-                if names[symbol].elementsEqual(name) { return symbol }
+                if isEqual(symbol, name) { return symbol }
             }
             slot = (slot + 1) & (slots.count - 1)
         }
         return -1
+    }
+
+    private func isEqual(_ symbol: Int, _ name: UnsafeBufferPointer<UInt8>) -> Bool {
+        names[symbol].withUnsafeBufferPointer { known in
+            guard known.count == name.count else { return false }
+            for index in 0..<known.count where known[index] != name[index] { return false }
+            return true
+        }
     }
 
     /// FNV-1a over the octets, its high half folded in.

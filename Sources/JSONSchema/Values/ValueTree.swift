@@ -33,20 +33,23 @@ struct ValueTree {
         let origin = text.startIndex
         var open: [OpenContainer] = []
         append(value, origin: origin, open: &open)
-        while var container = open.popLast() {
-            switch container.advance() {
-            case nil:
-                nodes[container.node].next = Int32(nodes.count)
-                nodes[container.node].count = container.count
-            case .member(let name, let value):
-                open.append(container)
-                append(name, origin: origin, open: &open)
-                resolve(nodes.count - 1, names)
+        while let last = open.indices.last {
+            if open[last].isObject {
+                if let (name, value) = open[last].members.next() {
+                    open[last].count += 1
+                    append(name, origin: origin, open: &open)
+                    resolve(nodes.count - 1, names)
+                    append(value, origin: origin, open: &open)
+                    continue
+                }
+            } else if let value = open[last].elements.next() {
+                open[last].count += 1
                 append(value, origin: origin, open: &open)
-            case .element(let value):
-                open.append(container)
-                append(value, origin: origin, open: &open)
+                continue
             }
+            nodes[open[last].node].next = Int32(nodes.count)
+            nodes[open[last].node].count = open[last].count
+            open.removeLast()
         }
     }
 
@@ -67,8 +70,8 @@ struct ValueTree {
             kind: kind, start: Int32(range.lowerBound - origin), count: Int32(range.count), next: Int32(index + 1),
             symbol: -1)
         switch kind {
-        case .object: open.append(OpenContainer(node: index, children: .members(value.memberCursors)))
-        case .array: open.append(OpenContainer(node: index, children: .elements(value.elementCursors)))
+        case .object: open.append(OpenContainer(value, node: index, isObject: true))
+        case .array: open.append(OpenContainer(value, node: index, isObject: false))
         case .string:
             node.start += 1
             node.count -= 2
@@ -95,40 +98,20 @@ struct ValueTree {
         node.count = Int32(bytes.count - start)
     }
 
-    /// An array or object whose content is being laid out.
+    /// An array or object whose content is being laid out. Of the two cursors the one of the other kind is empty: two
+    /// fields can go on where they are, which a choice of one could not.
     private struct OpenContainer {
-        enum Children {
-            case members(JSONValue.Members)
-            case elements(JSONValue.Elements)
-        }
-
-        enum Child {
-            case member(JSONValue, JSONValue)
-            case element(JSONValue)
-        }
-
         let node: Int
-        var children: Children
+        let isObject: Bool
+        var members: JSONValue.Members
+        var elements: JSONValue.Elements
         var count: Int32 = 0
 
-        init(node: Int, children: Children) {
+        init(_ value: JSONValue, node: Int, isObject: Bool) {
             self.node = node
-            self.children = children
-        }
-
-        mutating func advance() -> Child? {
-            switch children {
-            case .members(var members):
-                guard let next = members.next() else { return nil }
-                children = .members(members)
-                count += 1
-                return .member(next.name, next.value)
-            case .elements(var elements):
-                guard let next = elements.next() else { return nil }
-                children = .elements(elements)
-                count += 1
-                return .element(next)
-            }
+            self.isObject = isObject
+            members = value.memberCursors
+            elements = value.elementCursors
         }
     }
 }
