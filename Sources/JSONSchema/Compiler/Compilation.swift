@@ -59,7 +59,8 @@ struct Compilation {
         let own = registry.resourcesByPlace[place] ?? resource
         program.nodes.append(
             SchemaNode(
-                keywords: 0..<0, resource: Int32(own), tracks: false, document: Int32(document), offset: Int32(place.offset)))
+                keywords: 0..<0, resource: Int32(own), tracks: false, document: Int32(document),
+                offset: Int32(place.offset)))
         pending.append((value, number))
         return number
     }

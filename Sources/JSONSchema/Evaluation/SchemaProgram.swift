@@ -87,7 +87,8 @@ struct ObjectRule: Sendable {
     var properties: [SchemaDependency]
     var patterns: [(pattern: Int32, node: Int32)]
     var additional: Int32?
-    /// Whether the keywords make annotations that `unevaluatedProperties` reads: `additional` then covers the rest.
+
+    /// The subschema for the member of this name.
     func property(_ symbol: Int32) -> Int32? {
         guard symbol >= 0 else { return nil }
         var lower = 0
