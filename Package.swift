@@ -31,6 +31,7 @@ let package = Package(
         .target(name: "MIMEParser", swiftSettings: strict),
         .target(name: "HTMLScripts", swiftSettings: strict),
         .target(name: "JSONLD", swiftSettings: strict),
+        .target(name: "JSONSchema", dependencies: ["JSONLD"], swiftSettings: strict),
         .target(name: "SMTPProtocol", dependencies: ["HookModel"], swiftSettings: strict),
         .target(name: "HookModel", swiftSettings: strict),
 
@@ -43,7 +44,7 @@ let package = Package(
         .target(
             name: "HookExtraction",
             dependencies: [
-                "CZlib", "HookModel", "HTMLScripts", "JSONLD", "MIMEParser",
+                "CZlib", "HookModel", "HTMLScripts", "JSONLD", "JSONSchema", "MIMEParser",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
@@ -77,7 +78,7 @@ let package = Package(
             name: "MailHookKit",
             dependencies: [
                 "CYAML", "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "HTMLScripts", "JSONLD",
-                "MIMEParser",
+                "JSONSchema", "MIMEParser",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -103,6 +104,7 @@ let package = Package(
         .testTarget(name: "MIMEParserTests", dependencies: ["MIMEParser", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HTMLScriptsTests", dependencies: ["HTMLScripts", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "JSONLDTests", dependencies: ["HTMLScripts", "JSONLD", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "JSONSchemaTests", dependencies: ["JSONLD", "JSONSchema", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "SMTPProtocolTests", dependencies: ["HookModel", "SMTPProtocol", "TestSupport"],
             swiftSettings: strict),

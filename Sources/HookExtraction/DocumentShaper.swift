@@ -5,6 +5,7 @@
 
 import HookModel
 import JSONLD
+import JSONSchema
 
 struct DocumentShaper: Sendable {
     enum Result: Sendable, Hashable {
@@ -15,10 +16,24 @@ struct DocumentShaper: Sendable {
     }
 
     private let processor: JSONLDProcessor
+    /// Compiled schemas by their text.
+    private let schemas: [[UInt8]: CompiledSchema]
 
-    init(contexts: ContextLibrary = .standard) { processor = JSONLDProcessor(contexts: contexts) }
+    /// `policies` are those it will be asked about: their schemas are compiled once. One that cannot be compiled lets
+    /// nothing through; the configuration's check tells it first.
+    init(contexts: ContextLibrary = .standard, policies: [HookPolicy] = []) {
+        processor = JSONLDProcessor(contexts: contexts)
+        var schemas: [[UInt8]: CompiledSchema] = [:]
+        for text in policies.compactMap(\.schema) where schemas[text] == nil {
+            schemas[text] = (try? JSONDocument(text)).flatMap { try? SchemaCompiler.compile($0) }
+        }
+        self.schemas = schemas
+    }
 
     func shape(_ document: JSONDocument, _ kind: Candidate.Kind, _ policy: HookPolicy) -> Result {
+        if let schema = policy.schema, let reason = violation(of: schema, in: document) {
+            return .refused(.schemaInvalid, reason: reason)
+        }
         guard policy.form != .asSent || !policy.acceptTypes.isEmpty else { return .asSent }
         // Plain JSON has no types and no other form; with a context it is JSON-LD whatever it is labelled.
         guard kind == .jsonLD || document.root["@context"] != nil else {
@@ -38,6 +53,21 @@ struct DocumentShaper: Sendable {
                 error.code == .loadingRemoteContextFailed || error.code == .loadingDocumentFailed
                 ? .contextUnknown : .jsonldInvalid
             return .refused(decision, reason: error.description)
+        }
+    }
+
+    /// The places and rules that are violated, without anything of the data; nil where all is well.
+    private func violation(of schema: [UInt8], in document: JSONDocument) -> String? {
+        guard let compiled = schemas[schema] else { return "the schema cannot be compiled" }
+        let result = compiled.validate(document.root)
+        switch result.outcome {
+        case .valid: return nil
+        case .workLimitReached, .depthLimitReached: return "checking it takes more work than is allowed"
+        case .invalid:
+            return result.violations.prefix(5).map { violation in
+                let place = violation.instancePointer.isEmpty ? "the document" : violation.instancePointer
+                return "\(place): \(violation.message)"
+            }.joined(separator: "; ")
         }
     }
 

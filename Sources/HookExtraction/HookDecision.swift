@@ -15,6 +15,7 @@ public enum CandidateDecision: String, Sendable, Hashable, CaseIterable {
     /// The hook takes no documents from such a place.
     case sourceNotAccepted = "source_not_accepted"
     case typeNotAccepted = "type_not_accepted"
+    case schemaInvalid = "schema_invalid"
     case contextUnknown = "context_unknown"
     case jsonldInvalid = "jsonld_invalid"
     case keyMissing = "key_missing"
@@ -66,7 +67,8 @@ public struct HookDecision: Sendable, Hashable {
         if decisions.contains(.keyWrong) { return .keyWrong }
         if decisions.contains(.keyMissing) { return .keyMissing }
         let refusals: [(CandidateDecision, Outcome)] = [
-            (.typeNotAccepted, .typeNotAccepted), (.contextUnknown, .contextUnknown), (.jsonldInvalid, .jsonldInvalid),
+            (.typeNotAccepted, .typeNotAccepted), (.schemaInvalid, .schemaInvalid), (.contextUnknown, .contextUnknown),
+            (.jsonldInvalid, .jsonldInvalid),
         ]
         if let refusal = refusals.first(where: { decisions.contains($0.0) }) { return refusal.1 }
         let failures = zip(candidates, decisions).filter { $0.1 == .failed }.compactMap(\.0.failure?.code)
@@ -78,8 +80,8 @@ public struct HookDecision: Sendable, Hashable {
     /// sender of a shop's confirmation, with us in Bcc, can do nothing about it.
     private static func answer(to outcome: Outcome, _ policy: HookPolicy) -> Outcome {
         switch outcome {
-        case .noStructuredData, .jsonInvalid, .sourceNotAccepted, .limitExceeded, .typeNotAccepted, .contextUnknown,
-            .jsonldInvalid:
+        case .noStructuredData, .jsonInvalid, .sourceNotAccepted, .limitExceeded, .typeNotAccepted, .schemaInvalid,
+            .contextUnknown, .jsonldInvalid:
             policy.onNoData == .accept ? .accepted : outcome
         case .accepted, .duplicate, .keyMissing, .keyWrong, .recipientUnknown, .relayDenied, .tooManyRecipients,
             .messageTooLarge, .bareNewline, .tooManyConnections, .timedOut, .storeFull, .storeFailed, .shuttingDown:

@@ -33,7 +33,7 @@ public struct MessageProcessor: Sendable {
         directory: HookDirectory, instance: String, contexts: ContextLibrary = .standard,
         limits: ExtractionLimits = ExtractionLimits(), mimeLimits: MIMELimits = MIMELimits()
     ) {
-        shaper = DocumentShaper(contexts: contexts)
+        shaper = DocumentShaper(contexts: contexts, policies: directory.hooks.map(\.hook.policy))
         self.directory = directory
         self.instance = instance
         finder = DocumentFinder(limits: limits)

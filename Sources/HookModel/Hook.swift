@@ -68,6 +68,8 @@ public struct HookPolicy: Sendable, Hashable {
     /// Types a document must have one of, as IRIs or names of schema.org; empty takes all.
     public var acceptTypes: [String]
     public var form: DocumentForm
+    /// A JSON Schema (draft 2020-12 or 7) that a document must satisfy, as JSON text; nil takes all.
+    public var schema: [UInt8]?
     /// What becomes of JSON-LD that cannot be processed although `acceptTypes` or `form` asks for it.
     public var onUnprocessable: Unprocessable
 
@@ -81,7 +83,7 @@ public struct HookPolicy: Sendable, Hashable {
     public init(
         aliases: [String] = [], sources: DocumentSources = .all, key: KeyRequirement = .optional,
         onNoData: NoData = .accept, repair: Bool = false, acceptTypes: [String] = [], form: DocumentForm = .asSent,
-        onUnprocessable: Unprocessable = .refuse
+        schema: [UInt8]? = nil, onUnprocessable: Unprocessable = .refuse
     ) {
         self.aliases = aliases
         self.sources = sources
@@ -90,6 +92,7 @@ public struct HookPolicy: Sendable, Hashable {
         self.repair = repair
         self.acceptTypes = acceptTypes
         self.form = form
+        self.schema = schema
         self.onUnprocessable = onUnprocessable
     }
 }

@@ -149,6 +149,10 @@ import Testing
         (unknown, HookPolicy(), .accepted, unknown),
         (unknown, HookPolicy(form: .expanded), .contextUnknown, ""),
         (unknown, HookPolicy(form: .expanded, onUnprocessable: .asSent), .accepted, unknown),
+        ("{\"n\":1}", HookPolicy(schema: Array(#"{"required":["n"]}"#.utf8)), .accepted, "{\"n\":1}"),
+        ("{\"m\":1}", HookPolicy(schema: Array(#"{"required":["n"]}"#.utf8)), .schemaInvalid, ""),
+        (order, HookPolicy(acceptTypes: ["Order"], schema: Array(#"{"properties":{"orderNumber":{"type":"number"}}}"#.utf8)),
+            .schemaInvalid, ""),
         (brokenLD, HookPolicy(acceptTypes: ["Order"]), .jsonldInvalid, ""),
     ])
     func jsonLDPolicy(document: String, policy: HookPolicy, outcome: Outcome, data: String) throws {

@@ -88,6 +88,7 @@ extension Trial {
         case .attached: "refused: stands in an attached message"
         case .sourceNotAccepted: "refused: the hook takes nothing from there"
         case .typeNotAccepted: "refused: the hook accepts other types"
+        case .schemaInvalid: "refused: the hook's schema is not satisfied"
         case .contextUnknown: "refused: a context is not known here"
         case .jsonldInvalid: "refused: no valid JSON-LD"
         case .keyMissing: "refused: the hook requires its key"

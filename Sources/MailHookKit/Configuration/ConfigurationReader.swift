@@ -10,6 +10,7 @@ import HookExtraction
 import HookIntake
 import HookModel
 import JSONLD
+import JSONSchema
 
 struct ConfigurationReader {
     private let file: String
@@ -145,8 +146,8 @@ struct ConfigurationReader {
         _ node: YAMLNode, place: String, over base: Configuration.HookSettings
     ) -> Configuration.HookSettings {
         let keys = [
-            "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "form", "context", "frame",
-            "onUnprocessable", "generation", "previousUntil",
+            "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "schema", "form", "context",
+            "frame", "onUnprocessable", "generation", "previousUntil",
         ]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
@@ -167,6 +168,7 @@ struct ConfigurationReader {
         settings.policy.onNoData = section.choice("onNoData", into: &diagnostics) ?? settings.policy.onNoData
         if let repair: RepairMode = section.choice("repair", into: &diagnostics) { settings.policy.repair = repair == .on }
         if let types = section.strings("acceptTypes", into: &diagnostics) { settings.policy.acceptTypes = types }
+        if section.node("schema") != nil { settings.policy.schema = schema(section) }
         if let form = documentForm(section) { settings.policy.form = form }
         settings.policy.onUnprocessable =
             section.choice("onUnprocessable", into: &diagnostics) ?? settings.policy.onUnprocessable
@@ -193,6 +195,17 @@ struct ConfigurationReader {
         case "compacted": return jsonFile("context", section).map { .compacted(context: $0) }
         case "framed": return jsonFile("frame", section).map { .framed(frame: $0) }
         default: return nil
+        }
+    }
+
+    private mutating func schema(_ section: YAMLSection) -> [UInt8]? {
+        guard let text = jsonFile("schema", section), let document = try? JSONDocument(text) else { return nil }
+        do {
+            _ = try SchemaCompiler.compile(document)
+            return text
+        } catch {
+            section.complain("schema", "is no JSON Schema that can be used: \(error)", into: &diagnostics)
+            return nil
         }
     }
 
