@@ -5,7 +5,6 @@
 import ArgumentParser
 import MailHookKit
 
-@main
 struct MainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mailhookd",
