@@ -21,8 +21,27 @@ struct MainCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             ServeCommand.self, CheckCommand.self, HooksCommand.self, TryCommand.self, ExtractCommand.self,
-            ListenCommand.self, EventsCommand.self, SendTestCommand.self,
+            ListenCommand.self, EventsCommand.self, SendTestCommand.self, ReceiveCommand.self,
         ])
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            let isMailServer = CommandLine.arguments.dropFirst().first == ReceiveCommand.configuration.commandName
+            // Mail must not be returned to its sender because of a wrong option in a mail server's configuration.
+            if isMailServer, exitCode(for: error) == .validationFailure {
+                Terminal.printError("4.3.5 \(message(for: error))")
+                exit(withError: ExitCode(SysExit.temporaryFailure))
+            }
+            exit(withError: error)
+        }
+    }
 }
 
 /// Where the configuration is; the same for all commands that need it.

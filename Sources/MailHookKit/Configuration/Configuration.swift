@@ -20,6 +20,8 @@ public struct Configuration: Sendable {
     /// Whether the file names `apps`: a missing folder is then an error.
     public var appsAreNamed: Bool
     public var listen: Listen
+    /// `to` of each is an address or an event name.
+    public var maildirs: [Maildir]
     /// Policy by event name; `*` holds the default for all.
     public var hooks: [String: HookSettings]
     public var limits: Limits

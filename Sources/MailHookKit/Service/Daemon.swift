@@ -36,9 +36,18 @@ public struct Daemon: Sendable {
         let receiver = MailReceiver(
             processor: MessageProcessor(directory: directory, instance: configuration.hostname), store: store,
             subscriptions: SubscriptionTable(configuration.subscriptions), logger: logger, now: Timestamp.now)
+        let maildirs = MaildirIntake(
+            configuration: MaildirIntakeConfiguration(
+                maildirs: configuration.maildirs, messageSize: configuration.limits.messageSize),
+            guide: MaildirRoute(directory: directory, now: Timestamp.now), receiver: receiver, logger: logger,
+            now: Timestamp.now)
+        let pipe = PipeIntake(
+            path: PipeSocket.path(configuration.data), receiver: receiver,
+            messageSize: configuration.limits.messageSize, logger: logger, now: Timestamp.now)
         let intake = MailIntake(
             configuration: intakeConfiguration, receiver: receiver, logger: logger, now: Timestamp.now
-        ) { listeners in
+        ) { bound in
+            let listeners = bound + configuration.maildirs.map { "maildir \($0.path)" }
             try RunningDaemon.note(listeners, dataFolder: configuration.data)
             listeners.forEach { Terminal.print($0) }
             notifier.ready(status: "Accepting mail")
@@ -50,7 +59,8 @@ public struct Daemon: Sendable {
         let group = ServiceGroup(
             configuration: .init(
                 services: [
-                    .init(service: StoreService(store: store)), .init(service: dispatcher), .init(service: intake),
+                    .init(service: StoreService(store: store)), .init(service: dispatcher), .init(service: pipe),
+                    .init(service: maildirs), .init(service: intake),
                     .init(service: StopNotice(notifier: notifier, logger: logger)),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: DaemonLog.quiet))
@@ -98,6 +108,8 @@ public struct Daemon: Sendable {
             DaemonError(
                 description: error.description,
                 exitStatus: error.isPermission ? SysExit.noPermission : SysExit.temporaryFailure)
+        case let error as MaildirIntakeError:
+            DaemonError(description: error.description, exitStatus: SysExit.temporaryFailure)
         case let error as FileError:
             DaemonError(description: error.description, exitStatus: SysExit.noPermission)
         default: DaemonError(description: "\(error)", exitStatus: SysExit.temporaryFailure)

@@ -58,6 +58,18 @@ final class Child: Sendable {
 
     var isRunning: Bool { process.isRunning }
 
+    /// Seconds of processor time used so far (proc(5): fields 14 and 15 of `stat`, behind the name in brackets).
+    var processorSeconds: Double {
+        get throws {
+            let text = try String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)
+            let fields = (text.split(separator: ")").last ?? "").split(separator: " ")
+            guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
+                throw Failure(description: "no times in \(text)")
+            }
+            return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+        }
+    }
+
     /// Waits for the end; a child that takes longer is killed and the test fails.
     func wait(seconds: Double = 60) throws -> Result {
         let deadline = Date(timeIntervalSinceNow: seconds)
