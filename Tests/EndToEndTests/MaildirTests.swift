@@ -23,7 +23,7 @@ struct TestMaildir {
     /// As the protocol has it: written and synced in `tmp/`, then renamed into `new/`.
     func deliver(_ name: String, _ mail: Data) throws {
         let temporary = root.appendingPathComponent("tmp/\(name)")
-        FileManager.default.createFile(atPath: temporary.path, contents: nil)
+        _ = FileManager.default.createFile(atPath: temporary.path, contents: nil)
         let file = try FileHandle(forWritingTo: temporary)
         try file.write(contentsOf: mail)
         try file.synchronize()

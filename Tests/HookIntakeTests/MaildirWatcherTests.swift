@@ -83,10 +83,10 @@ private final class Place {
         var configuration = MaildirIntakeConfiguration(
             maildirs: [Maildir(path: root.path, to: "a@b.example", afterwards: afterwards)], messageSize: 1000)
         configure(&configuration)
-        watcher = try #require(
-            MaildirWatcher(
-                configuration: configuration, guide: Guide(), receiver: receiver,
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, now: { Timestamp(microseconds: 0) }))
+        let made = MaildirWatcher(
+            configuration: configuration, guide: Guide(), receiver: receiver,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, now: { Timestamp(microseconds: 0) })
+        watcher = try #require(made)
         Thread.detachNewThread { [watcher, ended] in
             watcher.run()
             ended.signal()
@@ -152,7 +152,7 @@ private final class Place {
         let receiver = Receiver { _, _ in .accepted }
         let place = try Place(receiver)
         usleep(100_000)
-        FileManager.default.createFile(atPath: place.root.appendingPathComponent("new/slow").path, contents: nil)
+        _ = FileManager.default.createFile(atPath: place.root.appendingPathComponent("new/slow").path, contents: nil)
         let file = try FileHandle(forWritingTo: place.root.appendingPathComponent("new/slow"))
         for piece in ["one ", "two ", "three"] {
             try file.write(contentsOf: Data(piece.utf8))

@@ -8,7 +8,7 @@ import Glibc
 import HookDelivery
 import HookExtraction
 import HookIntake
-public import HookModel
+import HookModel
 import HookStore
 
 public enum PipeDelivery {

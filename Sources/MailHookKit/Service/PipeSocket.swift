@@ -25,16 +25,19 @@ struct PipeSocket: ~Copyable {
     private static let timeoutSeconds = 300
 
     init(dataFolder: String) throws(Failure) {
-        let path = Self.path(dataFolder)
-        guard let short = SocketPath(path) else { throw Self.failure(errno, path) }
+        descriptor = try Self.connection(Self.path(dataFolder))
+    }
+
+    private static func connection(_ path: String) throws(Failure) -> Int32 {
+        guard let short = SocketPath(path) else { throw failure(errno, path) }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let octets = Array(short.text.utf8)
         guard octets.count < MemoryLayout.size(ofValue: address.sun_path) else { throw .failed("\(path) is too long") }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: octets) }
-        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw .failed(String(cString: strerror(errno))) }
-        var limit = timeval(tv_sec: Self.timeoutSeconds, tv_usec: 0)
+        var limit = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
         let size = socklen_t(MemoryLayout<timeval>.size)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
@@ -46,8 +49,9 @@ struct PipeSocket: ~Copyable {
         guard status == 0 else {
             let cause = errno
             close(descriptor)
-            throw Self.failure(cause, path)
+            throw failure(cause, path)
         }
+        return descriptor
     }
 
     deinit { close(descriptor) }

@@ -32,8 +32,10 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Whom the mail in --maildir is for: an address or an event name. Without it, the mail's Delivered-To, \
-            X-Original-To or To says it, or else it is for the only email hook there is.", valueName: "address"))
+            """
+            Whom the mail in --maildir is for: an address or an event name. Without it, the mail's Delivered-To, \
+            X-Original-To or To says it, or else it is for the only email hook there is.
+            """, valueName: "address"))
     var to: String?
 
     func validate() throws {
