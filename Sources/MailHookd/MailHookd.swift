@@ -25,15 +25,17 @@ struct MainCommand: AsyncParsableCommand {
         ])
 
     static func main() async {
+        // ArgumentParser takes `--from=` for an option without its value; a mail server means the null sender by it.
+        let arguments = CommandLine.arguments.dropFirst().flatMap { $0 == "--from=" ? ["--from", ""] : [$0] }
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(arguments)
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
                 try command.run()
             }
         } catch {
-            let isMailServer = CommandLine.arguments.dropFirst().first == ReceiveCommand.configuration.commandName
+            let isMailServer = arguments.first == ReceiveCommand.configuration.commandName
             // Mail must not be returned to its sender because of a wrong option in a mail server's configuration.
             if isMailServer, exitCode(for: error) == .validationFailure {
                 Terminal.printError("4.3.5 \(message(for: error))")

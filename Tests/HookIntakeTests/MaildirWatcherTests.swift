@@ -152,8 +152,8 @@ private final class Place {
         let receiver = Receiver { _, _ in .accepted }
         let place = try Place(receiver)
         usleep(100_000)
-        _ = FileManager.default.createFile(atPath: place.root.appendingPathComponent("new/slow").path, contents: nil)
-        let file = try FileHandle(forWritingTo: place.root.appendingPathComponent("new/slow"))
+        let descriptor = open(place.root.appendingPathComponent("new/slow").path, O_WRONLY | O_CREAT, 0o600)
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         for piece in ["one ", "two ", "three"] {
             try file.write(contentsOf: Data(piece.utf8))
             usleep(50_000)

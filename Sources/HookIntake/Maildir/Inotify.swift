@@ -6,8 +6,10 @@ import Glibc
 
 final class Inotify {
     enum Event {
-        /// A complete file came by rename(2), or who wrote it closed it.
-        case complete(watch: Int32, EntryName)
+        /// A complete file came by rename(2).
+        case moved(watch: Int32, EntryName)
+        /// Somebody who wrote it closed it.
+        case closed(watch: Int32, EntryName)
         /// A name was made, by link(2) for a complete file or by open(2) for one that is still empty.
         case created(watch: Int32, EntryName)
         /// The folder itself was removed or moved away.
@@ -63,8 +65,10 @@ final class Inotify {
                 body(.overflow)
             } else if mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT) != 0 {
                 body(.gone(watch: watch))
-            } else if mask & (IN_MOVED_TO | IN_CLOSE_WRITE) != 0 {
-                body(.complete(watch: watch, name))
+            } else if mask & IN_MOVED_TO != 0 {
+                body(.moved(watch: watch, name))
+            } else if mask & IN_CLOSE_WRITE != 0 {
+                body(.closed(watch: watch, name))
             } else if mask & IN_CREATE != 0 {
                 body(.created(watch: watch, name))
             }

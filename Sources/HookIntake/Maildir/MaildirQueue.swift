@@ -53,14 +53,23 @@ struct MaildirQueue {
     /// Too many files could not be moved away: more would only be stored and kept in memory as well.
     var isStuck: Bool { waiting.count >= Self.waitingLimit }
 
-    /// A name came. A file that waits to be read gets its turn at once.
-    mutating func add(_ name: EntryName, isComplete: Bool) {
+    /// How much is known of a file that came.
+    enum Arrival {
+        /// Moved here: written to its end.
+        case moved
+        /// Closed by one who wrote it; another may have opened it.
+        case closed
+        case created
+    }
+
+    /// A name came. A file that waits to be read gets its turn at once when somebody has done with it.
+    mutating func add(_ name: EntryName, _ arrival: Arrival) {
         guard !name.isHidden, !inFlight.contains(name) else { return }
         if let entry = waiting[name] {
-            guard case .read = entry.task, isComplete else { return }
+            guard case .read = entry.task, arrival != .created else { return }
             waiting[name] = nil
         }
-        if isFull { needsScan = true } else { names.append((name, isComplete)) }
+        if isFull { needsScan = true } else { names.append((name, arrival == .moved)) }
     }
 
     /// Whether a scan should list this name.

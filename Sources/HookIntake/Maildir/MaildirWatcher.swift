@@ -231,8 +231,9 @@ final class MaildirWatcher: @unchecked Sendable {
         let moment = Self.moment()
         _ = inotify.read { event in
             switch event {
-            case .complete(let watch, let name): add(name, watch, isComplete: true)
-            case .created(let watch, let name): add(name, watch, isComplete: false)
+            case .moved(let watch, let name): add(name, watch, .moved)
+            case .closed(let watch, let name): add(name, watch, .closed)
+            case .created(let watch, let name): add(name, watch, .created)
             case .overflow: for index in boxes.indices { boxes[index].queue.requestScan() }
             case .gone(let watch):
                 if let index = boxes.firstIndex(where: { $0.watch == watch }) { detach(index, moment) }
@@ -240,10 +241,8 @@ final class MaildirWatcher: @unchecked Sendable {
         }
     }
 
-    private func add(_ name: EntryName, _ watch: Int32, isComplete: Bool) {
-        for index in boxes.indices where boxes[index].watch == watch {
-            boxes[index].queue.add(name, isComplete: isComplete)
-        }
+    private func add(_ name: EntryName, _ watch: Int32, _ arrival: MaildirQueue.Arrival) {
+        for index in boxes.indices where boxes[index].watch == watch { boxes[index].queue.add(name, arrival) }
     }
 
     // MARK: - Files

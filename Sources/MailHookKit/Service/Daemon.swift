@@ -31,7 +31,7 @@ public struct Daemon: Sendable {
         signal(SIGPIPE, SIG_IGN)
         let logger = DaemonLog.logger(level: configuration.logLevel)
         let directory = try self.directory()
-        let store = try openStore(configuration.data)
+        let store = try await openStore(configuration.data)
         let notifier = SystemdNotifier.fromEnvironment()
         let receiver = MailReceiver(
             processor: MessageProcessor(directory: directory, instance: configuration.hostname), store: store,
@@ -83,12 +83,20 @@ public struct Daemon: Sendable {
         }
     }
 
-    private func openStore(_ dataFolder: String) throws(DaemonError) -> SQLiteStore {
-        do throws(StoreError) {
-            return try SQLiteStore.open(StorePath.inFolder(dataFolder), as: .owner)
-        } catch {
-            let failure = SetupError(storeError: error, dataFolder: dataFolder)
-            throw DaemonError(description: failure.description, exitStatus: failure.exitStatus)
+    /// `mailhookd receive` may have the store for a moment; only another daemon keeps it.
+    private func openStore(_ dataFolder: String) async throws(DaemonError) -> SQLiteStore {
+        let end = ContinuousClock.now + .seconds(10)
+        while true {
+            do throws(StoreError) {
+                return try SQLiteStore.open(StorePath.inFolder(dataFolder), as: .owner)
+            } catch {
+                if case .busy = error, !PipeSocket.isServed(dataFolder: dataFolder), ContinuousClock.now < end {
+                    try? await Task.sleep(for: .milliseconds(5))
+                    continue
+                }
+                let failure = SetupError(storeError: error, dataFolder: dataFolder)
+                throw DaemonError(description: failure.description, exitStatus: failure.exitStatus)
+            }
         }
     }
 

@@ -56,6 +56,13 @@ struct PipeSocket: ~Copyable {
 
     deinit { close(descriptor) }
 
+    /// Whether a daemon listens there.
+    static func isServed(dataFolder: String) -> Bool {
+        guard let descriptor = try? connection(path(dataFolder)) else { return false }
+        close(descriptor)
+        return true
+    }
+
     func deliver(_ request: PipeRequest) throws(Failure) -> PipeAnswer {
         // A daemon that stopped reading may have said why.
         send(request.encoded)
