@@ -115,10 +115,10 @@ final class Child: Sendable {
 }
 
 /// Polls until `condition` holds; throws with `what` when it does not in time.
-func eventually(_ what: String, seconds: Double = 30, _ condition: () throws -> Bool) throws {
+func eventually(_ what: @autoclosure () -> String, seconds: Double = 30, _ condition: () throws -> Bool) throws {
     let deadline = Date(timeIntervalSinceNow: seconds)
     while try !condition() {
-        guard Date() < deadline else { throw Child.Failure(description: "waited in vain: \(what)") }
+        guard Date() < deadline else { throw Child.Failure(description: "waited in vain: \(what())") }
         usleep(10_000)
     }
 }

@@ -41,6 +41,7 @@ final class PostfixInstance {
             inet_interfaces = 127.0.0.1
             inet_protocols = ipv4
             smtp_dns_support_level = disabled
+            default_transport = discard
             alias_maps =
             alias_database =
             local_recipient_maps =
