@@ -21,7 +21,8 @@ struct MainCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             ServeCommand.self, CheckCommand.self, HooksCommand.self, TryCommand.self, ExtractCommand.self,
-            ListenCommand.self, EventsCommand.self, SendTestCommand.self, ReceiveCommand.self,
+            ListenCommand.self, EventsCommand.self, SendTestCommand.self,
+            ReceiveCommand.self,
         ])
 
     static func main() async {
