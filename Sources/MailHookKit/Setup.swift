@@ -18,6 +18,10 @@ public struct SetupRequest: Sendable {
     /// Instead of the configuration's listeners of this kind; empty keeps them.
     public var smtp: [String] = []
     public var lmtp: [String] = []
+    /// Instead of the configuration's Maildirs; empty keeps them.
+    public var maildirs: [String] = []
+    /// Address or event name for `maildirs`; nil lets the mail's header say it.
+    public var maildirRecipient: String?
 
     public static let usualFile = "/etc/mailhookd/mailhookd.yaml"
 
@@ -70,7 +74,9 @@ public struct Setup: Sendable {
     public var summary: String {
         let hooks = definitions.flatMap(\.hooks)
         let counts = HookType.allCases.map { type in "\(hooks.count { $0.type == type }) \(type.rawValue)" }
-        let listeners = configuration.listen.smtp.map { "smtp \($0)" } + configuration.listen.lmtp.map { "lmtp \($0)" }
+        let listeners =
+            configuration.listen.smtp.map { "smtp \($0)" } + configuration.listen.lmtp.map { "lmtp \($0)" }
+            + configuration.maildirs.map { "maildir \($0.path)" }
         return """
             configuration  \(configuration.file ?? "built-in defaults")
             apps           \(definitions.map { "\($0.app) \($0.version)" }.joined(separator: ", ")) (\(configuration.apps))
@@ -146,6 +152,11 @@ public struct Setup: Sendable {
         }
         configuration.listen.smtp = addresses(request.smtp, "--smtp") ?? configuration.listen.smtp
         configuration.listen.lmtp = addresses(request.lmtp, "--lmtp") ?? configuration.listen.lmtp
+        if !request.maildirs.isEmpty {
+            configuration.maildirs = request.maildirs.map {
+                Maildir(path: Files.resolve($0, in: Files.workingFolder), to: request.maildirRecipient)
+            }
+        }
     }
 
     private static func readDefinitions(
@@ -212,6 +223,7 @@ public struct Setup: Sendable {
                         reason: "'\(hook.eventName)' is declared in \(other) too"))
             }
         }
+        checkMaildirs(configuration, definitions, into: &diagnostics)
         var aliases: [String: String] = [:]
         let file = configuration.file ?? "configuration"
         for (name, settings) in configuration.hooks.sorted(by: { $0.key < $1.key }) where name != "*" {

@@ -48,7 +48,7 @@ struct ConfigurationReader {
         let hostname = machineName()
         return Configuration(
             file: nil, hostname: hostname, domains: [hostname], data: "", apps: "", appsAreNamed: false,
-            listen: .init(smtp: [], lmtp: []), hooks: [:],
+            listen: .init(smtp: [], lmtp: []), maildirs: [], hooks: [:],
             limits: .init(
                 connections: 0, connectionsPerPeer: 0, perPeerExempt: [], messageSize: 0, recipients: 0,
                 idleTimeout: .zero, dataTimeout: .zero),
@@ -76,6 +76,9 @@ struct ConfigurationReader {
         let top = YAMLSection(root, file: file, place: "", keys: Self.topKeys, into: &diagnostics)
         readGeneral(top, into: &configuration)
         readListen(top, into: &configuration)
+        if let items = top.list("maildirs", into: &diagnostics) {
+            configuration.maildirs = MaildirReader.read(items, file: file, folder: folder, into: &diagnostics)
+        }
         readHooks(top, into: &configuration)
         readLimits(top, into: &configuration)
         readSubscriptions(top, into: &configuration)
@@ -106,7 +109,6 @@ struct ConfigurationReader {
         {
             configuration.logLevel = level
         }
-        if let maildirs = top.list("maildirs", into: &diagnostics), !maildirs.isEmpty { notServed("maildirs", top) }
     }
 
     /// The configuration's shape is fixed; what this version does not serve is said, not ignored.

@@ -25,8 +25,27 @@ struct ServeCommand: AsyncParsableCommand {
         help: ArgumentHelp("Listen for LMTP here: an address or the path of a Unix socket.", valueName: "host:port|path"))
     var lmtp: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Take mail from this Maildir instead of those of the configuration. May be repeated.", valueName: "dir"))
+    var maildir: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Whom the mail in --maildir is for: an address or an event name. Without it, the mail's Delivered-To, \
+            X-Original-To or To says it, or else it is for the only email hook there is.
+            """, valueName: "address"))
+    var to: String?
+
+    func validate() throws {
+        if to != nil, maildir.isEmpty { throw ValidationError("--to goes with --maildir") }
+    }
+
     func run() async throws {
         var request = options.request
+        request.maildirs = maildir
+        request.maildirRecipient = to
         request.smtp = smtp
         request.lmtp = lmtp
         let setup = try loadSetup(request, showWarnings: true)
