@@ -51,16 +51,16 @@ SWIFT_FLAGS=(--explicit-target-dependency-import-check error)
 
 build_mailhookd() { swift build "${SWIFT_FLAGS[@]}" --product mailhookd; }
 
-# smtp-source comes with Postfix. The package is installed without a configuration and without starting its service.
-need_smtp_source() {
-    command -v smtp-source >/dev/null 2>&1 && return 0
+# Mail servers for the tests. Their packages are installed without a configuration and without starting a service; the
+# tests run instances of their own. smtp-source comes with Postfix.
+need_mail_servers() {
     local policy=/usr/sbin/policy-rc.d made=no
     if [ ! -e "$policy" ]; then
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy" && made=yes
     fi
     command -v debconf-set-selections >/dev/null 2>&1 &&
         echo 'postfix postfix/main_mailer_type select No configuration' | as_root debconf-set-selections
-    need_packages postfix
+    need_packages postfix dovecot-lmtpd
     [ "$made" = no ] || as_root rm -f "$policy"
 }
 

@@ -20,9 +20,7 @@ struct MainCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             ServeCommand.self, CheckCommand.self, HooksCommand.self, TryCommand.self, ExtractCommand.self, MIMECommand.self,
-            JSONLDCommand.self,
-            ListenCommand.self, EventsCommand.self, SendTestCommand.self,
-            ReceiveCommand.self,
+            JSONLDCommand.self, ListenCommand.self, EventsCommand.self, SendTestCommand.self, ReceiveCommand.self,
         ])
 
     static func main() async {

@@ -101,7 +101,7 @@ public enum PipeDelivery {
             throw .failed(SetupError(storeError: error, dataFolder: setup.configuration.data).description)
         }
         let receiver = MailReceiver(
-            processor: MessageProcessor(directory: directory, instance: setup.configuration.hostname), store: store,
+            processor: setup.processor(directory), store: store,
             subscriptions: SubscriptionTable(setup.configuration.subscriptions), logger: DaemonLog.quiet,
             now: Timestamp.now)
         let result = await receive(request, receiver, setup.configuration.limits.messageSize)
