@@ -59,7 +59,8 @@ public struct HookDecision: Sendable, Hashable {
         case .noStructuredData, .jsonInvalid, .sourceNotAccepted, .limitExceeded:
             policy.onNoData == .accept ? .accepted : outcome
         case .accepted, .duplicate, .keyMissing, .keyWrong, .recipientUnknown, .relayDenied, .tooManyRecipients,
-            .messageTooLarge, .bareNewline, .tooManyConnections, .timedOut, .storeFull, .storeFailed, .shuttingDown:
+            .messageTooLarge, .bareNewline, .tooManyConnections, .timedOut, .unauthorized, .forbidden, .rateLimited,
+            .mediaTypeUnsupported, .idempotencyKeyReused, .storeFull, .storeFailed, .shuttingDown:
             outcome
         }
     }

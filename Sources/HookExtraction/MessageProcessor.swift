@@ -4,6 +4,7 @@
 // and replay: no clock, no store, no network; the same input gives the same result.
 
 public import HookModel
+import JSONLD
 public import MIMEParser
 
 /// What was found in a message, and what each hook makes of it.
@@ -101,11 +102,13 @@ private struct Context {
             guard decision == .taken, let document = candidate.document else { return nil }
             let id = EventIdentity.id(
                 eventName: addressed.hook.eventName, contentDigest: digest, path: candidate.path, index: candidate.index)
+            let attributes = MailAttributes(
+                candidate: candidate, envelope: message.envelope, tag: tag, messageID: messageID, subjectField: subject)
             let event = CloudEvent(
                 id: id, source: "mailhookd://\(instance)/\(addressed.hook.app)", type: addressed.hook.eventName,
-                hookType: addressed.hook.type, time: message.receivedAt, candidate: candidate, document: document,
-                envelope: message.envelope, tag: tag, messageID: messageID, subjectField: subject,
-                isKeyed: candidate.key != nil)
+                hookType: addressed.hook.type, intake: message.envelope.source, subject: document.root["@id"]?.string,
+                time: message.receivedAt, mediaType: candidate.kind.mediaType, extensions: attributes.extensions,
+                data: document.root.text)
             return Event(id: id, type: addressed.hook.eventName, json: event.json())
         }
         return HookVerdict(

@@ -16,6 +16,7 @@ public struct SetupRequest: Sendable {
     /// Instead of the configuration's listeners of this kind; empty keeps them.
     public var smtp: [String] = []
     public var lmtp: [String] = []
+    public var http: [String] = []
 
     public static let usualFile = "/etc/mailhookd/mailhookd.yaml"
 
@@ -62,7 +63,9 @@ public struct Setup: Sendable {
     public var summary: String {
         let hooks = definitions.flatMap(\.hooks)
         let counts = HookType.allCases.map { type in "\(hooks.count { $0.type == type }) \(type.rawValue)" }
-        let listeners = configuration.listen.smtp.map { "smtp \($0)" } + configuration.listen.lmtp.map { "lmtp \($0)" }
+        let listen = configuration.listen
+        let listeners = [("smtp", listen.smtp), ("lmtp", listen.lmtp), ("http", listen.http), ("admin", listen.admin)]
+            .flatMap { name, addresses in addresses.map { "\(name) \($0)" } }
         return """
             configuration  \(configuration.file ?? "built-in defaults")
             apps           \(definitions.map { "\($0.app) \($0.version)" }.joined(separator: ", ")) (\(configuration.apps))
@@ -133,6 +136,7 @@ public struct Setup: Sendable {
         }
         configuration.listen.smtp = addresses(request.smtp, "--smtp") ?? configuration.listen.smtp
         configuration.listen.lmtp = addresses(request.lmtp, "--lmtp") ?? configuration.listen.lmtp
+        configuration.listen.http = addresses(request.http, "--http") ?? configuration.listen.http
     }
 
     private static func readDefinitions(

@@ -21,7 +21,7 @@ struct MainCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             ServeCommand.self, CheckCommand.self, HooksCommand.self, TryCommand.self, ExtractCommand.self,
-            ListenCommand.self, EventsCommand.self, SendTestCommand.self,
+            ListenCommand.self, EventsCommand.self, SendTestCommand.self, KeysCommand.self,
         ])
 }
 

@@ -17,7 +17,7 @@ struct ConfigurationReader {
     private(set) var diagnostics = Diagnostics()
 
     private static let topKeys = [
-        "hostname", "domains", "data", "apps", "listen", "maildirs", "hooks", "limits", "subscriptions", "log",
+        "hostname", "domains", "data", "apps", "listen", "http", "maildirs", "hooks", "limits", "subscriptions", "log",
     ]
     private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
 
@@ -74,6 +74,9 @@ struct ConfigurationReader {
         let top = YAMLSection(root, file: file, place: "", keys: Self.topKeys, into: &diagnostics)
         readGeneral(top, into: &configuration)
         readListen(top, into: &configuration)
+        if let node = top.node("http") {
+            HTTPSettingsReader.read(node, file: file, into: &configuration.http, &diagnostics)
+        }
         readHooks(top, into: &configuration)
         readLimits(top, into: &configuration)
         readSubscriptions(top, into: &configuration)
@@ -114,13 +117,20 @@ struct ConfigurationReader {
 
     private mutating func readListen(_ top: YAMLSection, into configuration: inout Configuration) {
         guard let node = top.node("listen") else { return }
-        let listen = YAMLSection(node, file: file, place: "listen", keys: ["smtp", "lmtp", "http"], into: &diagnostics)
+        let listen = YAMLSection(node, file: file, place: "listen", keys: ["smtp", "lmtp", "http", "admin"], into: &diagnostics)
         let expected = "HOST:PORT, [IPV6]:PORT or the absolute path of a socket"
         configuration.listen.smtp =
             listen.list("smtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.smtp
         configuration.listen.lmtp =
             listen.list("lmtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.lmtp
-        if let http = listen.list("http", into: &diagnostics), !http.isEmpty { notServed("http", listen) }
+        configuration.listen.http =
+            listen.list("http", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.http
+        configuration.listen.admin =
+            listen.list("admin", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.admin
+        if configuration.listen.admin.contains(where: { !HTTPSettingsReader.isLocal($0) }) {
+            listen.complain(
+                "admin", "must be a socket or an address of this machine's own, such as 127.0.0.1:8026", into: &diagnostics)
+        }
     }
 
     private mutating func readHooks(_ top: YAMLSection, into configuration: inout Configuration) {

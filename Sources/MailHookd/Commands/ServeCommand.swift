@@ -25,10 +25,14 @@ struct ServeCommand: AsyncParsableCommand {
         help: ArgumentHelp("Listen for LMTP here: an address or the path of a Unix socket.", valueName: "host:port|path"))
     var lmtp: [String] = []
 
+    @Option(help: ArgumentHelp("Listen for form and web hooks over HTTP here.", valueName: "host:port"))
+    var http: [String] = []
+
     func run() async throws {
         var request = options.request
         request.smtp = smtp
         request.lmtp = lmtp
+        request.http = http
         let setup = try loadSetup(request, showWarnings: true)
         do {
             try await Daemon(setup: setup).run()
