@@ -133,8 +133,8 @@ enum Fixture {
         #expect((root["data"]?["id"]?.string ?? code) == test.says)
         #expect((answer.status < 300) == (root["errors"] == nil))
         #expect(answer.fields[.contentType] == "application/json")
-        #expect((answer.fields[.allowOrigin] == "*") == (test.path.hasPrefix("/v1/hooks/form/tok")
-            || test.path.hasPrefix("/v1/hooks/form/o")))
+        let isForm = ["/v1/hooks/form/tok", "/v1/hooks/form/o"].contains { test.path.lowercased().hasPrefix($0) }
+        #expect((answer.fields[.allowOrigin] == "*") == isForm)
     }
 
     @Test func tooLargeABodyKeepsTheFields() async throws {

@@ -1,6 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import HookIntake
 import HookModel
 import HookWeb
 import Testing
