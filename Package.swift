@@ -120,7 +120,10 @@ let package = Package(
         .testTarget(name: "HookModelTests", dependencies: ["HookModel", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MIMEParserTests", dependencies: ["MIMEParser", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HTMLScriptsTests", dependencies: ["HTMLScripts", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "JSONLDTests", dependencies: ["JSONLD", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "JSONLDTests", dependencies: ["HTMLScripts", "JSONLD", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "SMTPProtocolTests", dependencies: ["HookModel", "SMTPProtocol", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "HookExtractionTests",
             dependencies: ["CZlib", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "TestSupport"],
@@ -142,6 +145,11 @@ let package = Package(
         .testTarget(
             name: "MailHookKitTests",
             dependencies: ["HookDelivery", "HookIntake", "HookModel", "HookWeb", "MailHookKit", "TestSupport"], swiftSettings: strict),
+        // The functions the fuzzers of Tests/Fuzz run, and the inputs that once failed.
+        .target(
+            name: "FuzzTargets", dependencies: ["HTMLScripts", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "SMTPProtocol"],
+            path: "Tests/Fuzz/Sources/FuzzTargets", swiftSettings: strict),
+        .testTarget(name: "FuzzReplayTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         // From outside: the real binary, real clients, loopback only. Depends on the executable so that it is built.
         .testTarget(name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"], exclude: ["Support/receiver.py"], swiftSettings: strict),
     ]

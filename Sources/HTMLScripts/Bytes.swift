@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The byte classes of the HTML syntax, and memchr over the input. Every class here lies below U+0080, so the input may be in
-// any encoding that keeps ASCII bytes for ASCII characters.
+// The byte classes of the HTML syntax, and memchr over the input. Every class here lies below U+0080, so the input may
+// be in any encoding that keeps ASCII bytes for ASCII characters.
 
 import Glibc
 

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Character references as attribute values resolve them (HTML Standard 13.2.5.72 to 13.2.5.80) and as text does; the two differ
-// in one rule. The names are in CharacterReference+Names.swift.
+// Character references as attribute values resolve them (HTML Standard 13.2.5.72 to 13.2.5.80) and as text does; the
+// two differ in one rule. The names are in CharacterReference+Names.swift.
 
 /// Turns a piece of the input into text: references resolved, CRLF and CR become LF, NUL becomes U+FFFD.
 struct TextResolver {
@@ -35,7 +35,8 @@ struct TextResolver {
         }
     }
 
-    /// 13.2.5.72. `start` is the place of `&`; the answer is where to go on. What is no reference is appended as it stands.
+    /// 13.2.5.72. `start` is the place of `&`; the answer is where to go on. What is no reference is appended as it
+    /// stands.
     func appendReference(_ start: Int, _ end: Int, to output: inout [UInt8]) -> Int {
         let next = start + 1
         if next < end, input[next] == 0x23 { return appendNumeric(start, end, to: &output) }
@@ -43,8 +44,11 @@ struct TextResolver {
             output.append(0x26)
             return next
         }
-        // 13.2.5.73: "for historical reasons", in an attribute a name without semicolon before `=` or a letter or digit is text.
-        if context == .attribute, !match.hasSemicolon, match.end < end, input[match.end] == 0x3D || input[match.end].isAlphanumeric {
+        // 13.2.5.73: "for historical reasons", in an attribute a name without semicolon before `=` or a letter or digit
+        // is text.
+        if context == .attribute, !match.hasSemicolon, match.end < end,
+            input[match.end] == 0x3D || input[match.end].isAlphanumeric
+        {
             output.append(0x26)
             return next
         }
@@ -84,8 +88,10 @@ struct TextResolver {
     }
 
     private static let windows1252: [UInt32] = [
-        0x20AC, 0x81, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8D, 0x017D, 0x8F,
-        0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x9D, 0x017E, 0x0178,
+        0x20AC, 0x81, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8D,
+        0x017D, 0x8F,
+        0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x9D,
+        0x017E, 0x0178,
     ]
 
     static func append(_ code: UInt32, to output: inout [UInt8]) {
@@ -136,8 +142,8 @@ struct NamedReferences: Sendable {
 
     var count: Int { codes.count }
 
-    /// The longest name that stands at `start`. The range of names that agree so far is narrowed byte by byte, so the work is
-    /// bounded by the longest name (33 bytes).
+    /// The longest name that stands at `start`. The range of names that agree so far is narrowed byte by byte, so the
+    /// work is bounded by the longest name (33 bytes).
     func longest(_ input: Input, _ start: Int, _ end: Int) -> Match? {
         var low = 0
         var high = codes.count
@@ -152,7 +158,8 @@ struct NamedReferences: Sendable {
             index += 1
             // The shortest of the names that agree comes first.
             if Int(starts[low + 1] - starts[low]) == depth + 1 {
-                match = Match(end: index, hasSemicolon: byte == 0x3B, first: codes[low].first, second: codes[low].second)
+                match = Match(
+                    end: index, hasSemicolon: byte == 0x3B, first: codes[low].first, second: codes[low].second)
             }
         }
         return match

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The text of a script element in svg or math. There it is an element like others: its content is markup, of which only the text
-// directly inside counts (DOM Standard, child text content).
+// The text of a script element in svg or math. There it is an element like others: its content is markup, of which only
+// the text directly inside counts (DOM Standard, child text content).
 
 struct ForeignScriptText: MarkupSink {
     private let input: Input
@@ -60,10 +60,11 @@ struct ForeignScriptText: MarkupSink {
 extension TreeTracker {
     /// The state of a parser that has just opened a script element in a foreign namespace.
     fileprivate mutating func openScript(in namespace: ElementNamespace) {
-        insert("html")
-        insert("body")
+        insert(ElementNames.html)
+        insert(ElementNames.body)
         mode = .inBody
-        let script = ElementClass.named("script")
-        open.push(OpenElement(name: "script", kind: script.kind, traits: script.traits, namespace: namespace))
+        var script = OpenElement(ElementNames.script, ElementNames.elementClass(ElementNames.script))
+        script.namespace = namespace
+        open.push(script)
     }
 }

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Which encoding the bytes of an HTML part are in (HTML Standard 13.2.3.2): byte order mark, then the charset parameter of the
-// part's Content-Type, then what meta elements or an XML declaration say. It decides, it does not decode.
+// Which encoding the bytes of an HTML part are in (HTML Standard 13.2.3.2): byte order mark, then the charset parameter
+// of the part's Content-Type, then what meta elements or an XML declaration say. It decides, it does not decode.
 
 public enum HTMLCharset {
     /// Where a label was found.
@@ -17,16 +17,21 @@ public enum HTMLCharset {
 
     /// The label of the encoding, lower case, and where it was found.
     ///
-    /// - A byte order mark counts more than the parameter (13.2.3.2 step 1): bytes that begin with one are in that encoding
-    ///   whatever a mail program wrote above them, and an HTML text cannot usefully begin with its letters in any other.
-    /// - A parameter is given back trimmed and in lower case, known here or not: mail has charsets the web does not. Who cannot
-    ///   decode it asks again with nil.
-    /// - A meta element or XML declaration counts only with a label of the Encoding Standard, and the name of the encoding is
-    ///   given back: "windows-1252" for "latin1". UTF-16 becomes "utf-8" and "x-user-defined" "windows-1252", as the steps say.
+    /// - A byte order mark counts more than the parameter (13.2.3.2 step 1): bytes that begin with one are in that
+    ///   encoding whatever a mail program wrote above them, and an HTML text cannot usefully begin with its letters in
+    ///   any other.
+    /// - A parameter is given back trimmed and in lower case, known here or not: mail has charsets the web does not.
+    ///   Who cannot decode it asks again with nil.
+    /// - A meta element or XML declaration counts only with a label of the Encoding Standard, and the name of the
+    ///   encoding is given back: "windows-1252" for "latin1". UTF-16 becomes "utf-8" and "x-user-defined"
+    ///   "windows-1252", as the steps say.
     ///
-    /// QUIRK: Encoding Standard 4.2 maps hz-gb-2312, iso-2022-cn and iso-2022-kr to "replacement", which decodes to nothing, because
-    /// of scripts hidden in them. Nothing runs scripts here and mail still comes in them, so they keep their names.
-    public static func label(of html: UnsafeBufferPointer<UInt8>, parameter: String? = nil) -> (label: String?, source: Source) {
+    /// QUIRK: Encoding Standard 4.2 maps hz-gb-2312, iso-2022-cn and iso-2022-kr to "replacement", which decodes to
+    /// nothing, because of scripts hidden in them. Nothing runs scripts here and mail still comes in them, so they keep
+    /// their names.
+    public static func label(of html: UnsafeBufferPointer<UInt8>, parameter: String? = nil) -> (
+        label: String?, source: Source
+    ) {
         if let mark = byteOrderMark(html) { return (mark, .byteOrderMark) }
         if let label = parameter.map({ trimmed($0.utf8) }), !label.isEmpty { return (label, .parameter) }
         guard let base = html.baseAddress else { return (nil, .none) }
@@ -46,8 +51,8 @@ public enum HTMLCharset {
     /// 13.2.3.2 step 4 lets the reader choose; every browser chose this, and authors are told to keep to it (4.2.5.4).
     static let prescanLength = 1_024
 
-    /// The first meta element behind the first 1,024 bytes, or missed in them, that names an encoding: a browser then reads the document again
-    /// (13.2.6.4.4, a meta start tag; 13.2.3.4, changing the encoding while parsing).
+    /// The first meta element behind the first 1,024 bytes, or missed in them, that names an encoding: a browser then
+    /// reads the document again (13.2.6.4.4, a meta start tag; 13.2.3.4, changing the encoding while parsing).
     private static func lateMeta(_ input: Input) -> String? {
         var reader = MarkupReader(input)
         var tag = Tag()
@@ -98,7 +103,8 @@ private struct EncodingNames: Sendable {
     /// Reads the generated text once: lines of a name and its labels.
     private init() {
         var names: [String: String] = [:]
-        let source = UnsafeBufferPointer(start: EncodingLabels.text.utf8Start, count: EncodingLabels.text.utf8CodeUnitCount)
+        let source = UnsafeBufferPointer(
+            start: EncodingLabels.text.utf8Start, count: EncodingLabels.text.utf8CodeUnitCount)
         for line in source.split(separator: 0x0A) {
             let words = line.split(separator: 0x20).map { String(decoding: $0, as: UTF8.self) }
             for label in words.dropFirst() { names[label] = words.first }
@@ -107,8 +113,8 @@ private struct EncodingNames: Sendable {
     }
 }
 
-/// "Prescan a byte stream to determine its encoding" (13.2.3.2). It is no tokenizer: comments end earlier, raw text is not known.
-/// Where it would read past the end it gives up, as the standard says.
+/// "Prescan a byte stream to determine its encoding" (13.2.3.2). It is no tokenizer: comments end earlier, raw text is
+/// not known. Where it would read past the end it gives up, as the standard says.
 struct CharsetPrescan {
     let input: Input
 
@@ -240,7 +246,8 @@ private struct Meta {
         if name.elementsEqual("http-equiv".utf8) {
             gotPragma = value.elementsEqual("content-type".utf8)
         } else if name.elementsEqual("content".utf8) {
-            guard charset == nil, let label = Self.label(inContent: value), let name = HTMLCharset.name(forLabel: label) else { return }
+            guard charset == nil, let label = Self.label(inContent: value), let name = HTMLCharset.name(forLabel: label)
+            else { return }
             charset = .some(name)
             needPragma = true
         } else if name.elementsEqual("charset".utf8) {
@@ -263,9 +270,12 @@ private struct Meta {
     static func encoding(of tag: Tag, _ input: Input) -> String? {
         var list = AttributeList(input: input, limits: ScriptLimits())
         list.addAll(of: tag)
-        let value = { (name: String) in list.attributes.first { $0.name == name }.map { $0.value.utf8.map(\.lowercased) } }
+        let value = { (name: String) in
+            list.attributes.first { $0.name == name }.map { $0.value.utf8.map(\.lowercased) }
+        }
         if let charset = value("charset"), let name = HTMLCharset.name(forLabel: charset) { return usable(name) }
-        guard let pragma = value("http-equiv"), pragma.elementsEqual("content-type".utf8), let content = value("content"),
+        guard let pragma = value("http-equiv"), pragma.elementsEqual("content-type".utf8),
+            let content = value("content"),
             let label = label(inContent: content)
         else { return nil }
         return HTMLCharset.name(forLabel: label).map(usable)

@@ -1,8 +1,9 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The data state of the WHATWG tokenizer as far as tags need it (HTML Standard 13.2.5.1, 13.2.5.6 to 13.2.5.8, 13.2.5.32 to
-// 13.2.5.53): tags are returned, comments, document types, CDATA sections and text are passed over. What stands inside
-// elements whose text is not markup is in TextStates.swift. Nothing is copied, nothing is read twice but a few bytes.
+// The data state of the WHATWG tokenizer as far as tags need it (HTML Standard 13.2.5.1, 13.2.5.6 to 13.2.5.8,
+// 13.2.5.32 to 13.2.5.53): tags are returned, comments, document types, CDATA sections and text are passed over. What
+// stands inside elements whose text is not markup is in TextStates.swift. Nothing is copied, nothing is read twice but
+// a few bytes.
 
 /// A start or end tag, as places in the input.
 struct Tag {
@@ -30,7 +31,8 @@ enum AttributeStep {
 
 /// Takes what is no tag. The scan of a document without foreign content needs none of it and pays nothing for it.
 protocol MarkupSink {
-    /// Whether `<![CDATA[` opens a section: only while the adjusted current node is in another namespace than HTML (13.2.5.42).
+    /// Whether `<![CDATA[` opens a section: only while the adjusted current node is in another namespace than HTML
+    /// (13.2.5.42).
     var allowsCDATA: Bool { get }
     /// Text of the data state, references not resolved; never empty.
     mutating func text(_ range: Range<Int>)
@@ -85,7 +87,8 @@ struct MarkupReader {
     }
 
     /// 13.2.5.8, tag name state, and the attributes up to `>`.
-    @inline(__always) private mutating func finish(_ tag: inout Tag, open: Int, nameStart: Int, isEndTag: Bool) -> Bool {
+    @inline(__always) private mutating func finish(_ tag: inout Tag, open: Int, nameStart: Int, isEndTag: Bool) -> Bool
+    {
         var index = nameStart + 1
         while index < input.count, !input[index].endsTagName { index += 1 }
         tag.isEndTag = isEndTag
@@ -108,10 +111,11 @@ struct MarkupReader {
         }
     }
 
-    /// One attribute, or the end of the tag (13.2.5.32 to 13.2.5.40). `index` stands after the tag name or an attribute.
+    /// One attribute, or the end of the tag (13.2.5.32 to 13.2.5.40). `index` stands after the tag name or an
+    /// attribute.
     ///
-    /// A quote opens a value only directly after `=` and white space; anywhere else it is part of a name or of an unquoted
-    /// value. The first byte of a name is taken whatever it is, so `=` can start one.
+    /// A quote opens a value only directly after `=` and white space; anywhere else it is part of a name or of an
+    /// unquoted value. The first byte of a name is taken whatever it is, so `=` can start one.
     @inline(__always) func step(_ index: inout Int, _ place: inout AttributePlace) -> AttributeStep {
         var previous: UInt8 = 0
         while true {
@@ -174,8 +178,8 @@ struct MarkupReader {
         return end
     }
 
-    /// 13.2.5.43 to 13.2.5.52. Ends: `<!-->`, `<!--->`, and after those `-->` and `--!>`. The dashes of the opening do not
-    /// count, and `<!--` inside has no meaning but for parse errors.
+    /// 13.2.5.43 to 13.2.5.52. Ends: `<!-->`, `<!--->`, and after those `-->` and `--!>`. The dashes of the opening do
+    /// not count, and `<!--` inside has no meaning but for parse errors.
     private func endOfComment(_ open: Int) -> Int {
         let start = open + 4
         var close = input.find(0x3E, from: start)
@@ -183,7 +187,9 @@ struct MarkupReader {
             let length = close - start
             if length == 0 || (length == 1 && input[start] == 0x2D) { return close + 1 }
             if length >= 2, input[close - 1] == 0x2D, input[close - 2] == 0x2D { return close + 1 }
-            if length >= 3, input[close - 1] == 0x21, input[close - 2] == 0x2D, input[close - 3] == 0x2D { return close + 1 }
+            if length >= 3, input[close - 1] == 0x21, input[close - 2] == 0x2D, input[close - 3] == 0x2D {
+                return close + 1
+            }
             close = input.find(0x3E, from: close + 1)
         }
         return input.count

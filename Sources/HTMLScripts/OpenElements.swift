@@ -1,7 +1,8 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The stack of open elements and the list of active formatting elements (HTML Standard 13.2.4.2, 13.2.4.3), without the elements: names and
-// what decides about them. There is no tree, so what moves nodes about in it (foster parents, the moves of the adoption agency) is nothing here.
+// The stack of open elements and the list of active formatting elements (HTML Standard 13.2.4.2, 13.2.4.3), without the
+// elements: names and what decides about them. There is no tree, so what moves nodes about in it (foster parents, the
+// moves of the adoption agency) is nothing here.
 
 enum ElementNamespace: UInt8 {
     case html, svg, math
@@ -19,9 +20,9 @@ enum IntegrationPoint: UInt8 {
 }
 
 struct OpenElement {
-    var name: String
-    var kind: ElementKind
-    var traits: ElementTraits
+    let name: ElementName
+    let kind: ElementKind
+    let traits: ElementTraits
     var namespace = ElementNamespace.html
     var integration = IntegrationPoint.none
     /// Slot of the active formatting element it is, or -1.
@@ -31,14 +32,19 @@ struct OpenElement {
     /// Told apart from others by number: the form element pointer needs it.
     var identity = 0
 
+    init(_ name: ElementName, _ element: ElementClass) {
+        self.name = name
+        kind = element.kind
+        traits = element.traits
+    }
+
     func isHTML(_ kind: ElementKind) -> Bool { self.kind == kind && namespace == .html }
 }
 
 /// An element of the list of active formatting elements. It outlives its place on the stack, and the other way round.
 struct FormattingElement {
-    var name: String
-    var kind: ElementKind
-    var attributes: [ScriptElement.Attribute]
+    let name: ElementName
+    let attributes: [ScriptElement.Attribute]
     var isListed = true
     var isOpen = true
     /// Counts the clones the adoption agency made of it.
@@ -51,7 +57,9 @@ struct OpenElements {
     private(set) var formatting: [Int] = []
     private(set) var slots: [FormattingElement] = []
     private var freeSlots: [Int] = []
-    private(set) var templateCount = 0
+    /// How many HTML elements of a kind, and of a name, are open: most searches for one that is not open end here.
+    private var kindCounts = [Int32](repeating: 0, count: Int(UInt8.max) + 1)
+    private var nameCounts = [Int32](repeating: 0, count: ElementNames.knownCount)
     private var lastIdentity = 0
     let depth: Int
     /// Whether something could not be opened any more.
@@ -66,9 +74,27 @@ struct OpenElements {
 
     var current: OpenElement? { stack.last }
 
+    var templateCount: Int { count(.template) }
+
+    func count(_ kind: ElementKind) -> Int { Int(kindCounts[Int(kind.rawValue)]) }
+
+    /// For a name the standard does not know: how many elements of any such name.
+    func count(name: ElementName) -> Int {
+        // nameCounts has an entry for each known name.
+        ElementNames.knownIndex(name).map { Int(nameCounts[$0]) } ?? count(.other)
+    }
+
+    private mutating func count(_ element: OpenElement, _ change: Int32) {
+        guard element.namespace == .html else { return }
+        kindCounts[Int(element.kind.rawValue)] += change
+        if let index = ElementNames.knownIndex(element.name) { nameCounts[index] += change }
+    }
+
     /// Says which script element the current node is; false where it is not one that was just opened.
     mutating func setScript(_ index: Int) -> Bool {
-        guard let last = stack.last, last.namespace != .html, last.name == "script", last.script < 0 else { return false }
+        guard let last = stack.last, last.namespace != .html, last.kind == .script, last.script < 0 else {
+            return false
+        }
         stack[stack.count - 1].script = index
         return true
     }
@@ -85,7 +111,7 @@ struct OpenElements {
         lastIdentity += 1
         var element = element
         element.identity = lastIdentity
-        if element.isHTML(.template) { templateCount += 1 }
+        count(element, 1)
         stack.append(element)
         return lastIdentity
     }
@@ -97,7 +123,7 @@ struct OpenElements {
     }
 
     private mutating func left(_ element: OpenElement) {
-        if element.isHTML(.template) { templateCount -= 1 }
+        count(element, -1)
         if element.slot >= 0 { slotClosed(element.slot) }
         if element.script >= 0 { closedScripts.append(element.script) }
     }
@@ -116,18 +142,20 @@ struct OpenElements {
     }
 
     /// "Pop until an X element has been popped"; nothing where none is open.
-    mutating func popUntil(_ kinds: ElementKind...) {
-        if let index = stack.lastIndex(where: { $0.namespace == .html && kinds.contains($0.kind) }) { pop(to: index) }
+    mutating func popUntil(_ kind: ElementKind) {
+        if count(kind) > 0, let index = stack.lastIndex(where: { $0.isHTML(kind) }) { pop(to: index) }
     }
 
-    mutating func popUntil(name: String) {
-        if let index = stack.lastIndex(where: { $0.namespace == .html && $0.name == name }) { pop(to: index) }
+    mutating func popUntil(name: ElementName) {
+        if count(name: name) > 0, let index = stack.lastIndex(where: { $0.namespace == .html && $0.name == name }) {
+            pop(to: index)
+        }
     }
 
-    /// "Clear the stack back to a table (table body, table row) context": `kinds`, template and html stay.
-    mutating func clear(to kinds: ElementKind...) {
+    /// "Clear the stack back to a table (table body, table row) context": `kind`, template and html stay.
+    mutating func clear(to kind: ElementKind) {
         while let last = stack.last, stack.count > 1,
-            !(last.namespace == .html && (kinds.contains(last.kind) || last.kind == .template || last.kind == .html))
+            !(last.namespace == .html && (last.kind == kind || last.kind == .template || last.kind == .html))
         {
             pop()
         }
@@ -137,8 +165,9 @@ struct OpenElements {
 
     enum Scope { case normal, item, button, table }
 
-    func hasInScope(_ scope: Scope = .normal, _ matches: (OpenElement) -> Bool) -> Bool {
-        for element in stack.reversed() {
+    @inline(__always) func hasInScope(_ scope: Scope = .normal, _ matches: (OpenElement) -> Bool) -> Bool {
+        for index in stack.indices.reversed() {
+            let element = stack[index]
             if element.namespace == .html {
                 if matches(element) { return true }
                 if ends(scope, element) { return false }
@@ -151,24 +180,26 @@ struct OpenElements {
     }
 
     func hasInScope(_ kind: ElementKind, _ scope: Scope = .normal) -> Bool {
-        hasInScope(scope) { $0.kind == kind }
+        count(kind) > 0 && hasInScope(scope) { $0.kind == kind }
     }
 
-    func hasInScope(name: String, _ scope: Scope = .normal) -> Bool {
-        hasInScope(scope) { $0.name == name }
+    func hasInScope(name: ElementName, _ scope: Scope = .normal) -> Bool {
+        count(name: name) > 0 && hasInScope(scope) { $0.name == name }
     }
 
     private func ends(_ scope: Scope, _ element: OpenElement) -> Bool {
         switch scope {
         case .table: element.kind == .table || element.kind == .template || element.kind == .html
         case .normal: element.traits.contains(.scope)
-        case .item: element.traits.contains(.scope) || element.name == "ol" || element.name == "ul"
+        case .item: !element.traits.isDisjoint(with: [.scope, .itemScope])
         case .button: element.traits.contains(.scope) || element.kind == .button
         }
     }
 
-    mutating func generateImpliedEndTags(exceptName name: String? = nil) {
-        while let last = stack.last, last.namespace == .html, last.traits.contains(.implied), last.name != name { pop() }
+    mutating func generateImpliedEndTags(except name: ElementName = 0) {
+        while let last = stack.last, last.namespace == .html, last.traits.contains(.implied), last.name != name {
+            pop()
+        }
     }
 
     mutating func generateImpliedEndTagsThoroughly() {
@@ -180,8 +211,8 @@ struct OpenElements {
     /// Bounds what one tag can reopen.
     private static let formattingLimit = 128
 
-    /// Pushes an element onto the stack and onto the list; of four with the same name and attributes since the last marker the first leaves
-    /// the list.
+    /// Pushes an element onto the stack and onto the list; of four with the same name and attributes since the last
+    /// marker the first leaves the list.
     mutating func pushFormatting(_ element: OpenElement, _ attributes: [ScriptElement.Attribute]) {
         guard formatting.count < Self.formattingLimit else {
             isOverflown = true
@@ -195,7 +226,7 @@ struct OpenElements {
             if slots[slot].name == element.name, slots[slot].attributes == attributes { same.append(index) }
         }
         if same.count >= 3 { unlist(at: same[2]) }
-        let slot = newSlot(FormattingElement(name: element.name, kind: element.kind, attributes: attributes))
+        let slot = newSlot(FormattingElement(name: element.name, attributes: attributes))
         formatting.append(slot)
         var element = element
         element.slot = slot
@@ -212,7 +243,10 @@ struct OpenElements {
     }
 
     mutating func pushMarker() {
-        guard formatting.count < depth + Self.formattingLimit else { return isOverflown = true }
+        guard formatting.count < depth + Self.formattingLimit else {
+            isOverflown = true
+            return
+        }
         formatting.append(-1)
     }
 
@@ -241,18 +275,23 @@ struct OpenElements {
     }
 
     private mutating func reopen(_ slot: Int) {
-        guard stack.count < depth else { return isOverflown = true }
+        guard stack.count < depth else {
+            isOverflown = true
+            return
+        }
         slots[slot].isOpen = true
         push(open(slot))
     }
 
     private func open(_ slot: Int) -> OpenElement {
-        let element = ElementClass.named(slots[slot].name)
-        return OpenElement(name: slots[slot].name, kind: element.kind, traits: element.traits, slot: slot)
+        let name = slots[slot].name
+        var element = OpenElement(name, ElementNames.elementClass(name))
+        element.slot = slot
+        return element
     }
 
     /// Index in the list of the last one of this name after the last marker.
-    func listed(name: String) -> Int? {
+    func listed(name: ElementName) -> Int? {
         for index in formatting.indices.reversed() {
             let slot = formatting[index]
             if slot < 0 { return nil }
@@ -264,8 +303,10 @@ struct OpenElements {
     // MARK: Adoption agency (13.2.6.4.7)
 
     /// False: "act as described in the any other end tag entry".
-    mutating func adopt(_ name: String) -> Bool {
-        if let last = stack.last, last.namespace == .html, last.name == name, last.slot < 0 || !slots[last.slot].isListed {
+    mutating func adopt(_ name: ElementName) -> Bool {
+        if let last = stack.last, last.namespace == .html, last.name == name,
+            last.slot < 0 || !slots[last.slot].isListed
+        {
             pop()
             return true
         }
@@ -287,8 +328,9 @@ struct OpenElements {
         return true
     }
 
-    /// Steps 11 to 20 of a round: what lies between the formatting element and the furthest block is replaced by clones (at most three, the
-    /// others leave the stack), and the formatting element goes on directly above the furthest block on the stack.
+    /// Steps 11 to 20 of a round: what lies between the formatting element and the furthest block is replaced by clones
+    /// (at most three, the others leave the stack), and the formatting element goes on directly above the furthest
+    /// block on the stack.
     private mutating func moveBelow(_ furthest: Int, formattingAt place: Int, _ listIndex: Int) {
         let subject = formatting[listIndex]
         // The bookmark: its slot is put after the entry with this slot, or stays where the subject was.
@@ -298,12 +340,15 @@ struct OpenElements {
         for index in ((place + 1)..<furthest).reversed() {
             counter += 1
             let slot = stack[index].slot
-            if counter > 3, slot >= 0, slots[slot].isListed, let listed = formatting.firstIndex(of: slot) { unlist(at: listed) }
+            if counter > 3, slot >= 0, slots[slot].isListed, let listed = formatting.firstIndex(of: slot) {
+                unlist(at: listed)
+            }
             guard slot >= 0, slots[slot].isListed else {
                 left(stack[index])
                 continue
             }
-            // Cloned: the entry in the list and the one on the stack are the new element, which is what they are here already.
+            // Cloned: the entry in the list and the one on the stack are the new element, which is what they are here
+            // already.
             if kept.isEmpty { bookmark = slot }
             kept.append(stack[index])
         }

@@ -36,7 +36,8 @@ public struct ScriptElement: Sendable, Hashable {
     public var namespace: Namespace
 
     public init(
-        attributes: [Attribute], content: Range<Int>, isTerminated: Bool, startTag: Range<Int>, namespace: Namespace = .html
+        attributes: [Attribute], content: Range<Int>, isTerminated: Bool, startTag: Range<Int>,
+        namespace: Namespace = .html
     ) {
         self.attributes = attributes
         self.content = content
@@ -56,16 +57,16 @@ public struct ScriptElement: Sendable, Hashable {
 
 /// Limits of a scan. Each says what happens when it is reached; nothing is thrown.
 public struct ScriptLimits: Sendable, Hashable {
-    /// Script elements a document. At the limit the scan stops, with the problem `scriptLimit`. Stops a mail of nothing but
-    /// `<script></script>` from becoming hundreds of thousands of values.
+    /// Script elements a document. At the limit the scan stops, with the problem `scriptLimit`. Stops a mail of nothing
+    /// but `<script></script>` from becoming hundreds of thousands of values.
     public var scripts = 1_000
     /// Attributes kept of one script start tag. Further ones are dropped, with the problem `attributeLimit`. Bounds the
     /// search for duplicates, which is quadratic in the attributes kept.
     public var attributes = 256
     /// Bytes read of one attribute name or value. The rest is cut off, with the problem `attributeLength`.
     public var attributeLength = 8_192
-    /// Elements open at once, where open elements have to be known. Elements opened deeper count as closed at once, with the
-    /// problem `depthLimit`. Bounds the search for an open element, which happens at every tag.
+    /// Elements open at once, where open elements have to be known. Elements opened deeper count as closed at once,
+    /// with the problem `depthLimit`. Bounds the search for an open element, which happens at every tag.
     public var depth = 512
 
     public init() {}

@@ -1,7 +1,27 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Finds the script elements of an HTML document.
+// Finds the script elements of an HTML document, as a browser would that has scripts disabled. The tokens come from
+// MarkupReader and TextStates, the open elements, where they count, from TreeTracker; here the three are put together.
 
+/// Finds the script elements of an HTML document in one pass, in time linear in its size, without a tree and without
+/// copies.
+///
+/// What is decided, and how:
+/// - Every document: the tokenizer of HTML Standard 13.2.5 decides where tags begin and end, what is in comments, in
+///   attribute values and in the text of `title`, `textarea`, `style`, `xmp`, `iframe`, `noembed`, `noframes`, `script`
+///   and after `plaintext`. `noscript` holds markup: the scripting flag is disabled. Without `svg`, `math`, `template`
+///   and `frameset` start tags that is exact, because tree construction then makes an element of every script start tag
+///   in every insertion mode, and gives those elements their text state in every mode.
+/// - Documents with one of those four: TreeTracker follows the insertion mode, the stack of open elements, the list
+///   of active formatting elements and the adoption agency of 13.2.6, without nodes. So it is known which namespace a
+///   script is in (in svg and math its content is markup, `style` and `title` are no raw text, and CDATA sections
+///   exist), which tags leave it, and which script start tags make no element (in a frameset, or in a template whose
+///   content began with `col`). Scripts of a body that a frameset takes away are not in the result. Scripts in a
+///   template's content are.
+///
+/// What only a tree could answer is not asked: where foster parenting or the adoption agency put an element. The order
+/// of the result is that of the source, which can differ from document order in broken tables. Beyond
+/// `ScriptLimits.depth` open elements the second part is a guess, with a problem.
 public enum ScriptScanner {
     /// The script elements of a document in an encoding that keeps ASCII bytes for ASCII characters.
     public static func scan(_ html: UnsafeBufferPointer<UInt8>, limits: ScriptLimits = ScriptLimits()) -> ScriptScan {
@@ -19,10 +39,11 @@ public enum ScriptScanner {
         html.withUnsafeBufferPointer { scan($0, limits: limits) }
     }
 
-    /// The text of a script element of `html`, in the encoding of `html`: its "child text content", which a browser would run.
+    /// The text of a script element of `html`, in the encoding of `html`: its "child text content", which a browser
+    /// would run.
     ///
-    /// `content` with line ends as LF and NUL as U+FFFD. In svg and math, besides: character references resolved, CDATA sections
-    /// opened, comments and elements left out.
+    /// `content` with line ends as LF and NUL as U+FFFD. In svg and math, besides: character references resolved, CDATA
+    /// sections opened, comments and elements left out.
     public static func text(of element: ScriptElement, in html: UnsafeBufferPointer<UInt8>) -> [UInt8] {
         let content = element.content.clamped(to: 0..<html.count)
         guard let base = html.baseAddress, !content.isEmpty else { return [] }
@@ -149,7 +170,8 @@ struct ScanRun {
         let isOpen = !tag.isSelfClosing && tracker.open.setScript(result.elements.count)
         result.elements.append(
             ScriptElement(
-                attributes: attributes(of: tag), content: tag.end..<(isOpen ? input.count : tag.end), isTerminated: !isOpen,
+                attributes: attributes(of: tag), content: tag.end..<(isOpen ? input.count : tag.end),
+                isTerminated: !isOpen,
                 startTag: tag.open..<tag.end, namespace: namespace == .svg ? .svg : .mathML))
     }
 

@@ -50,8 +50,8 @@ extension MarkupReader {
 
     /// 13.2.5.20 to 13.2.5.31, from `<!--` on. Two cursors, on the next `<` and the next `>`, each moving forward only.
     ///
-    /// `-->` ends the escape; its dashes may be those of `<!--`. `<script` followed by white space, `/` or `>` begins the
-    /// double escape, in which `</script` followed by one of those is text and ends the double escape only.
+    /// `-->` ends the escape; its dashes may be those of `<!--`. `<script` followed by white space, `/` or `>` begins
+    /// the double escape, in which `</script` followed by one of those is text and ends the double escape only.
     private func endOfEscape(from start: Int, name: StaticString) -> EscapeEnd {
         var isDouble = false
         var close = input.find(0x3E, from: start + 4)
@@ -80,8 +80,8 @@ extension MarkupReader {
         return after < input.count && input[after].endsTagName && input.hasPrefix(name, at: start)
     }
 
-    /// The appropriate end tag at `open`, if that is what stands there. If the input ends in its attributes, the tag is never
-    /// emitted, but the text had ended before it.
+    /// The appropriate end tag at `open`, if that is what stands there. If the input ends in its attributes, the tag is
+    /// never emitted, but the text had ended before it.
     private func endTag(at open: Int, name: StaticString) -> TextEnd? {
         let nameStart = open + 2
         guard nameStart < input.count, input[open + 1] == 0x2F, isName(name, at: nameStart) else { return nil }

@@ -1,13 +1,14 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Tree construction in the body (HTML Standard 13.2.6.4.7), with `select` as the standard has it since 2025: no mode of its own.
+// Tree construction in the body (HTML Standard 13.2.6.4.7), with `select` as the standard has it since 2025: no mode of
+// its own.
 
 extension TreeTracker {
     mutating func startTagInBody(_ token: TagToken) -> Bool {
         switch token.kind {
         case .html, .caption, .column, .columnGroup, .frame, .head, .rowGroup, .cell, .row:
             break
-        case .voidHead, .noframes, .script, .style, .template, .title:
+        case .base, .voidHead, .noframes, .script, .style, .template, .title:
             return startTagInHead(token)
         case .body:
             if open.stack.count > 1, open.stack[1].isHTML(.body), open.templateCount == 0 { isFramesetOK = false }
@@ -15,7 +16,7 @@ extension TreeTracker {
             replaceBody(token)
         case .block, .heading, .preformatted, .form, .item, .definition, .plaintext, .paragraph, .table, .rule:
             blockStartTag(token)
-        case .a, .formatting, .nobr:
+        case .a, .font, .formatting, .nobr:
             formattingStartTag(token)
         case .svgRoot, .mathRoot:
             open.reconstruct()
@@ -23,9 +24,11 @@ extension TreeTracker {
         case .input, .select, .option, .optionGroup, .textarea, .button:
             formStartTag(token)
         case .rubyBase, .rubyText:
-            if open.hasInScope(.ruby) { open.generateImpliedEndTags(exceptName: token.kind == .rubyText ? "rtc" : nil) }
+            if open.hasInScope(.ruby) {
+                open.generateImpliedEndTags(except: token.kind == .rubyText ? ElementNames.rubyTextContainer : 0)
+            }
             insert(token)
-        case .xmp, .rawText:
+        case .xmp, .iframe, .noembed:
             textStartTag(token)
         case .lineBreak, .voidInline:
             open.reconstruct()
@@ -37,7 +40,7 @@ extension TreeTracker {
             insert(token)
             open.pushMarker()
             isFramesetOK = false
-        case .noscript, .ruby, .other:
+        case .annotation, .description, .foreignObject, .mathGlyph, .mathText, .noscript, .ruby, .other:
             open.reconstruct()
             insert(token)
         }
@@ -54,7 +57,7 @@ extension TreeTracker {
 
     mutating func closeParagraph() {
         guard open.hasInScope(.paragraph, .button) else { return }
-        open.generateImpliedEndTags(exceptName: "p")
+        open.generateImpliedEndTags(except: ElementNames.paragraph)
         open.popUntil(.paragraph)
     }
 
@@ -62,10 +65,10 @@ extension TreeTracker {
         switch token.kind {
         case .item:
             isFramesetOK = false
-            closeItem { $0.kind == .item }
+            closeItem(.item)
         case .definition:
             isFramesetOK = false
-            closeItem { $0.kind == .definition }
+            closeItem(.definition)
         case .form:
             guard form == 0 || open.templateCount > 0 else { return }
         case .table:
@@ -97,32 +100,36 @@ extension TreeTracker {
     }
 
     /// The loop of `li`, `dd` and `dt`: closes an open one unless something special lies between.
-    private mutating func closeItem(_ isItem: (OpenElement) -> Bool) {
-        for element in open.stack.reversed() {
-            if element.namespace == .html, isItem(element) {
-                open.generateImpliedEndTags(exceptName: element.name)
+    private mutating func closeItem(_ kind: ElementKind) {
+        guard open.count(kind) > 0 else { return }
+        for index in open.stack.indices.reversed() {
+            let element = open.stack[index]
+            if element.isHTML(kind) {
+                open.generateImpliedEndTags(except: element.name)
                 open.popUntil(name: element.name)
                 return
             }
-            if OpenElements.isSpecial(element), !["address", "div", "p"].contains(element.name) || element.namespace != .html { return }
+            if OpenElements.isSpecial(element), element.namespace != .html || !element.traits.contains(.passable) {
+                return
+            }
         }
     }
 
     private mutating func formattingStartTag(_ token: TagToken) {
-        if token.kind == .a, let index = open.listed(name: "a") { closeAnchor(open.formatting[index]) }
+        if token.kind == .a, let index = open.listed(name: ElementNames.a) { closeAnchor(open.formatting[index]) }
         open.reconstruct()
         if token.kind == .nobr, open.hasInScope(.nobr) {
-            if !open.adopt("nobr") { endTagOfAnyOther("nobr") }
+            if !open.adopt(ElementNames.nobr) { endTagOfAnyOther(ElementNames.nobr) }
             open.reconstruct()
         }
         open.pushFormatting(
-            OpenElement(name: token.name, kind: token.kind, traits: token.traits), attributes(token).sorted { $0.name < $1.name })
+            OpenElement(token.name, token.element), attributes(token).sorted { $0.name < $1.name })
     }
 
     /// An `a` start tag while one is active.
     private mutating func closeAnchor(_ slot: Int) {
         let generation = open.slots[slot].generation
-        if !open.adopt("a") { endTagOfAnyOther("a") }
+        if !open.adopt(ElementNames.a) { endTagOfAnyOther(ElementNames.a) }
         // A clone is another element.
         guard open.slots[slot].generation == generation else { return }
         if let place = open.stack.lastIndex(where: { $0.slot == slot }) { open.remove(at: place) }
@@ -142,7 +149,9 @@ extension TreeTracker {
         case .input:
             if open.hasInScope(.select) { open.popUntil(.select) }
             open.reconstruct()
-            if attributes(token).first(where: { $0.name == "type" })?.value.lowercased() != "hidden" { isFramesetOK = false }
+            if attributes(token).first(where: { $0.name == "type" })?.value.lowercased() != "hidden" {
+                isFramesetOK = false
+            }
         case .textarea:
             isFramesetOK = false
             ask(.text("textarea"))
@@ -153,7 +162,7 @@ extension TreeTracker {
             isFramesetOK = false
         default:  // option, optgroup
             if open.hasInScope(.select) {
-                open.generateImpliedEndTags(exceptName: token.kind == .option ? "optgroup" : nil)
+                open.generateImpliedEndTags(except: token.kind == .option ? ElementNames.optionGroup : 0)
             } else if open.current?.isHTML(.option) == true {
                 open.pop()
             }
@@ -163,13 +172,13 @@ extension TreeTracker {
     }
 
     private mutating func textStartTag(_ token: TagToken) {
-        switch token.name {
-        case "xmp":
+        switch token.kind {
+        case .xmp:
             closeParagraph()
             open.reconstruct()
             isFramesetOK = false
             ask(.text("xmp"))
-        case "iframe":
+        case .iframe:
             isFramesetOK = false
             ask(.text("iframe"))
         default:
@@ -195,17 +204,17 @@ extension TreeTracker {
             closeParagraph()
         case .item:
             guard open.hasInScope(.item, .item) else { return false }
-            open.generateImpliedEndTags(exceptName: "li")
+            open.generateImpliedEndTags(except: ElementNames.item)
             open.popUntil(.item)
         case .definition:
             guard open.hasInScope(name: token.name) else { return false }
-            open.generateImpliedEndTags(exceptName: token.name)
+            open.generateImpliedEndTags(except: token.name)
             open.popUntil(name: token.name)
         case .heading:
             guard open.hasInScope(.heading) else { return false }
             open.generateImpliedEndTags()
             open.popUntil(.heading)
-        case .a, .formatting, .nobr:
+        case .a, .font, .formatting, .nobr:
             if !open.adopt(token.name) { endTagOfAnyOther(token.name) }
         case .marked:
             guard open.hasInScope(name: token.name) else { return false }
@@ -234,11 +243,12 @@ extension TreeTracker {
         if let place = open.stack.lastIndex(where: { $0.identity == identity }) { open.remove(at: place) }
     }
 
-    private mutating func endTagOfAnyOther(_ name: String) {
+    private mutating func endTagOfAnyOther(_ name: ElementName) {
+        guard open.count(name: name) > 0 else { return }
         for index in open.stack.indices.reversed() {
             let element = open.stack[index]
             if element.namespace == .html, element.name == name {
-                open.generateImpliedEndTags(exceptName: name)
+                open.generateImpliedEndTags(except: name)
                 return open.pop(to: index)
             }
             if OpenElements.isSpecial(element) { return }

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Tree construction before the body (HTML Standard 13.2.6.4.1 to 13.2.6.4.6), templates (13.2.6.4.18), and the insertion mode after
-// something was closed (13.2.4.1).
+// Tree construction before the body (HTML Standard 13.2.6.4.1 to 13.2.6.4.6), templates (13.2.6.4.18), and the
+// insertion mode after something was closed (13.2.4.1).
 
 extension TreeTracker {
     /// "Anything else" of the modes before the body: what is missing is there, the next mode is set.
@@ -10,10 +10,10 @@ extension TreeTracker {
         case .initial:
             mode = .beforeHTML
         case .beforeHTML:
-            insert("html")
+            insert(ElementNames.html)
             mode = .beforeHead
         case .beforeHead:
-            insert("head")
+            insert(ElementNames.head)
             hasHead = true
             mode = .inHead
         case .inHead:
@@ -23,7 +23,7 @@ extension TreeTracker {
             open.pop()
             mode = .inHead
         case .afterHead:
-            insert("body")
+            insert(ElementNames.body)
             enterBody()
         case .inBody, .inTable, .inCaption, .inColumnGroup, .inTableBody, .inRow, .inCell, .inTemplate, .frameset:
             break
@@ -49,12 +49,13 @@ extension TreeTracker {
             mode = .inHeadNoscript
             return false
         case (.inHeadNoscript, .voidHead):
-            // `base` is not in the list of this mode, the others are.
-            if token.name != "base" { return false }
+            return false
         case (.inHeadNoscript, .noframes), (.inHeadNoscript, .style):
             return startTagInHead(token)
-        case (.inHead, .voidHead), (.inHead, .title), (.inHead, .noframes), (.inHead, .style), (.inHead, .script), (.inHead, .template),
-            (.afterHead, .voidHead), (.afterHead, .title), (.afterHead, .noframes), (.afterHead, .style), (.afterHead, .script),
+        case (.inHead, .base), (.inHead, .voidHead), (.inHead, .title), (.inHead, .noframes), (.inHead, .style),
+            (.inHead, .script), (.inHead, .template),
+            (.afterHead, .base), (.afterHead, .voidHead), (.afterHead, .title), (.afterHead, .noframes),
+            (.afterHead, .style), (.afterHead, .script),
             (.afterHead, .template):
             return startTagInHead(token)
         case (.afterHead, .body):
@@ -84,8 +85,10 @@ extension TreeTracker {
             break
         case (.inHeadNoscript, _):
             return false
-        case (.inHead, .body), (.inHead, .html), (.inHead, .lineBreak), (.afterHead, .body), (.afterHead, .html), (.afterHead, .lineBreak),
-            (.beforeHTML, .head), (.beforeHTML, .body), (.beforeHTML, .html), (.beforeHTML, .lineBreak), (.beforeHead, .head),
+        case (.inHead, .body), (.inHead, .html), (.inHead, .lineBreak), (.afterHead, .body), (.afterHead, .html),
+            (.afterHead, .lineBreak),
+            (.beforeHTML, .head), (.beforeHTML, .body), (.beforeHTML, .html), (.beforeHTML, .lineBreak),
+            (.beforeHead, .head),
             (.beforeHead, .body), (.beforeHead, .html), (.beforeHead, .lineBreak):
             break
         default:
@@ -131,7 +134,7 @@ extension TreeTracker {
     mutating func startTagInTemplate(_ token: TagToken) -> Bool {
         let next: InsertionMode
         switch token.kind {
-        case .voidHead, .noframes, .script, .style, .template, .title: return startTagInHead(token)
+        case .base, .voidHead, .noframes, .script, .style, .template, .title: return startTagInHead(token)
         case .caption, .columnGroup, .rowGroup: next = .inTable
         case .column: next = .inColumnGroup
         case .row: next = .inTableBody

@@ -1,10 +1,12 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Tree construction in tables (HTML Standard 13.2.6.4.9 to 13.2.6.4.15). Where the standard puts nodes before the table (foster parenting),
-// nothing is different here: the stack is the same.
+// Tree construction in tables (HTML Standard 13.2.6.4.9 to 13.2.6.4.15). Where the standard puts nodes before the table
+// (foster parenting), nothing is different here: the stack is the same.
 
 extension TreeTracker {
-    private static let ignoredInTable: Set<ElementKind> = [.body, .caption, .column, .columnGroup, .html, .rowGroup, .cell, .row]
+    private static let ignoredInTable: Set<ElementKind> = [
+        .body, .caption, .column, .columnGroup, .html, .rowGroup, .cell, .row,
+    ]
 
     mutating func startTagInTable(_ token: TagToken) -> Bool {
         switch token.kind {
@@ -19,7 +21,7 @@ extension TreeTracker {
             mode = .inColumnGroup
         case .column:
             open.clear(to: .table)
-            insert("colgroup")
+            insert(ElementNames.columnGroup)
             mode = .inColumnGroup
             return true
         case .rowGroup:
@@ -28,7 +30,7 @@ extension TreeTracker {
             mode = .inTableBody
         case .cell, .row:
             open.clear(to: .table)
-            insert("tbody")
+            insert(ElementNames.rowGroup)
             mode = .inTableBody
             return true
         case .table:
@@ -143,7 +145,7 @@ extension TreeTracker {
             return false
         case .cell:
             open.clear(to: .rowGroup)
-            insert("tr")
+            insert(ElementNames.row)
             mode = .inRow
             return true
         case .caption, .column, .columnGroup, .rowGroup: return closeRowGroup()

@@ -1,11 +1,12 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Tree construction without the tree (HTML Standard 13.2.6): which elements are open, and in which insertion mode the parser is. That is
-// all that decides whether a `script` start tag makes an element, in which namespace, and whether its text is markup. Used for documents
-// that hold svg, math, template or frameset; no other document needs it (see ScriptScanner).
+// Tree construction without the tree (HTML Standard 13.2.6): which elements are open, and in which insertion mode the
+// parser is. That is all that decides whether a `script` start tag makes an element, in which namespace, and whether
+// its text is markup. Used for documents that hold svg, math, template or frameset; no other document needs it (see
+// ScriptScanner).
 
-/// 13.2.4.1. "Text" is no mode here, because the reader passes over such text at once; "after body" and "after after body" differ from
-/// "in body" only in where comments go; the three frameset modes take the same tags.
+/// 13.2.4.1. "Text" is no mode here, because the reader passes over such text at once; "after body" and "after after
+/// body" differ from "in body" only in where comments go; the three frameset modes take the same tags.
 enum InsertionMode {
     case initial, beforeHTML, beforeHead, inHead, inHeadNoscript, afterHead
     case inBody, inTable, inCaption, inColumnGroup, inTableBody, inRow, inCell, inTemplate, frameset
@@ -14,22 +15,22 @@ enum InsertionMode {
 /// A tag with its name looked up.
 struct TagToken {
     let tag: Tag
-    let name: String
-    let kind: ElementKind
-    let traits: ElementTraits
+    let name: ElementName
+    let element: ElementClass
 
-    init(_ tag: Tag, _ input: Input) {
+    var kind: ElementKind { element.kind }
+
+    init(_ tag: Tag, _ input: Input, _ names: inout ElementNames) {
         self.tag = tag
-        name = AttributeList.lowercasedName(input, tag.name)
-        let element = ElementClass.named(name)
-        kind = element.kind
-        traits = element.traits
+        name = names.number(tag.name, in: input)
+        element = ElementNames.elementClass(name)
     }
 }
 
 struct TreeTracker {
     let input: Input
     let limits: ScriptLimits
+    private var names = ElementNames()
     var open: OpenElements
     var mode = InsertionMode.initial
     var templateModes: [InsertionMode] = []
@@ -64,14 +65,15 @@ struct TreeTracker {
         case text(StaticString)
         case script
         case plaintext
-        /// A script element in a foreign namespace; it is the current node, unless its tag is self-closing or the stack is full.
+        /// A script element in a foreign namespace; it is the current node, unless its tag is self-closing or the stack
+        /// is full.
         case foreignScript(ElementNamespace)
     }
 
     // MARK: Dispatcher (13.2.6)
 
     mutating func startTag(_ tag: Tag) -> StartTagOutcome {
-        let token = TagToken(tag, input)
+        let token = token(tag)
         outcome = .none
         if startTagIsForeign(token) {
             foreignStartTag(token)
@@ -82,7 +84,7 @@ struct TreeTracker {
     }
 
     mutating func endTag(_ tag: Tag) {
-        let token = TagToken(tag, input)
+        let token = token(tag)
         if let current = open.current, current.namespace != .html {
             foreignEndTag(token)
         } else {
@@ -90,18 +92,24 @@ struct TreeTracker {
         }
     }
 
+    private mutating func token(_ tag: Tag) -> TagToken {
+        // First, so that the name of this tag is not forgotten before its element is open.
+        names.forget(except: open)
+        return TagToken(tag, input, &names)
+    }
+
     private func startTagIsForeign(_ token: TagToken) -> Bool {
         guard let current = open.current, current.namespace != .html else { return false }
         return switch current.integration {
         case .none: true
         case .html: false
-        case .mathText: token.name == "mglyph" || token.name == "malignmark"
+        case .mathText: token.kind == .mathGlyph
         case .annotation: token.kind != .svgRoot
         }
     }
 
-    /// Each rule answers whether the token is to be looked at again in the mode it has set. The standard's rules end; the bound is for
-    /// stacks that a limit has cut.
+    /// Each rule answers whether the token is to be looked at again in the mode it has set. The standard's rules end;
+    /// the bound is for stacks that a limit has cut.
     mutating func processStartTag(_ token: TagToken) {
         for _ in 0..<32 where !startTagInMode(token) { return }
     }
@@ -157,12 +165,11 @@ struct TreeTracker {
     }
 
     @discardableResult mutating func insert(_ token: TagToken) -> Int {
-        open.push(OpenElement(name: token.name, kind: token.kind, traits: token.traits))
+        open.push(OpenElement(token.name, token.element))
     }
 
-    @discardableResult mutating func insert(_ name: String) -> Int {
-        let element = ElementClass.named(name)
-        return open.push(OpenElement(name: name, kind: element.kind, traits: element.traits))
+    @discardableResult mutating func insert(_ name: ElementName) -> Int {
+        open.push(OpenElement(name, ElementNames.elementClass(name)))
     }
 
     func attributes(_ token: TagToken) -> [ScriptElement.Attribute] {
@@ -174,19 +181,19 @@ struct TreeTracker {
     // MARK: Foreign content (13.2.6.5)
 
     mutating func insertForeign(_ token: TagToken, _ namespace: ElementNamespace) {
-        if token.name == "script" { ask(.foreignScript(namespace)) }
+        if token.kind == .script { ask(.foreignScript(namespace)) }
         guard !token.tag.isSelfClosing else { return }
-        open.push(
-            OpenElement(
-                name: token.name, kind: token.kind, traits: token.traits, namespace: namespace,
-                integration: integration(token, namespace)))
+        var element = OpenElement(token.name, token.element)
+        element.namespace = namespace
+        element.integration = integration(token, namespace)
+        open.push(element)
     }
 
     private func integration(_ token: TagToken, _ namespace: ElementNamespace) -> IntegrationPoint {
-        switch (namespace, token.name) {
-        case (.svg, "foreignobject"), (.svg, "desc"), (.svg, "title"): return .html
-        case (.math, "mi"), (.math, "mo"), (.math, "mn"), (.math, "ms"), (.math, "mtext"): return .mathText
-        case (.math, "annotation-xml"):
+        switch (namespace, token.kind) {
+        case (.svg, .foreignObject), (.svg, .description), (.svg, .title): return .html
+        case (.math, .mathText): return .mathText
+        case (.math, .annotation):
             let encoding = attributes(token).first { $0.name == "encoding" }?.value.lowercased()
             return encoding == "text/html" || encoding == "application/xhtml+xml" ? .html : .annotation
         default: return .none
@@ -194,7 +201,7 @@ struct TreeTracker {
     }
 
     private mutating func foreignStartTag(_ token: TagToken) {
-        if token.traits.contains(.breakout) || (token.name == "font" && fontLeavesForeignContent(token)) {
+        if token.element.traits.contains(.breakout) || (token.kind == .font && fontLeavesForeignContent(token)) {
             leaveForeignContent()
             processStartTag(token)
         } else if let current = open.current {
@@ -207,7 +214,9 @@ struct TreeTracker {
     }
 
     private mutating func leaveForeignContent() {
-        while let current = open.current, current.namespace != .html, current.integration != .mathText, current.integration != .html {
+        while let current = open.current, current.namespace != .html, current.integration != .mathText,
+            current.integration != .html
+        {
             open.pop()
         }
     }
@@ -241,7 +250,9 @@ extension TreeTracker: MarkupSink {
 
     mutating func text(_ range: Range<Int>) {
         let text = TextClass(input, range, hasReferences: true)
-        if let current = open.current, current.namespace != .html, current.integration == .none || current.integration == .annotation {
+        if let current = open.current, current.namespace != .html,
+            current.integration == .none || current.integration == .annotation
+        {
             characters(foreign: text)
             return
         }
@@ -310,7 +321,8 @@ struct TextClass {
             let byte = input[index]
             if byte == 0x26, hasReferences {
                 var resolved: [UInt8] = []
-                index = TextResolver(input: input, context: .text).appendReference(index, range.upperBound, to: &resolved)
+                index = TextResolver(input: input, context: .text).appendReference(
+                    index, range.upperBound, to: &resolved)
                 if resolved.count == 1, resolved[0].isSpace { continue }
                 hasOther = true
                 return

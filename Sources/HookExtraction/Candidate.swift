@@ -78,7 +78,7 @@ public struct Candidate: Sendable {
 /// Why a candidate is no document.
 public struct DocumentFailure: Sendable, Hashable {
     /// The codes of the extraction contract.
-    public enum Code: String, Sendable, Hashable {
+    public enum Code: String, Sendable, Hashable, CaseIterable {
         case invalidJSON = "invalid-json"
         case invalidEncoding = "invalid-encoding"
         case decompress

@@ -74,6 +74,11 @@ public struct DocumentFinder: Sendable {
     // MARK: - Parts
 
     private func jsonPart(_ part: MIMEPart, _ message: MIMEMessage) -> (Candidate.Content, [JSONRepair]) {
+        let isEncoded = part.encoding == .base64 || part.encoding == .quotedPrintable || part.encoding == .uuencode
+        if !isEncoded, part.mediaType.name != "text/plain", !Self.mayBeWide(message.encodedBody(of: part)) {
+            // Read where it stands in the message.
+            return document(message.sources[part.source], in: part.body)
+        }
         let body = message.body(of: part)
         if let label = Self.wideEncoding(body, charset: part.mediaType.value["charset"]) {
             return document(Charset.utf8(body, label: label))
@@ -81,6 +86,11 @@ public struct DocumentFinder: Sendable {
         // The charset parameter has no meaning for JSON types (RFC 8259 section 11), but it has for text/plain.
         if part.mediaType.name == "text/plain" { return document(message.text(of: part)) }
         return document(body)
+    }
+
+    /// UTF-8 without a NUL or a byte order mark in its first octets is what it seems to be.
+    private static func mayBeWide(_ body: ArraySlice<UInt8>) -> Bool {
+        body.prefix(4).contains { $0 == 0 || $0 >= 0xFE }
     }
 
     /// UTF-16 and UTF-32, which JSON no longer allows, but senders still write: told by the byte order mark, or by
@@ -140,8 +150,7 @@ public struct DocumentFinder: Sendable {
         for script in ScriptScanner.scan(html).elements {
             guard let type = ScriptType(type: script.type, language: script.attribute("language")) else { continue }
             defer { index += 1 }
-            let text = html[script.content]
-            guard text.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D && $0 != 0x0C }) else {
+            guard html[script.content].contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D && $0 != 0x0C }) else {
                 continue
             }
             var candidate = Self.candidate(part, type.kind, source: .scripts, isMislabelled: type.isMislabelled)
@@ -149,15 +158,15 @@ public struct DocumentFinder: Sendable {
             candidate.index = index
             candidate.fileName = nil
             candidate.key = script.attribute("data-kustomer-key") ?? script.attribute("data-hook-key")
-            (candidate.content, candidate.repairs) = scriptText(Array(text))
+            (candidate.content, candidate.repairs) = scriptText(html, script.content)
             found.append(candidate)
             guard found.count <= limits.documents else { return }
         }
     }
 
-    private func scriptText(_ text: [UInt8]) -> (Candidate.Content, [JSONRepair]) {
-        let result = document(text)
-        guard case .failure = result.0, let bare = JSONRepair.withoutSections(text) else { return result }
+    private func scriptText(_ html: [UInt8], _ range: Range<Int>) -> (Candidate.Content, [JSONRepair]) {
+        let result = document(html, in: range)
+        guard case .failure = result.0, let bare = JSONRepair.withoutSections(Array(html[range])) else { return result }
         let (content, repairs) = document(bare)
         return (content, [.cdataWrapper] + repairs.filter { $0 != .cdataWrapper })
     }
@@ -176,32 +185,35 @@ public struct DocumentFinder: Sendable {
     private var jsonLimits: JSONLimits { JSONLimits(depth: limits.depth, size: limits.documentSize) }
 
     private func document(_ bytes: [UInt8]) -> (Candidate.Content, [JSONRepair]) {
+        document(bytes, in: 0..<bytes.count)
+    }
+
+    /// The document that fills `range`; the buffer is shared, not copied.
+    private func document(_ bytes: [UInt8], in range: Range<Int>) -> (Candidate.Content, [JSONRepair]) {
         do throws(JSONError) {
-            return (.document(try JSONDocument(bytes, limits: jsonLimits)), [])
+            return (.document(try JSONDocument(bytes, in: range, limits: jsonLimits)), [])
         } catch {
             if repair == .on, error.code != .tooLarge, error.code != .invalidUTF8,
-                let mended = JSONRepair.mend(bytes, limits: jsonLimits)
+                let mended = JSONRepair.mend(Array(bytes[range]), limits: jsonLimits)
             {
                 return (.document(mended.document), mended.repairs)
             }
-            return (.failure(Self.failure(error, in: bytes)), [])
+            return (.failure(failure(error, in: bytes[range])), [])
         }
     }
 
-    private static func failure(_ error: JSONError, in bytes: [UInt8]) -> DocumentFailure {
-        switch error.code {
-        case .tooLarge: DocumentFailure(.limit, "is larger than \(error.offset) octets")
-        case .tooDeep: DocumentFailure(.limit, "\(error.code.rawValue), \(place(error, in: bytes))")
-        case .invalidUTF8: DocumentFailure(.invalidEncoding, "\(error.code.rawValue), \(place(error, in: bytes))")
-        case .unexpectedEnd, .unexpectedCharacter, .controlCharacter, .invalidEscape, .invalidNumber, .trailingContent,
-            .duplicateName, .numberOutOfRange, .loneSurrogate:
-            DocumentFailure(.invalidJSON, "\(error.code.rawValue), \(place(error, in: bytes))")
-        }
-    }
-
-    private static func place(_ error: JSONError, in bytes: [UInt8]) -> String {
-        let (line, column) = error.position(in: bytes)
-        return "line \(line) column \(column)"
+    private func failure(_ error: JSONError, in text: ArraySlice<UInt8>) -> DocumentFailure {
+        let code: DocumentFailure.Code =
+            switch error.code {
+            case .tooLarge, .tooDeep: .limit
+            case .invalidUTF8: .invalidEncoding
+            case .unexpectedEnd, .unexpectedCharacter, .controlCharacter, .invalidEscape, .invalidNumber,
+                .trailingContent, .duplicateName, .numberOutOfRange, .loneSurrogate:
+                .invalidJSON
+            }
+        if error.code == .tooLarge { return DocumentFailure(code, "is larger than \(limits.documentSize) octets") }
+        let (line, column) = JSONError(error.code, at: error.offset - text.startIndex).position(in: Array(text))
+        return DocumentFailure(code, "\(error.code.rawValue), line \(line) column \(column)")
     }
 
     // draft-ietf-sml-structured-email sections 4.2 and 4.3.

@@ -6,7 +6,7 @@
 public import HookModel
 
 /// What a hook says to one candidate.
-public enum CandidateDecision: String, Sendable, Hashable {
+public enum CandidateDecision: String, Sendable, Hashable, CaseIterable {
     case taken
     /// It is no document.
     case failed

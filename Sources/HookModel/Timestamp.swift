@@ -26,12 +26,17 @@ public struct Timestamp: Sendable, Hashable, Comparable {
 
     /// RFC 3339 section 5.6 in UTC with microseconds, for example `2026-11-24T09:30:00.000125Z`.
     public var rfc3339: String {
-        let (seconds, fraction) = Self.floorDivide(microseconds, 1_000_000)
+        "\(wholeSeconds).\(Self.pad(Self.floorDivide(microseconds, 1_000_000).remainder, 6))Z"
+    }
+
+    /// The same without the fraction, for example `2026-11-24T09:30:00Z`.
+    public var rfc3339WholeSeconds: String { wholeSeconds + "Z" }
+
+    private var wholeSeconds: String {
         let (days, secondOfDay) = Self.floorDivide(seconds, 86_400)
         let (year, month, day) = Self.civil(fromDays: days)
         return "\(Self.pad(year, 4))-\(Self.pad(month, 2))-\(Self.pad(day, 2))"
             + "T\(Self.pad(secondOfDay / 3600, 2)):\(Self.pad(secondOfDay / 60 % 60, 2)):\(Self.pad(secondOfDay % 60, 2))"
-            + ".\(Self.pad(fraction, 6))Z"
     }
 
     /// Reads RFC 3339 section 5.6 with a `Z` or numeric offset, for example `2026-12-31T00:00:00Z`; nil for anything

@@ -12,10 +12,11 @@ internal import HookModel
 
 /// Used by the writer thread only.
 final class KeyIndex {
-    /// Keys that wait before they begin to go to the table: some 2 MB of memory for each of two sets.
-    static let waitingLimit = 48_000
     /// At the end so few keys are left to the next start, which reads them from their rows.
     private static let leftToNextStart = 256
+
+    /// Keys that wait before they begin to go to the table.
+    private let waitingLimit: Int
 
     struct Entry: Comparable {
         var key: Int64
@@ -33,7 +34,11 @@ final class KeyIndex {
 
         mutating func add(_ entry: Entry) {
             entries.append(entry)
-            if first[entry.key] == nil { first[entry.key] = entry.row } else { others[entry.key, default: []].append(entry.row) }
+            if first[entry.key] == nil {
+                first[entry.key] = entry.row
+            } else {
+                others[entry.key, default: []].append(entry.row)
+            }
         }
 
         /// Takes the last entries back.
@@ -61,6 +66,9 @@ final class KeyIndex {
     private let insert: SQLiteStatement
     private let setCounter: SQLiteStatement
 
+    /// Of what is in the table; keys of Message-IDs, which the writer never looks for, left out.
+    let filter: KeyFilter
+
     /// Not in the table yet.
     private var waiting = Keys()
     private var waitingMark: Mark
@@ -74,7 +82,8 @@ final class KeyIndex {
     private var added = 0
     private var movedBefore = 0
 
-    init(_ connection: SQLiteConnection) throws(StoreError) {
+    init(_ connection: SQLiteConnection, waitingLimit: Int) throws(StoreError) {
+        self.waitingLimit = waitingLimit
         find = try connection.prepare("SELECT row FROM keys WHERE key = ?1")
         insert = try connection.prepare("INSERT INTO keys VALUES (?1, ?2) ON CONFLICT DO NOTHING")
         setCounter = try connection.prepare(
@@ -82,6 +91,8 @@ final class KeyIndex {
         let mark = Mark(
             message: try connection.integer("SELECT value FROM counters WHERE name = 'keys_messages'"),
             event: try connection.integer("SELECT value FROM counters WHERE name = 'keys_events'"))
+        // Rows are numbered on, and most messages have two such keys.
+        filter = KeyFilter(keys: Int(mark.message + mark.event))
         waitingMark = mark
         movingMark = mark
         try readBack(connection, after: mark)
@@ -124,7 +135,9 @@ final class KeyIndex {
 
     /// Rows that may have this key: the caller compares.
     func rows(_ key: Int64) throws(StoreError) -> [Int64] {
-        var rows = waiting.rows(key) + moving.rows(key)
+        var rows = waiting.rows(key)
+        if !sorted.isEmpty { rows += moving.rows(key) }
+        guard filter.mayContain(key) else { return rows }
         find.bind(1, key)
         while try find.step() {
             let row = find.integer(0)
@@ -164,6 +177,7 @@ final class KeyIndex {
     private func move(_ end: Int) throws(StoreError) {
         guard moved < sorted.count else { return }
         for entry in sorted[moved..<end] {
+            if entry.key & 3 < 2 { filter.insert(entry.key) }
             insert.bind(1, entry.key)
             insert.bind(2, entry.row)
             try insert.run()
@@ -185,7 +199,7 @@ final class KeyIndex {
             sorted = []
             moved = 0
         }
-        if waiting.entries.count >= Self.waitingLimit { startMoving() }
+        if waiting.entries.count >= waitingLimit { startMoving() }
     }
 
     func rolledBack() {

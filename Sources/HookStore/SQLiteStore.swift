@@ -3,13 +3,13 @@
 // The embedded store: one SQLite file, one thread that writes, one that reads. This file opens,
 // closes and hands requests to those threads.
 
+internal import Glibc
 public import HookModel
-internal import Synchronization
 
 /// Messages, events and deliveries in an SQLite database with a write-ahead log.
 ///
-/// `commit` answers after the transaction's log was synced (`synchronous = FULL`). Memory: each entry that waits is held
-/// until it is answered; `Options.queueOctets` bounds their sum, and what passes it is answered with `busy`.
+/// `commit` answers after the transaction's log was synced (`synchronous = FULL`). Memory: each entry that waits is
+/// held until it is answered; `Options.queueOctets` bounds their sum, and what passes it is answered with `busy`.
 public final class SQLiteStore: InspectableStore {
     public enum Role: Sendable, Hashable {
         /// The daemon, or a command that stores while no daemon runs: there is one at a time.
@@ -27,6 +27,9 @@ public final class SQLiteStore: InspectableStore {
         public var groupOctets = 8 << 20
         /// About how large the write-ahead log gets; it is used again and again.
         public var logOctets = 64 << 20
+        /// Keys of new messages and events (three a message) that wait in memory before they go to their table sorted:
+        /// some 40 octets each, twice. The more, the less is written.
+        public var waitingKeys = 48_000
         /// Whether raw messages are compressed in the background.
         public var compresses = true
 
@@ -36,12 +39,16 @@ public final class SQLiteStore: InspectableStore {
     /// nil for readers.
     private let writer: WriterLoop?
     private let compressor: Compressor?
+    private let filter: KeyFilter?
     private let reads: ReadLoop
     private let lifetime: StoreLifetime
 
-    private init(writer: WriterLoop?, compressor: Compressor?, reads: ReadLoop, lifetime: StoreLifetime) {
+    private init(
+        writer: WriterLoop?, compressor: Compressor?, filter: KeyFilter?, reads: ReadLoop, lifetime: StoreLifetime
+    ) {
         self.writer = writer
         self.compressor = compressor
+        self.filter = filter
         self.reads = reads
         self.lifetime = lifetime
     }
@@ -62,18 +69,19 @@ public final class SQLiteStore: InspectableStore {
             // Says at once what is wrong with a file that is there.
             try reads.openNow()
             try lifetime.start { reads.run() }
-            return SQLiteStore(writer: nil, compressor: nil, reads: reads, lifetime: lifetime)
+            return SQLiteStore(writer: nil, compressor: nil, filter: nil, reads: reads, lifetime: lifetime)
         case .owner:
             try lifetime.lock(ownerOf: path)
             let connection = try openForWriting(path)
-            let writer = try StoreWriter(connection)
+            let writer = try StoreWriter(connection, options: options)
             try writer.voidLeases()
             let checkpointer = try Checkpointer(writer: connection, logOctets: options.logOctets)
             let loop = WriterLoop(writer, checkpointer, options: options)
             let reads = ReadLoop(path: path)
             try reads.openNow()
             let compressor = options.compresses ? Compressor(path: path, writer: loop) : nil
-            let store = SQLiteStore(writer: loop, compressor: compressor, reads: reads, lifetime: lifetime)
+            let store = SQLiteStore(
+                writer: loop, compressor: compressor, filter: writer.filter, reads: reads, lifetime: lifetime)
             try startThreads(of: store, loop, checkpointer)
             return store
         }
@@ -88,6 +96,10 @@ public final class SQLiteStore: InspectableStore {
             let reads = store.reads
             try lifetime.start { reads.run() }
             try lifetime.start { checkpointer.run() }
+            if let filter = store.filter {
+                let path = store.reads.path
+                try lifetime.start { filter.fill(from: path) }
+            }
             if let compressor = store.compressor { try lifetime.start { compressor.run() } }
         } catch {
             store.beginToClose()
@@ -97,6 +109,7 @@ public final class SQLiteStore: InspectableStore {
 
     /// Opens, checks and migrates. Every setting that durability rests on is read back.
     private static func openForWriting(_ path: String) throws(StoreError) -> SQLiteConnection {
+        try createFile(path)
         let connection = try SQLiteConnection(path, .readWrite)
         try connection.execute(Schema.newFile)
         let mode = try connection.text("PRAGMA journal_mode = WAL")
@@ -105,10 +118,22 @@ public final class SQLiteStore: InspectableStore {
         guard try connection.integer("PRAGMA synchronous") == 2 else {
             throw .failed("\(path): synchronous = FULL was not taken")
         }
-        try connection.execute("PRAGMA cache_size = -16384")
+        try connection.execute("PRAGMA cache_size = -4096")
         try connection.execute("PRAGMA temp_store = MEMORY")
         try Schema.migrate(connection)
         return connection
+    }
+
+    /// SQLite would let everybody read what is in the mails. Its other files get the mode of this one.
+    private static func createFile(_ path: String) throws(StoreError) {
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+        if descriptor >= 0 {
+            // No lock is held yet that closing the file would drop (fcntl(2)).
+            Glibc.close(descriptor)
+        } else if errno == ENOSPC || errno == EDQUOT {
+            throw .full("\(path): \(String(cString: strerror(errno)))")
+        }
+        // Of everything else SQLite tells.
     }
 
     // MARK: - EventStore
@@ -191,6 +216,7 @@ public final class SQLiteStore: InspectableStore {
     }
 
     private func beginToClose() {
+        filter?.cancel()
         compressor?.close()
         reads.close()
         writer?.close()

@@ -39,7 +39,8 @@ final class StoreReader: @unchecked Sendable {
         messageByID = try connection.prepare(
             """
             SELECT m.id, m.digest, m.duplicate_of, m.message_id, m.received_at, m.source, m.mail_from, m.recipients,
-                m.peer, m.helo, m.answer, m.verdicts, m.size, f.size, coalesce(p.encoding, 1), coalesce(n.octets, p.octets)
+                m.peer, m.helo, m.answer, m.verdicts, m.size, f.size, coalesce(p.encoding, 1),
+                coalesce(n.octets, p.octets)
             FROM messages m JOIN messages f ON f.id = coalesce(m.duplicate_of, m.id)
                 LEFT JOIN fresh n ON n.message = f.id LEFT JOIN packed p ON p.message = f.id
             WHERE m.id = ?1

@@ -35,9 +35,9 @@ final class StoreWriter: @unchecked Sendable {
     /// Subscriptions that got deliveries in the transaction under way.
     private var signalled: Set<String> = []
 
-    init(_ connection: SQLiteConnection) throws(StoreError) {
+    init(_ connection: SQLiteConnection, options: SQLiteStore.Options) throws(StoreError) {
         self.connection = connection
-        keys = try KeyIndex(connection)
+        keys = try KeyIndex(connection, waitingLimit: options.waitingKeys)
         hasDigest = try connection.prepare("SELECT 1 FROM messages WHERE id = ?1 AND digest = ?2")
         hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
         insertMessage = try connection.prepare(
@@ -116,6 +116,9 @@ final class StoreWriter: @unchecked Sendable {
         keys.committed()
         return (answers, signalled)
     }
+
+    /// To be filled by another thread.
+    var filter: KeyFilter { keys.filter }
 
     /// Leaves the next start little to read back.
     func finishUp() {

@@ -39,6 +39,34 @@ enum Base64Decoder {
     static func roomNeeded(_ count: Int) -> Int { count / 4 * 3 + 16 }
 }
 
+/// What is between two pieces of input: a group of four characters that is not complete.
+struct Base64Group: Sendable {
+    enum Padding: Sendable {
+        case none
+        /// An `=` ended a group.
+        case seen
+        /// Blanks followed it: what is in that line is no base64. (RFC 2045 section 6.8 lets padding be taken for the end
+        /// of the data; senders that encode in pieces go on in the next line, or at once.)
+        case ended
+    }
+
+    /// Six bits of each character, the last lowest.
+    var bits: UInt32 = 0
+    var characters = 0
+    var padding = Padding.none
+
+    /// Whether whole blocks can be decoded.
+    var isAtStart: Bool { characters == 0 && padding == .none }
+
+    /// What is complete of the group: one octet of two characters, two of three, three of four.
+    mutating func flush(_ append: (UInt8) -> Void) {
+        let group = bits << UInt32(32 - 6 * max(1, characters))
+        for index in 0..<max(0, characters - 1) { append(UInt8(truncatingIfNeeded: group >> UInt32(24 - 8 * index))) }
+        bits = 0
+        characters = 0
+    }
+}
+
 /// One pass from input to output. The characters of a group of four that is not complete can be taken to a next pass.
 struct Base64Pass {
     let source: UnsafeRawPointer
@@ -47,9 +75,7 @@ struct Base64Pass {
     let table: UnsafePointer<UInt16>
     var from = 0
     var to = 0
-    /// Six bits of each character of the group, the last lowest.
-    var bits: UInt32 = 0
-    var characters = 0
+    var group = Base64Group()
     /// Guesses at the length of lines that are left; a body whose lines differ does without.
     private var guesses = 4
 
@@ -64,7 +90,7 @@ struct Base64Pass {
 
     mutating func run() {
         while from < end {
-            if characters == 0 {
+            if group.isAtStart {
                 if guesses > 0 { decodeLines() }
                 decodeBlocks()
                 if from >= end { return }
@@ -158,24 +184,30 @@ struct Base64Pass {
     }
 
     private mutating func decodeOctet(_ octet: UInt8) {
+        if group.padding != .none {
+            switch octet {
+            case .lineFeed: group.padding = .none
+            case _ where group.padding == .ended: return
+            case .space, .horizontalTab: group.padding = .ended
+            case .equals, .carriageReturn: return
+            default: group.padding = .none
+            }
+        }
         let value = table[Int(octet) | 0x4100]  // with `A`, which is zero
         if value & Base64Decoder.invalid == 0 {
-            bits = bits << 6 | UInt32(value >> 6)
-            characters += 1
-            if characters == 4 { flush() }
-        } else if octet == .equals {
+            group.bits = group.bits << 6 | UInt32(value >> 6)
+            group.characters += 1
+            if group.characters == 4 { flush() }
+        } else if octet == .equals, group.characters > 0 {
+            if group.characters > 1 { group.padding = .seen }
             flush()
         }
     }
 
-    /// Writes what is complete of a group: one octet of two characters, two of three, three of four.
     mutating func flush() {
-        let group = bits << UInt32(32 - 6 * max(1, characters))
-        for index in 0..<max(0, characters - 1) {
-            target.storeBytes(of: UInt8(truncatingIfNeeded: group >> UInt32(24 - 8 * index)), toByteOffset: to, as: UInt8.self)
+        group.flush { octet in
+            target.storeBytes(of: octet, toByteOffset: to, as: UInt8.self)
             to += 1
         }
-        bits = 0
-        characters = 0
     }
 }

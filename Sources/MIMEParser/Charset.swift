@@ -24,15 +24,12 @@ public enum Charset {
         case .utf16(let order): UnicodeConverter.utf8(fromUTF16: bytes, order)
         case .utf32(let order): UnicodeConverter.utf8(fromUTF32: bytes, order)
         case .userDefined: SingleByteConverter.utf8(bytes, userDefinedTable)
-        case .multibyte(let name): IconvConverter.utf8(bytes, from: name) ?? unlabelled(bytes)
-        case .iso2022JP: throughEUC(EscapedCharsets.eucJP(fromISO2022: bytes), "EUC-JP-MS", bytes)
-        case .iso2022KR: throughEUC(EscapedCharsets.eucKR(fromISO2022: bytes), "UHC", bytes)
-        case .hz: throughEUC(EscapedCharsets.eucCN(fromHZ: bytes), "GB18030", bytes)
+        case .eastAsian(let charset): EastAsianConverter.utf8(bytes, charset)
+        case .iso2022JP: EastAsianConverter.utf8(EscapedCharsets.eucJP(fromISO2022: bytes), .eucJP)
+        case .iso2022KR: EastAsianConverter.utf8(EscapedCharsets.eucKR(fromISO2022: bytes), .eucKR)
+        case .hz: EastAsianConverter.utf8(EscapedCharsets.eucCN(fromHZ: bytes), .gb18030)
+        case .library(let name): IconvConverter.utf8(bytes, from: name) ?? unlabelled(bytes)
         }
-    }
-
-    private static func throughEUC(_ converted: [UInt8], _ name: String, _ bytes: [UInt8]) -> [UInt8] {
-        IconvConverter.utf8(converted, from: name) ?? unlabelled(bytes)
     }
 
     private static func validated(_ bytes: [UInt8]) -> [UInt8] {
@@ -79,7 +76,7 @@ public enum Charset {
     static func isStateful(_ label: String) -> Bool {
         switch encoding(label: label) {
         case .iso2022JP, .iso2022KR, .hz: true
-        case .multibyte(let name): name == "UTF-7" || name.hasPrefix("ISO-2022")
+        case .library(let name): name == "UTF-7" || name.hasPrefix("ISO-2022")
         default: false
         }
     }
@@ -95,11 +92,12 @@ enum CharsetEncoding: Sendable {
     case utf16(ByteOrder?)
     case utf32(ByteOrder?)
     case userDefined
-    /// By its name in the C library.
-    case multibyte(String)
+    case eastAsian(EastAsianCharset)
     case iso2022JP
     case iso2022KR
     case hz
+    /// By its name in the C library.
+    case library(String)
 
     enum ByteOrder: Sendable { case little, big }
 }

@@ -79,10 +79,10 @@ enum CharsetLabels {
             chinese csgb2312 csiso58gb231280 gb2312 gb231280 gbk isoir58 xgbk gb18030 gb180302000 gb180302005 \
             euccn xeuccn cp936 ms936 windows936 csgb18030 csgbk cngb 936
             """,
-            .multibyte("GB18030")
+            .eastAsian(.gb18030)
         ),
-        ("big5 big5hkscs cnbig5 csbig5 xxbig5 big5eten cp950 ms950 windows950 950", .multibyte("BIG5-HKSCS")),
-        ("cseucpkdfmtjapanese eucjp xeucjp xeuc ujis eucjpms cp51932 xeucjpms", .multibyte("EUC-JP-MS")),
+        ("big5 big5hkscs cnbig5 csbig5 xxbig5 big5eten cp950 ms950 windows950 950", .eastAsian(.big5)),
+        ("cseucpkdfmtjapanese eucjp xeucjp xeuc ujis eucjpms cp51932 xeucjpms", .eastAsian(.eucJP)),
         (
             """
             csiso2022jp iso2022jp iso2022jp1 iso2022jp2 iso2022jp3 iso2022jpms cp50220 cp50221 cp50222 \
@@ -95,14 +95,14 @@ enum CharsetLabels {
             csshiftjis ms932 mskanji shiftjis sjis windows31j xsjis cp932 windows932 xmscp932 932 ibm943 cp943 \
             shiftjisx0213 shiftjis2004 cswindows31j pck
             """,
-            .multibyte("CP932")
+            .eastAsian(.shiftJIS)
         ),
         (
             """
             cseuckr csksc56011987 euckr isoir149 korean ksc56011987 ksc56011989 ksc5601 windows949 cp949 ms949 \
             uhc 949 xwindows949
             """,
-            .multibyte("UHC")
+            .eastAsian(.eucKR)
         ),
         ("unicodefffe utf16be unicodebig csutf16be cp1201 ucs2be", .utf16(.big)),
         ("csunicode iso10646ucs2 ucs2 unicode utf16 csutf16", .utf16(nil)),
@@ -137,15 +137,15 @@ enum CharsetLabels {
         ("xmacturkish macturkish", .singleByte(SingleByteTables.macTurkish)),
         ("xmacarabic macarabic", .singleByte(SingleByteTables.macArabic)),
         ("xmacfarsi macfarsi", .singleByte(SingleByteTables.macFarsi)),
-        ("johab cp1361 ms1361 ksc56011992", .multibyte("JOHAB")),
-        ("euctw cns11643 xeuctw", .multibyte("EUC-TW")),
-        ("viscii csviscii viscii111", .multibyte("VISCII")),
-        ("tcvn tcvn57121 tcvn5712 tcvn571211993", .multibyte("TCVN5712-1")),
-        ("armscii8", .multibyte("ARMSCII-8")),
-        ("georgianps", .multibyte("GEORGIAN-PS")),
-        ("georgianacademy", .multibyte("GEORGIAN-ACADEMY")),
-        ("iso2022cn iso2022cnext csiso2022cn", .multibyte("ISO-2022-CN-EXT")),
-        ("utf7 unicode11utf7 csunicode11utf7 xunicode20utf7", .multibyte("UTF-7")),
+        ("johab cp1361 ms1361 ksc56011992", .library("JOHAB")),
+        ("euctw cns11643 xeuctw", .library("EUC-TW")),
+        ("viscii csviscii viscii111", .library("VISCII")),
+        ("tcvn tcvn57121 tcvn5712 tcvn571211993", .library("TCVN5712-1")),
+        ("armscii8", .library("ARMSCII-8")),
+        ("georgianps", .library("GEORGIAN-PS")),
+        ("georgianacademy", .library("GEORGIAN-ACADEMY")),
+        ("iso2022cn iso2022cnext csiso2022cn", .library("ISO-2022-CN-EXT")),
+        ("utf7 unicode11utf7 csunicode11utf7 xunicode20utf7", .library("UTF-7")),
         ("iso2022kr csiso2022kr", .iso2022KR),
         ("hzgb2312 hz xhzgb2312", .hz),
         ("utf32 ucs4 iso10646ucs4 csutf32 csucs4", .utf32(nil)),

@@ -49,7 +49,8 @@ struct ContentTypeFacts {
         let isNamed = MediaType.isSane(value.value)
         var name = isNamed ? value.value : (isInDigest ? "message/rfc822" : "text/plain")
         self.init(
-            kind: name.withUTF8 { Self.kind($0, 0, $0.count) }, isNamed: isNamed, isMalformed: !isNamed && !value.value.isEmpty)
+            kind: name.withUTF8 { Self.kind($0, 0, $0.count) }, isNamed: isNamed,
+            isMalformed: !isNamed && !value.value.isEmpty)
         take(value)
     }
 

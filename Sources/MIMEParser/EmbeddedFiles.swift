@@ -27,7 +27,8 @@ extension MIMEMessage {
                 index = bytes.nextLine(index, bytes.count)
                 guard let found else { continue }
                 var file = EmbeddedFile(
-                    form: found.form, name: HeaderText.string(Bytes(rebasing: bytes[found.name])), content: [], isComplete: false)
+                    form: found.form, name: HeaderText.string(Bytes(rebasing: bytes[found.name])), content: [],
+                    isComplete: false)
                 index = EmbeddedFileScanner.read(bytes, index, &file)
                 files.append(file)
             }
@@ -57,6 +58,22 @@ enum EmbeddedFileScanner {
         return nil
     }
 
+    /// The first file that begins in a range.
+    static func first(_ bytes: Bytes, _ range: Range<Int>) -> (form: EmbeddedFile.Form, offset: Int)? {
+        guard !range.isEmpty else { return nil }
+        let body = Bytes(rebasing: bytes[..<range.upperBound])
+        if let form = begin(body, range.lowerBound)?.form { return (form, range.lowerBound) }
+        for (first, second) in [(0x62, 0x65), (0x3D, 0x79)] as [(UInt8, UInt8)] {
+            var index = range.lowerBound
+            while true {
+                index = LineSearch.nextLine(body, from: index, range.upperBound, first: first, second: second)
+                guard index < range.upperBound else { break }
+                if let form = begin(body, index)?.form { return (form, index) }
+            }
+        }
+        return nil
+    }
+
     /// Reads lines until the file's end line or the end of the text. Returns where to go on.
     static func read(_ bytes: Bytes, _ start: Int, _ file: inout EmbeddedFile) -> Int {
         var index = start
@@ -75,7 +92,9 @@ enum EmbeddedFileScanner {
                     file.isComplete = true
                     return next
                 }
-                if !bytes.hasWord("=ypart ", at: line.lowerBound, line.upperBound) { decodeYEncLine(bytes, line, &file.content) }
+                if !bytes.hasWord("=ypart ", at: line.lowerBound, line.upperBound) {
+                    decodeYEncLine(bytes, line, &file.content)
+                }
             }
             index = next
         }

@@ -60,8 +60,10 @@ enum EncodedWords {
         }
 
         private mutating func add(_ word: Word) {
-            let octets = word.isBase64
-                ? TransferDecoder.decode(Bytes(rebasing: bytes[word.text]), .base64) : EncodedWords.octetsOfQ(bytes, word.text)
+            let octets =
+                word.isBase64
+                ? TransferDecoder.decode(Bytes(rebasing: bytes[word.text]), .base64)
+                : EncodedWords.octetsOfQ(bytes, word.text)
             if word.charset != pendingCharset || Charset.isStateful(word.charset) { flush() }
             pendingCharset = word.charset
             pending += octets
@@ -113,7 +115,8 @@ enum EncodedWords {
         while index < range.upperBound {
             let octet = bytes[index]
             if octet == .equals, index + 2 < range.upperBound, let high = bytes[index + 1].hexadecimalValue,
-                let low = bytes[index + 2].hexadecimalValue {
+                let low = bytes[index + 2].hexadecimalValue
+            {
                 octets.append(high << 4 | low)
                 index += 3
             } else {

@@ -22,7 +22,9 @@ public enum FormatFlowed {
                     appendQuotes(line.depth, &output)
                 }
                 let isFlowed = line.isFlowed
-                output += bytes[line.content.lowerBound..<(isFlowed && deletesSpaces ? line.content.upperBound - 1 : line.content.upperBound)]
+                // A flowed line is not empty: it ends in the space.
+                let end = isFlowed && deletesSpaces ? line.content.upperBound - 1 : line.content.upperBound
+                output += bytes[line.content.lowerBound..<end]
                 openDepth = isFlowed ? line.depth : nil
                 if !isFlowed, next > index, bytes[next - 1] == .lineFeed { output.append(.lineFeed) }
                 index = next

@@ -1,6 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Charsets through the C library's iconv. A descriptor lives for one conversion.
+// Charsets that are rare in mail through the C library's iconv, by names of our own list only: what a sender writes never
+// gets there. A descriptor lives for one conversion.
 
 import Glibc
 
@@ -15,14 +16,14 @@ enum IconvConverter {
         input.withUnsafeMutableBufferPointer { source in
             guard let base = source.baseAddress else { return }
             base.withMemoryRebound(to: CChar.self, capacity: source.count) { start in
-                convert(descriptor, start, source.count, isChinese: name == "GB18030", &output)
+                convert(descriptor, start, source.count, &output)
             }
         }
         return output
     }
 
     private static func convert(
-        _ descriptor: iconv_t, _ start: UnsafeMutablePointer<CChar>, _ count: Int, isChinese: Bool, _ output: inout [UInt8]
+        _ descriptor: iconv_t, _ start: UnsafeMutablePointer<CChar>, _ count: Int, _ output: inout [UInt8]
     ) {
         var from: UnsafeMutablePointer<CChar>? = start
         var left = count
@@ -37,7 +38,7 @@ enum IconvConverter {
                 if result != Int(bitPattern: UInt.max) {
                     if isFinal { return }
                 } else if failure == EILSEQ, let place = from, left > 0 {
-                    output += replacement(UInt8(bitPattern: place.pointee), isChinese)
+                    output += [0xEF, 0xBF, 0xBD]
                     from = place + 1
                     left -= 1
                 } else if failure != E2BIG {
@@ -47,11 +48,6 @@ enum IconvConverter {
                 }
             }
         }
-    }
-
-    /// For an octet that begins no character. WHATWG Encoding Standard section 10.1.1: 0x80 is the euro sign in GBK.
-    private static func replacement(_ octet: UInt8, _ isChinese: Bool) -> [UInt8] {
-        isChinese && octet == 0x80 ? [0xE2, 0x82, 0xAC] : [0xEF, 0xBF, 0xBD]
     }
 
     private static let pieceSize = 8192

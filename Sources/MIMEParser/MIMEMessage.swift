@@ -45,6 +45,27 @@ public struct MIMEMessage: Sendable {
     /// The fields of the message's own header.
     public var header: HeaderFields { HeaderFields(sources[0], parts.first?.header ?? 0..<0) }
 
+    /// The groups of fields that the body of a report consists of, an empty line between each two: `message/delivery-status`
+    /// (RFC 3464 section 2.1), `message/disposition-notification` (RFC 8098 section 3.1), `message/feedback-report`
+    /// (RFC 5965 section 3).
+    public func fieldGroups(of part: MIMEPart) -> [HeaderFields] {
+        let body = body(of: part)
+        return body.withUnsafeBufferPointer { bytes in
+            var groups: [HeaderFields] = []
+            var start = 0
+            var index = 0
+            while index <= bytes.count {
+                let next = index < bytes.count ? bytes.nextLine(index, bytes.count) : bytes.count + 1
+                if index == bytes.count || bytes.trimmed(index..<next).isEmpty {
+                    if index > start { groups.append(HeaderFields(body, start..<index)) }
+                    start = next
+                }
+                index = next
+            }
+            return groups
+        }
+    }
+
     /// Message-ID without its angle brackets (RFC 5322 section 3.6.4).
     public var messageID: String? {
         header.rawValue("message-id").flatMap { MessageIdentifiers.first(in: $0) }

@@ -6,7 +6,8 @@
 public struct MIMEProblem: Sendable, Hashable {
     /// What it is. Raw values are stable names for logs and reports.
     public enum Code: String, Sendable, Hashable, CaseIterable {
-        /// A multipart without a `boundary` parameter (RFC 2046 section 5.1.1); it is taken as a leaf.
+        /// A multipart without a `boundary` parameter (RFC 2046 section 5.1.1): the first line that looks like a delimiter
+        /// gives it; it is taken as a leaf where there is none, and then content is lost.
         case missingBoundaryParameter = "boundary_missing"
         /// The boundary of a multipart never occurs; it is taken as a leaf.
         case boundaryNotFound = "boundary_not_found"

@@ -35,7 +35,6 @@ struct AddressListParser {
     private var group: String?
     /// Words before the place, as they were sent, a space between each two that had blanks between them.
     private var phrase: [UInt8] = []
-    private var isQuoted = false
     private var comment: [UInt8] = []
     /// What stood in angle brackets.
     private var route: [UInt8]?
@@ -84,7 +83,10 @@ struct AddressListParser {
         while index < bytes.count {
             let octet = bytes[index]
             if octet.isBlankOrLineEnd || octet == 0x2C || octet == .semicolon || octet == .leftParenthesis || octet == .quote
-                || octet == 0x3C || (octet == .colon && !isInAddress) { return }
+                || octet == 0x3C || (octet == .colon && !isInAddress)
+            {
+                return
+            }
             // A domain literal (RFC 5322 section 3.4.1) may hold colons.
             if octet == 0x5B, phrase.last == 0x40 {
                 let close = bytes.firstIndex(of: 0x5D, in: index..<bytes.count)
@@ -99,7 +101,6 @@ struct AddressListParser {
 
     private mutating func takeQuoted() {
         appendSpace()
-        isQuoted = true
         index += 1
         while index < bytes.count, bytes[index] != .quote {
             if bytes[index] == .backslash, index + 1 < bytes.count { index += 1 }
@@ -191,7 +192,6 @@ struct AddressListParser {
         phrase.removeAll(keepingCapacity: true)
         comment.removeAll(keepingCapacity: true)
         route = nil
-        isQuoted = false
         needsSpace = false
     }
 }

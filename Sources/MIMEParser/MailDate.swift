@@ -30,12 +30,20 @@ public struct MailDate: Sendable, Hashable {
     public init?(_ text: String) {
         var tokens = Tokens(text).list[...]
         // asctime and the Date of old mailers: Thu Feb 13 23:32:54 1969
-        if let first = tokens.first, Self.monthNumber(first) == nil, first.utf8.allSatisfy(\.isLetter) { tokens.removeFirst() }
+        if let first = tokens.first, Self.monthNumber(first) == nil, first.utf8.allSatisfy(\.isLetter) {
+            tokens.removeFirst()
+        }
         guard tokens.count >= 3 else { return nil }
-        let isMonthFirst = Self.monthNumber(tokens[tokens.startIndex]) != nil && tokens[tokens.startIndex].utf8.first.map(\.isLetter) == true
+        let isMonthFirst =
+            Self.monthNumber(tokens[tokens.startIndex]) != nil
+            && tokens[tokens.startIndex].utf8.first.map(\.isLetter) == true
         if isMonthFirst { tokens.swapAt(tokens.startIndex, tokens.startIndex + 1) }
-        guard let day = Self.number(tokens.removeFirst()), let month = Self.monthNumber(tokens.removeFirst()) else { return nil }
-        if isMonthFirst, tokens.count >= 2, !tokens[tokens.startIndex + 1].utf8.contains(.colon), tokens.first?.utf8.contains(.colon) == true {
+        guard let day = Self.number(tokens.removeFirst()), let month = Self.monthNumber(tokens.removeFirst()) else {
+            return nil
+        }
+        if isMonthFirst, tokens.count >= 2, !tokens[tokens.startIndex + 1].utf8.contains(.colon),
+            tokens.first?.utf8.contains(.colon) == true
+        {
             tokens.swapAt(tokens.startIndex, tokens.startIndex + 1)
         }
         guard let yearText = tokens.popFirst(), let year = Self.fullYear(yearText), let timeText = tokens.popFirst(),
@@ -57,7 +65,9 @@ public struct MailDate: Sendable, Hashable {
         self.offset = offset
     }
 
-    private static func number(_ text: Substring) -> Int? { text.utf8.count <= 4 && text.utf8.allSatisfy(\.isDigit) ? Int(text) : nil }
+    private static func number(_ text: Substring) -> Int? {
+        text.utf8.count <= 4 && text.utf8.allSatisfy(\.isDigit) ? Int(text) : nil
+    }
 
     private static let months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
@@ -85,7 +95,10 @@ public struct MailDate: Sendable, Hashable {
 
     private static func zone(_ text: Substring) -> Int {
         let name = text.lowercased()
-        if let hours = zones[name] { return hours * 60 }
+        // Also in the form of POSIX, EST5EDT.
+        if let hours = zones[String(name.prefix(3))], name.utf8.dropFirst(3).first.map(\.isDigit) ?? true {
+            return hours * 60
+        }
         guard let sign = name.utf8.first, sign == 0x2B || sign == .hyphen, let digits = number(name.dropFirst()[...]),
             name.utf8.count == 5
         else { return 0 }

@@ -7,8 +7,8 @@ enum MessageIdentifiers {
     static func all(in value: String) -> [String] {
         var value = value
         return value.withUTF8 { bytes in
-            let ranges = bracketed(bytes)
-            return (ranges.isEmpty ? words(bytes) : ranges).map { HeaderText.string(Bytes(rebasing: bytes[$0])) }
+            let hasBrackets = bytes.firstIndex(of: 0x3C, in: 0..<bytes.count) < bytes.count
+            return (hasBrackets ? bracketed(bytes) : words(bytes)).map { HeaderText.string(Bytes(rebasing: bytes[$0])) }
         }
     }
 

@@ -75,7 +75,9 @@ struct ParameterSegment {
 
     /// `charset'language'`, which is taken off. Where the quotes are missing nothing is.
     private static func takeCharset(_ rest: inout ArraySlice<UInt8>) -> String? {
-        guard let first = rest.firstIndex(of: 0x27), let second = rest[(first + 1)...].firstIndex(of: 0x27) else { return nil }
+        guard let first = rest.firstIndex(of: 0x27), let second = rest[(first + 1)...].firstIndex(of: 0x27) else {
+            return nil
+        }
         let charset = String(decoding: rest[..<first], as: UTF8.self)
         rest = rest[(second + 1)...]
         return charset
@@ -85,7 +87,8 @@ struct ParameterSegment {
         var index = text.startIndex
         while index < text.endIndex {
             if text[index] == 0x25, index + 2 < text.endIndex, let high = text[index + 1].hexadecimalValue,
-                let low = text[index + 2].hexadecimalValue {
+                let low = text[index + 2].hexadecimalValue
+            {
                 octets.append(high << 4 | low)
                 index += 3
             } else {

@@ -36,7 +36,9 @@ public struct ParameterizedValue: Sendable, Hashable {
         parameters = []
         contradictions = []
         var segments: [ParameterSegment] = []
-        while let found = scanner.next() {
+        var left = Self.scanLimit
+        while left > 0, let found = scanner.next() {
+            left -= 1
             guard var segment = ParameterSegment(name: Array(bytes[found.name]), octets: found.value) else { continue }
             if segment.isPlain {
                 add(segment.name, HeaderText.string(segment.octets))
@@ -75,6 +77,8 @@ public struct ParameterizedValue: Sendable, Hashable {
 
     /// A field with more parameters than anyone sends would make looking them up slow.
     static let parameterLimit = 100
+    /// Parameters and segments of parameters that are looked at.
+    private static let scanLimit = 1000
 }
 
 /// Walks over a value with parameters. Every octet is looked at a bounded number of times.
@@ -102,7 +106,8 @@ struct ParameterScanner {
                 continue
             }
             while index < end, bytes[index] != .semicolon, bytes[index] != .leftParenthesis, bytes[index] != .quote,
-                !bytes[index].isBlankOrLineEnd {
+                !bytes[index].isBlankOrLineEnd
+            {
                 octets.append(bytes[index].lowercased)
                 index += 1
             }
@@ -121,7 +126,8 @@ struct ParameterScanner {
             guard index < end else { return nil }
             let nameStart = index
             while index < end, bytes[index] != .equals, bytes[index] != .semicolon, bytes[index] != .leftParenthesis,
-                !bytes[index].isBlankOrLineEnd { index += 1 }
+                !bytes[index].isBlankOrLineEnd
+            { index += 1 }
             let name = nameStart..<index
             skipCommentsAndBlanks()
             guard index < end, bytes[index] == .equals else {
@@ -135,8 +141,11 @@ struct ParameterScanner {
     }
 
     private func isFileName(_ name: Range<Int>) -> Bool {
-        bytes.hasWord("name", at: name.lowerBound, name.upperBound)
-            || bytes.hasWord("filename", at: name.lowerBound, name.upperBound)
+        switch name.count {
+        case 4: bytes.hasWord("name", at: name.lowerBound, name.upperBound)
+        case 8: bytes.hasWord("filename", at: name.lowerBound, name.upperBound)
+        default: false
+        }
     }
 
     private mutating func parameterValue(isFileName: Bool) -> [UInt8] {
@@ -177,7 +186,10 @@ struct ParameterScanner {
         var octets: [UInt8] = []
         while index < end, bytes[index] != .quote {
             if bytes[index] == .backslash, index + 1 < end,
-                !isFileName || bytes[index + 1] == .quote || bytes[index + 1] == .backslash { index += 1 }
+                !isFileName || bytes[index + 1] == .quote || bytes[index + 1] == .backslash
+            {
+                index += 1
+            }
             if bytes[index] != .carriageReturn, bytes[index] != .lineFeed { octets.append(bytes[index]) }
             index += 1
         }

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // Quoted-printable (RFC 2045 section 6.7). What is not encoded rightly stays as it is. Octets that stand for themselves
-// are copied eight at a time up to the next `=` or LF.
+// are copied sixteen at a time up to the next `=` or LF.
 
 enum QuotedPrintableDecoder {
     /// Values of hexadecimal digits; 0xFF for what is none.
@@ -9,8 +9,8 @@ enum QuotedPrintableDecoder {
 
     static func decode(_ input: Bytes) -> [UInt8] {
         guard let start = input.baseAddress, !input.isEmpty else { return [] }
-        // Eight octets are written where fewer may count: the room behind the end is for the others.
-        return [UInt8](unsafeUninitializedCapacity: input.count + 8) { buffer, count in
+        // Sixteen octets are written where fewer may count: the room behind the end is for the others.
+        return [UInt8](unsafeUninitializedCapacity: input.count + 16) { buffer, count in
             guard let output = buffer.baseAddress else { return }
             digits.withUnsafeBufferPointer { digits in
                 guard let digits = digits.baseAddress else { return }
@@ -30,11 +30,21 @@ struct QuotedPrintablePass {
     let digits: UnsafePointer<UInt8>
     var from = 0
     var to = 0
+    private var endsInSoftBreak = false
+
+    init(
+        input: UnsafePointer<UInt8>, end: Int, output: UnsafeMutablePointer<UInt8>, digits: UnsafePointer<UInt8>
+    ) {
+        self.input = input
+        self.end = end
+        self.output = output
+        self.digits = digits
+    }
 
     mutating func run() {
         while from < end {
             copyPlain()
-            guard from < end else { return }
+            guard from < end else { break }
             switch input[from] {
             case .equals: decodeEscapes()
             case .lineFeed: endLine()
@@ -44,28 +54,34 @@ struct QuotedPrintablePass {
                 to += 1
             }
         }
+        // The end of the body is the end of a line too: its line end belongs to the boundary (RFC 2046 section 5.1.1).
+        guard !endsInSoftBreak else { return }
+        var place = end
+        while place > 0, input[place - 1].isBlank {
+            place -= 1
+            to -= 1
+        }
     }
 
-    /// Copies up to the next `=` or LF, or until fewer than eight octets are left.
+    /// Copies up to the next `=` or LF, or until fewer than sixteen octets are left.
     @inline(__always)
     private mutating func copyPlain() {
         let source = UnsafeRawPointer(input)
         let target = UnsafeMutableRawPointer(output)
-        while from + 8 <= end {
-            let block = source.loadUnaligned(fromByteOffset: from, as: UInt64.self)
-            target.storeBytes(of: block, toByteOffset: to, as: UInt64.self)
-            let escapes = block ^ 0x3D3D_3D3D_3D3D_3D3D
-            let feeds = block ^ 0x0A0A_0A0A_0A0A_0A0A
-            let ones: UInt64 = 0x0101_0101_0101_0101
-            // The lowest octet that is marked is one that was sought; those above it may be marked wrongly.
-            let marks = ((escapes &- ones) & ~escapes | (feeds &- ones) & ~feeds) & 0x8080_8080_8080_8080
-            if marks == 0 {
-                from += 8
-                to += 8
+        let escape = SIMD16<UInt8>(repeating: .equals)
+        let feed = SIMD16<UInt8>(repeating: .lineFeed)
+        while from + 16 <= end {
+            let block = source.loadUnaligned(fromByteOffset: from, as: SIMD16<UInt8>.self)
+            target.storeBytes(of: block, toByteOffset: to, as: SIMD16<UInt8>.self)
+            let marks = unsafeBitCast((block .== escape) .| (block .== feed), to: SIMD2<UInt64>.self)
+            if marks[0] | marks[1] == 0 {
+                from += 16
+                to += 16
             } else {
-                let count = UInt64(littleEndian: marks).trailingZeroBitCount >> 3
-                from += count
-                to += count
+                let isLow = marks[0] != 0
+                let place = UInt64(littleEndian: isLow ? marks[0] : marks[1]).trailingZeroBitCount >> 3
+                from += isLow ? place : place + 8
+                to += isLow ? place : place + 8
                 return
             }
         }
@@ -96,6 +112,7 @@ struct QuotedPrintablePass {
         while next < end, input[next].isBlank { next += 1 }
         if next < end, input[next] == .carriageReturn, next + 1 == end || input[next + 1] == .lineFeed { next += 1 }
         if next >= end || input[next] == .lineFeed {
+            endsInSoftBreak = next >= end
             from = min(next + 1, end)
         } else {
             output[to] = .equals

@@ -10,20 +10,12 @@ enum SingleByteConverter {
             if ascii == input.count { return nil }
             var upper = 0
             for octet in input[ascii...] { upper += Int(octet >> 7) }
-            let packed = table.map { pack($0) }
+            let packed = table.map { PackedCharacter.pack(UInt32($0)) }
             return [UInt8](unsafeUninitializedCapacity: input.count + 2 * upper + 8) { output, count in
                 guard let source = input.baseAddress, let target = output.baseAddress, packed.count == 128 else { return }
                 count = packed.withUnsafeBufferPointer { run(source, input.count, UnsafeMutableRawPointer(target), $0) }
             }
         } ?? bytes
-    }
-
-    /// One to three octets of UTF-8, first the lowest, and their number in the highest.
-    private static func pack(_ value: UInt16) -> UInt32 {
-        let scalar = UInt32(value)
-        if scalar < 0x80 { return scalar | 1 << 24 }
-        if scalar < 0x800 { return (0xC0 | scalar >> 6) | (0x80 | scalar & 0x3F) << 8 | 2 << 24 }
-        return (0xE0 | scalar >> 12) | (0x80 | scalar >> 6 & 0x3F) << 8 | (0x80 | scalar & 0x3F) << 16 | 3 << 24
     }
 
     private static func run(

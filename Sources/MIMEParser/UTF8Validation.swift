@@ -38,7 +38,9 @@ enum UTF8Validation {
     @inline(__always)
     private static func sequenceLength(_ bytes: Bytes, _ index: Int) -> Int {
         let (length, lower, upper) = shape(of: bytes[index])
-        guard length > 0, index + length <= bytes.count, bytes[index + 1] >= lower, bytes[index + 1] <= upper else { return 0 }
+        guard length > 0, index + length <= bytes.count, bytes[index + 1] >= lower, bytes[index + 1] <= upper else {
+            return 0
+        }
         if length > 2, bytes[index + 2] & 0xC0 != 0x80 { return 0 }
         if length > 3, bytes[index + 3] & 0xC0 != 0x80 { return 0 }
         return length

@@ -9,7 +9,8 @@ enum UnicodeConverter {
         output.reserveCapacity(bytes.count / 2 * 3)
         var index = start
         func unit(_ index: Int) -> UInt32 {
-            isBig ? UInt32(bytes[index]) << 8 | UInt32(bytes[index + 1]) : UInt32(bytes[index + 1]) << 8 | UInt32(bytes[index])
+            isBig
+                ? UInt32(bytes[index]) << 8 | UInt32(bytes[index + 1]) : UInt32(bytes[index + 1]) << 8 | UInt32(bytes[index])
         }
         while index + 1 < bytes.count {
             let first = unit(index)

@@ -13,13 +13,15 @@ struct MIMEBenchResult {
     /// Octets of all decoded leaves.
     var decoded = 0
     var seconds = 0.0
+    /// The fastest pass: what the machine can do where others use it too.
+    var best = 0.0
 
     /// One line of JSON.
     func line(tool: String, set: String) -> String {
         let rate = Double(bytes) / 1e6 / seconds
         let perSecond = Double(messages) / seconds
         return "{\"tool\":\"\(tool)\",\"set\":\"\(set)\",\"msgs\":\(messages),\"bytes\":\(bytes),\"parts\":\(parts),"
-            + "\"decoded\":\(decoded),\"sec\":\(seconds),\"MBps\":\((rate * 10).rounded() / 10),"
+            + "\"decoded\":\(decoded),\"sec\":\(seconds),\"best\":\(best),\"MBps\":\((rate * 10).rounded() / 10),"
             + "\"msgs_s\":\(perSecond.rounded())}"
     }
 }
@@ -36,7 +38,9 @@ func mimeBench(files: [[UInt8]], seconds: Double) -> MIMEBenchResult {
         for file in files { mimeBenchMessage(file, &result) }
         times.append(mimeBenchSeconds(clock.now - begin))
     } while times.count < 3 || mimeBenchSeconds(clock.now - start) < seconds
-    result.seconds = times.sorted()[times.count / 2]
+    times.sort()
+    result.seconds = times[times.count / 2]
+    result.best = times[0]
     return result
 }
 

@@ -5,7 +5,7 @@
 
 /// A command, or why a line is none.
 enum SMTPCommand: Sendable, Hashable {
-    case hello(verb: String, domain: String)
+    case hello(Greeting, domain: String)
     case mail(reversePath: String, parameters: [Parameter])
     case recipient(forwardPath: String, parameters: [Parameter])
     case data
@@ -19,6 +19,8 @@ enum SMTPCommand: Sendable, Hashable {
     case unknown
     case malformed(reason: Malformation)
 
+    enum Greeting: Sendable, Hashable { case ehlo, helo, lhlo }
+
     struct Parameter: Sendable, Hashable {
         /// Upper case.
         var keyword: String
@@ -31,77 +33,92 @@ enum SMTPCommand: Sendable, Hashable {
 }
 
 enum CommandParser {
-    /// - Parameter line: without its CRLF, free of control characters.
+    /// - Parameter line: without its CRLF, free of control characters and octets above 127.
     static func parse(_ line: [UInt8]) -> SMTPCommand {
-        let text = String(decoding: line, as: UTF8.self)
-        let verb = text.prefix { $0 != " " }
-        let rest = text[verb.endIndex...].drop { $0 == " " }
-        let hasArgument = rest.contains { $0 != " " }
-        switch String(verb.utf8.map(ASCII.upper).map { Character(UnicodeScalar($0)) }) {
-        case "EHLO", "HELO", "LHLO":
-            // A domain, an address literal, or whatever the client calls itself: a word is all that is asked.
-            let domain = rest.prefix { $0 != " " }
-            return domain.isEmpty
-                ? .malformed(reason: .helloArgument) : .hello(verb: verb.uppercased(), domain: String(domain))
-        case "MAIL": return mail(rest)
-        case "RCPT": return recipient(rest)
-        case "DATA": return hasArgument ? .malformed(reason: .unexpectedArgument) : .data
-        case "RSET": return hasArgument ? .malformed(reason: .unexpectedArgument) : .reset
-        case "QUIT": return hasArgument ? .malformed(reason: .unexpectedArgument) : .quit
-        case "NOOP": return .noop
-        case "VRFY": return .verify
-        case "HELP": return .help
-        case "EXPN", "ETRN", "TURN", "SEND", "SOML", "SAML", "STARTTLS", "AUTH", "BDAT", "XCLIENT", "XFORWARD":
-            return .notImplemented
-        default: return .unknown
+        var scanner = LineScanner(line)
+        let verb = scanner.take { $0 != ASCII.space }
+        scanner.skipSpaces()
+        func isVerb(_ word: StaticString) -> Bool { scanner.matches(word, verb) }
+        func alone(_ command: SMTPCommand) -> SMTPCommand {
+            scanner.next == nil ? command : .malformed(reason: .unexpectedArgument)
         }
+        if isVerb("MAIL") { return mail(&scanner) }
+        if isVerb("RCPT") { return recipient(&scanner) }
+        if isVerb("DATA") { return alone(.data) }
+        if isVerb("RSET") { return alone(.reset) }
+        if isVerb("QUIT") { return alone(.quit) }
+        if isVerb("EHLO") { return hello(.ehlo, &scanner) }
+        if isVerb("HELO") { return hello(.helo, &scanner) }
+        if isVerb("LHLO") { return hello(.lhlo, &scanner) }
+        if isVerb("NOOP") { return .noop }
+        if isVerb("VRFY") { return .verify }
+        if isVerb("HELP") { return .help }
+        return notImplemented.contains { isVerb($0) } ? .notImplemented : .unknown
+    }
+
+    private static let notImplemented: [StaticString] = [
+        "EXPN", "ETRN", "TURN", "SEND", "SOML", "SAML", "STARTTLS", "AUTH", "BDAT", "XCLIENT", "XFORWARD",
+    ]
+
+    /// Whether a line is the beginning of something that is not SMTP: a request or a header line of HTTP, or a header
+    /// line of a mail whose DATA was refused. What follows such a line is chosen by others than the client.
+    static func isForeign(_ line: [UInt8]) -> Bool {
+        var scanner = LineScanner(line)
+        let verb = scanner.take { $0 != ASCII.space && $0 != ASCII.carriageReturn }
+        // A header field that ends the word: `Host:`. Not `MAILFROM:<a@b>`, which is only an error.
+        if verb.count > 1, line[verb.upperBound - 1] == UInt8(ascii: ":") { return true }
+        return http.contains { scanner.matches($0, verb) }
+    }
+
+    private static let http: [StaticString] = [
+        "GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "PATCH", "TRACE",
+    ]
+
+    /// A domain, an address literal, or whatever the client calls itself: a word is all that is asked.
+    private static func hello(_ greeting: SMTPCommand.Greeting, _ scanner: inout LineScanner) -> SMTPCommand {
+        let domain = scanner.take { $0 != ASCII.space }
+        return domain.isEmpty
+            ? .malformed(reason: .helloArgument) : .hello(greeting, domain: scanner.text(domain))
     }
 
     // Section 4.1.1.2: mail = "MAIL FROM:" Reverse-path [SP Mail-parameters] CRLF
-    private static func mail(_ rest: Substring) -> SMTPCommand {
-        guard let rest = after("FROM:", rest) else { return .malformed(reason: .mailSyntax) }
-        guard let (path, behind) = MailPath.parse(rest, allowsEmpty: true) else {
-            return .malformed(reason: .senderAddress)
-        }
-        guard let parameters = parameters(behind) else { return .malformed(reason: .mailSyntax) }
+    private static func mail(_ scanner: inout LineScanner) -> SMTPCommand {
+        guard scanner.take(word: "FROM:") else { return .malformed(reason: .mailSyntax) }
+        // Many clients put a space there although section 3.3 forbids it.
+        scanner.skipSpaces()
+        guard let path = MailPath.parse(&scanner, .reverse) else { return .malformed(reason: .senderAddress) }
+        guard let parameters = parameters(&scanner) else { return .malformed(reason: .mailSyntax) }
         return .mail(reversePath: path, parameters: parameters)
     }
 
     // Section 4.1.1.3: rcpt = "RCPT TO:" Forward-path [SP Rcpt-parameters] CRLF
-    private static func recipient(_ rest: Substring) -> SMTPCommand {
-        guard let rest = after("TO:", rest) else { return .malformed(reason: .recipientSyntax) }
-        guard let (path, behind) = MailPath.parse(rest, allowsEmpty: false) else {
-            return .malformed(reason: .recipientAddress)
-        }
-        guard let parameters = parameters(behind) else { return .malformed(reason: .recipientSyntax) }
+    private static func recipient(_ scanner: inout LineScanner) -> SMTPCommand {
+        guard scanner.take(word: "TO:") else { return .malformed(reason: .recipientSyntax) }
+        scanner.skipSpaces()
+        guard let path = MailPath.parse(&scanner, .forward) else { return .malformed(reason: .recipientAddress) }
+        guard let parameters = parameters(&scanner) else { return .malformed(reason: .recipientSyntax) }
         return .recipient(forwardPath: path, parameters: parameters)
     }
 
-    /// What follows `word` (in any case) and optional spaces, which many clients put there although section 3.3
-    /// forbids it.
-    private static func after(_ word: String, _ text: Substring) -> Substring? {
-        guard text.utf8.count >= word.utf8.count,
-            text.utf8.prefix(word.utf8.count).map(ASCII.upper).elementsEqual(word.utf8)
-        else { return nil }
-        return text.dropFirst(word.count).drop { $0 == " " }
-    }
-
     // Section 4.1.2: esmtp-param = esmtp-keyword ["=" esmtp-value]
-    private static func parameters(_ text: Substring) -> [SMTPCommand.Parameter]? {
-        guard text.isEmpty || text.hasPrefix(" ") else { return nil }
+    private static func parameters(_ scanner: inout LineScanner) -> [SMTPCommand.Parameter]? {
         var parameters: [SMTPCommand.Parameter] = []
-        for word in text.split(separator: " ") {
-            let halves = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let keyword = halves.first, let first = keyword.utf8.first, isAlphanumeric(first),
-                keyword.utf8.allSatisfy({ isAlphanumeric($0) || $0 == UInt8(ascii: "-") }),
-                halves.count == 1 || !halves[1].isEmpty
-            else { return nil }
-            parameters.append(.init(keyword: keyword.uppercased(), value: halves.count == 2 ? String(halves[1]) : nil))
+        guard scanner.next == nil || scanner.next == ASCII.space else { return nil }
+        scanner.skipSpaces()
+        while let first = scanner.next {
+            guard ASCII.isAlphanumeric(first) else { return nil }
+            let keyword = scanner.take { ASCII.isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
+            var parameter = SMTPCommand.Parameter(keyword: scanner.text(keyword).uppercased())
+            if scanner.take(UInt8(ascii: "=")) {
+                // esmtp-value: any printable character but "=".
+                let value = scanner.take { $0 != ASCII.space && $0 != UInt8(ascii: "=") }
+                guard !value.isEmpty else { return nil }
+                parameter.value = scanner.text(value)
+            }
+            guard scanner.next == nil || scanner.next == ASCII.space else { return nil }
+            scanner.skipSpaces()
+            parameters.append(parameter)
         }
         return parameters
-    }
-
-    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
-        (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
     }
 }

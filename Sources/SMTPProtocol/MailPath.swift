@@ -1,78 +1,100 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Reverse-paths and forward-paths (RFC 5321 section 4.1.2).
+// Reverse-paths and forward-paths (RFC 5321 section 4.1.2), one function a rule.
 
 enum MailPath {
+    enum Direction: Sendable, Hashable {
+        /// Of the sender: may be empty.
+        case reverse
+        /// To a recipient: may be the bare word `postmaster`.
+        case forward
+    }
+
     /// Octets of a path, brackets included (section 4.5.3.1.3).
     private static let limit = 256
+    /// Octets of a local part and of a domain (sections 4.5.3.1.1 and 4.5.3.1.2).
+    private static let localPartLimit = 64
+    private static let domainLimit = 255
 
-    /// Reads `<[source-route:]mailbox>` at the beginning of `text`. Gives the mailbox without brackets and route, and
-    /// what stands behind the path; nil where there is no path. `<>` counts only where `allowsEmpty`.
-    static func parse(_ text: Substring, allowsEmpty: Bool) -> (mailbox: String, rest: Substring)? {
-        guard text.first == "<", let end = closingBracket(text) else { return nil }
-        let rest = text[text.index(after: end)...]
-        var path = text[text.index(after: text.startIndex)..<end]
-        guard path.utf8.count + 2 <= limit else { return nil }
-        if path.isEmpty { return allowsEmpty ? ("", rest) : nil }
-        // Appendix C: a source route must be accepted and should be ignored.
-        if path.hasPrefix("@") {
-            guard let colon = path.firstIndex(of: ":") else { return nil }
-            path = path[path.index(after: colon)...]
-        }
-        return isMailbox(path, allowsPostmaster: !allowsEmpty) ? (String(path), rest) : nil
+    // Path = "<" [ A-d-l ":" ] Mailbox ">"; Reverse-path = Path / "<>"
+    /// Passes a path and gives its mailbox without brackets and source route; nil where there is none.
+    static func parse(_ scanner: inout LineScanner, _ direction: Direction) -> String? {
+        let start = scanner.position
+        guard scanner.take(UInt8(ascii: "<")) else { return nil }
+        if scanner.take(UInt8(ascii: ">")) { return direction == .reverse ? "" : nil }
+        if scanner.next == UInt8(ascii: "@"), !takeRoute(&scanner) { return nil }
+        let mailboxStart = scanner.position
+        guard takeMailbox(&scanner, direction) else { return nil }
+        let mailbox = mailboxStart..<scanner.position
+        guard scanner.take(UInt8(ascii: ">")), scanner.position - start <= limit else { return nil }
+        return scanner.text(mailbox)
     }
 
-    /// The `>` that ends the path: not one inside a quoted local part.
-    private static func closingBracket(_ text: Substring) -> Substring.Index? {
-        var isQuoted = false
-        var isEscaped = false
-        for index in text.indices {
-            let character = text[index]
-            if isEscaped {
-                isEscaped = false
-            } else if character == "\\", isQuoted {
-                isEscaped = true
-            } else if character == "\"" {
-                isQuoted.toggle()
-            } else if character == ">", !isQuoted {
-                return index
+    // A-d-l = At-domain *( "," At-domain ), and the colon behind it
+    /// Appendix C: a source route must be accepted and should be ignored.
+    private static func takeRoute(_ scanner: inout LineScanner) -> Bool {
+        repeat {
+            guard scanner.take(UInt8(ascii: "@")), takeDomain(&scanner) else { return false }
+        } while scanner.take(UInt8(ascii: ","))
+        return scanner.take(UInt8(ascii: ":"))
+    }
+
+    // Mailbox = Local-part "@" ( Domain / address-literal ); section 4.1.1.3: a bare "postmaster" as well
+    private static func takeMailbox(_ scanner: inout LineScanner, _ direction: Direction) -> Bool {
+        let start = scanner.position
+        guard takeLocalPart(&scanner) else { return false }
+        let localPart = start..<scanner.position
+        if scanner.take(UInt8(ascii: "@")) { return takeDomain(&scanner) }
+        return direction == .forward && scanner.matches("POSTMASTER", localPart)
+    }
+
+    // Local-part = Dot-string / Quoted-string
+    private static func takeLocalPart(_ scanner: inout LineScanner) -> Bool {
+        let start = scanner.position
+        let isTaken = scanner.next == UInt8(ascii: "\"") ? takeQuotedString(&scanner) : takeDotString(&scanner)
+        return isTaken && scanner.position - start <= localPartLimit
+    }
+
+    // Dot-string = Atom *("." Atom)
+    // QUIRK: dots at the ends and side by side occur in real addresses and are let through (section 4.1.2).
+    private static func takeDotString(_ scanner: inout LineScanner) -> Bool {
+        !scanner.take { ASCII.isAtomText($0) || $0 == ASCII.dot }.isEmpty
+    }
+
+    // Quoted-string = DQUOTE *QcontentSMTP DQUOTE; QcontentSMTP = qtextSMTP / quoted-pairSMTP
+    private static func takeQuotedString(_ scanner: inout LineScanner) -> Bool {
+        guard scanner.take(UInt8(ascii: "\"")) else { return false }
+        while let octet = scanner.next {
+            scanner.advance()
+            if octet == UInt8(ascii: "\"") { return true }
+            if octet == UInt8(ascii: "\\") {
+                guard scanner.next != nil else { return false }
+                scanner.advance()
             }
         }
-        return nil
+        return false
     }
 
-    // Mailbox = Local-part "@" ( Domain / address-literal ); a bare "postmaster" is a forward-path as well.
-    private static func isMailbox(_ text: Substring, allowsPostmaster: Bool) -> Bool {
-        guard let at = text.lastIndex(of: "@") else {
-            return allowsPostmaster && text.lowercased() == "postmaster"
-        }
-        return isLocalPart(text[..<at]) && isDomain(text[text.index(after: at)...])
-    }
-
-    // Local-part = Dot-string / Quoted-string. Dots at odd places occur in real addresses and are let through.
-    private static func isLocalPart(_ text: Substring) -> Bool {
-        guard (1...64).contains(text.utf8.count) else { return false }
-        if text.hasPrefix("\"") { return text.utf8.count >= 2 && text.hasSuffix("\"") }
-        return text.utf8.allSatisfy { byte in
-            byte < 0x80 && (isAlphanumeric(byte) || "!#$%&'*+-/=?^_`{|}~.".utf8.contains(byte))
-        }
-    }
-
-    // Domain = sub-domain *("." sub-domain); underscores occur in host names of local networks.
-    private static func isDomain(_ text: Substring) -> Bool {
-        guard (1...255).contains(text.utf8.count) else { return false }
-        if text.hasPrefix("["), text.hasSuffix("]") {
-            return text.utf8.dropFirst().dropLast().allSatisfy {
-                isAlphanumeric($0) || $0 == UInt8(ascii: ":") || $0 == ASCII.dot || $0 == UInt8(ascii: "-")
+    // Domain = sub-domain *("." sub-domain)
+    // QUIRK: underscores, and hyphens at the ends, occur in host names of local networks (section 4.1.2).
+    private static func takeDomain(_ scanner: inout LineScanner) -> Bool {
+        if scanner.next == UInt8(ascii: "[") { return takeAddressLiteral(&scanner) }
+        let start = scanner.position
+        repeat {
+            let label = scanner.take {
+                ASCII.isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_")
             }
-        }
-        return text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
-            !label.isEmpty
-                && label.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }
-        }
+            if label.isEmpty { return false }
+        } while scanner.take(ASCII.dot)
+        return scanner.position - start <= domainLimit
     }
 
-    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
-        (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
+    // address-literal = "[" ( IPv4-address-literal / IPv6-address-literal / General-address-literal ) "]"
+    private static func takeAddressLiteral(_ scanner: inout LineScanner) -> Bool {
+        guard scanner.take(UInt8(ascii: "[")) else { return false }
+        let literal = scanner.take {
+            ASCII.isAlphanumeric($0) || $0 == UInt8(ascii: ":") || $0 == ASCII.dot || $0 == UInt8(ascii: "-")
+        }
+        return !literal.isEmpty && literal.count + 2 <= domainLimit && scanner.take(UInt8(ascii: "]"))
     }
 }

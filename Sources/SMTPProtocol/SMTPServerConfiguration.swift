@@ -20,12 +20,16 @@ public struct SMTPServerConfiguration: Sendable, Hashable {
     /// Octets of a command line, CRLF included. Section 4.5.3.1.4 asks for 512; MAIL parameters of extensions add
     /// to it. A longer line is read to its end and refused, so that memory is bounded.
     public var commandLine: Int
-    /// Commands refused in one connection before it is closed: guessing addresses gets slow.
+    /// Commands refused before the connection is closed, unless a message is accepted in between: guessing addresses
+    /// gets slow.
     public var errors: Int
+    /// Commands that lead nowhere (NOOP, RSET, VRFY, HELP, EHLO) before the connection is closed, unless a message is
+    /// accepted in between: nobody holds a connection, or has more written than read, for nothing.
+    public var idleCommands: Int
 
     public init(
         hostname: String, service: Service = .smtp, messageSize: Int = 25 << 20, recipients: Int = 100,
-        commandLine: Int = 2048, errors: Int = 20
+        commandLine: Int = 2048, errors: Int = 20, idleCommands: Int = 100
     ) {
         self.hostname = hostname
         self.service = service
@@ -33,5 +37,6 @@ public struct SMTPServerConfiguration: Sendable, Hashable {
         self.recipients = recipients
         self.commandLine = commandLine
         self.errors = errors
+        self.idleCommands = idleCommands
     }
 }

@@ -40,7 +40,9 @@ public struct SMTPServerSession: Sendable {
     /// The line was too long: the rest of it is dropped.
     private var isLineDropped = false
     private var receiver: DataReceiver?
+    /// Since the last message that was accepted.
     private var errors = 0
+    private var idleCommands = 0
 
     private var helo: String?
     private var reversePath: String?
@@ -101,18 +103,27 @@ public struct SMTPServerSession: Sendable {
         }
     }
 
-    /// Answers the message: with one reply for SMTP, one a recipient for LMTP (RFC 2033 section 4.2). The connection
-    /// is closed after a 421 or 521 (RFC 5321 section 3.8, RFC 7504 section 4).
+    /// Answers the message: with one reply for SMTP, one a recipient for LMTP (RFC 2033 section 4.2). Replies that are
+    /// missing are made up as a temporary failure, and those too many are dropped, so that the dialogue stays in step.
+    /// The connection is closed after a 421 or 521 (RFC 5321 section 3.8, RFC 7504 section 4).
     public mutating func answerMessage(_ replies: [SMTPReply]) {
         guard case .messageAsked = state else { return }
+        let count = configuration.service == .lmtp ? recipients.count : 1
         state = .command
         resetTransaction()
+        let missing = Array(repeating: Outcome.storeFailed.smtpReply, count: max(0, count - replies.count))
+        let replies = replies.prefix(count) + missing
         replies.forEach { reply($0) }
+        if replies.contains(where: \.isPositive) {
+            errors = 0
+            idleCommands = 0
+        }
         if replies.contains(where: { $0.code == 421 || $0.code == 521 }) { state = .closed }
     }
 
     /// Ends the session from the server's side, for example with `Outcome.shuttingDown`.
     public mutating func end(with outcome: Outcome) {
+        if case .closed = state { return }
         reply(outcome.smtpReply)
         state = .closed
     }
@@ -168,7 +179,10 @@ public struct SMTPServerSession: Sendable {
             line.removeAll(keepingCapacity: true)
             isLineDropped = false
         }
-        if isLineDropped {
+        if CommandParser.isForeign(line) {
+            refuse(SMTPReply(500, "5.5.2", "Command not recognized"))
+            close("This is a mail server")
+        } else if isLineDropped {
             refuse(SMTPReply(500, "5.5.2", "Line too long"))
         } else {
             execute()
@@ -178,13 +192,18 @@ public struct SMTPServerSession: Sendable {
 
     private mutating func take(_ piece: UnsafeRawBufferPointer) {
         if isLineDropped { return }
-        if line.count + piece.count > configuration.commandLine - 1 {
-            isLineDropped = true
-            line.removeAll(keepingCapacity: true)
-        } else {
+        if line.count + piece.count <= configuration.commandLine - 1 {
             line.append(contentsOf: piece)
+        } else {
+            isLineDropped = true
+            // The beginning stays, to tell what kind of line it was.
+            line.append(contentsOf: piece.prefix(max(0, Self.beginning - line.count)))
+            line.removeLast(max(0, line.count - Self.beginning))
         }
     }
+
+    /// Octets that are kept of a line that is too long.
+    private static let beginning = 16
 
     private mutating func execute() {
         guard line.last == ASCII.carriageReturn else {
@@ -195,55 +214,60 @@ public struct SMTPServerSession: Sendable {
         guard line.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
             return refuse(SMTPReply(500, "5.5.2", "Control characters are not allowed"))
         }
-        guard line.allSatisfy({ $0 < 0x80 }) else {
-            return refuse(SMTPReply(500, "5.5.2", "SMTPUTF8 is not supported"))
-        }
+        guard line.allSatisfy({ $0 < 0x80 }) else { return refuseNonASCII() }
         perform(CommandParser.parse(line))
+    }
+
+    private mutating func refuseNonASCII() {
+        // Whatever stands behind the verb has no say in this.
+        switch CommandParser.parse(line.map { $0 < 0x80 ? $0 : UInt8(ascii: "x") }) {
+        case .hello: refuse(SMTPReply(501, nil, "Names beyond ASCII are not supported"))
+        // RFC 6531 section 3.5
+        case .mail, .recipient, .malformed: refuse(SMTPReply(553, "5.6.7", "Addresses beyond ASCII are not supported"))
+        case .data, .reset, .noop, .quit, .verify, .help, .notImplemented, .unknown:
+            refuse(SMTPReply(500, "5.5.2", "Commands are ASCII"))
+        }
     }
 
     private mutating func perform(_ command: SMTPCommand) {
         switch command {
-        case .hello(let verb, let domain): hello(verb, domain)
+        case .hello(let greeting, let domain): hello(greeting, domain)
         case .mail(let path, let parameters): mail(path, parameters)
         case .recipient(let path, let parameters): recipient(path, parameters)
         case .data: beginData()
         case .reset:
             resetTransaction()
-            reply(SMTPReply(250, "2.0.0", "Ok"))
-        case .noop: reply(SMTPReply(250, "2.0.0", "Ok"))
+            replyIdly(SMTPReply(250, "2.0.0", "Ok"))
+        case .noop: replyIdly(SMTPReply(250, "2.0.0", "Ok"))
         case .quit:
             reply(SMTPReply(221, "2.0.0", "Bye"))
             state = .closed
         // Section 3.5.3: a server that keeps its users to itself answers 252.
-        case .verify: reply(SMTPReply(252, "2.5.0", "Send some mail, and I will try my best"))
-        case .help: reply(SMTPReply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP"))
+        case .verify: replyIdly(SMTPReply(252, "2.5.0", "Send some mail, and I will try my best"))
+        case .help: replyIdly(SMTPReply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP"))
         case .notImplemented: refuse(SMTPReply(502, "5.5.1", "Command not implemented"))
-        case .unknown: unknown()
+        case .unknown: refuse(SMTPReply(500, "5.5.2", "Command not recognized"))
         case .malformed(let reason): refuse(Self.reply(to: reason))
         }
     }
 
-    /// A browser that was tricked into speaking to us goes on with header lines, and would come to a message in the
-    /// end: its first words close the connection.
-    private mutating func unknown() {
-        let first = line.prefix { $0 != ASCII.space }.map(ASCII.upper)
-        let http: [String] = ["GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "PATCH", "TRACE"]
-        refuse(SMTPReply(500, "5.5.2", "Command not recognized"))
-        if http.contains(where: { first.elementsEqual($0.utf8) }) { close("This is not a web server") }
-    }
-
     private mutating func close(_ text: String) {
+        if case .closed = state { return }
         reply(SMTPReply(421, "4.7.0", text))
         state = .closed
     }
 
-    private mutating func hello(_ verb: String, _ domain: String) {
-        let isRight = configuration.service == .lmtp ? verb == "LHLO" : verb != "LHLO"
-        guard isRight else { return refuse(SMTPReply(500, "5.5.1", "Use \(configuration.service == .lmtp ? "LHLO" : "EHLO")")) }
+    // RFC 2034 section 4: answers to HELO and EHLO carry no enhanced status code.
+    private mutating func hello(_ greeting: SMTPCommand.Greeting, _ domain: String) {
+        let isLMTP = configuration.service == .lmtp
+        guard isLMTP == (greeting == .lhlo) else {
+            return refuse(SMTPReply(500, nil, "Use \(isLMTP ? "LHLO" : "EHLO")"))
+        }
         helo = domain
         // Section 4.1.4: EHLO in a session has the effect of RSET.
         resetTransaction()
-        guard verb != "HELO" else { return reply(SMTPReply(250, nil, configuration.hostname)) }
+        guard greeting != .helo else { return replyIdly(SMTPReply(250, nil, configuration.hostname)) }
+        guard countIdleCommand() else { return }
         let keywords = ["PIPELINING", "SIZE \(configuration.messageSize)", "8BITMIME", "ENHANCEDSTATUSCODES", "HELP"]
         let lines = [configuration.hostname] + keywords
         for (index, line) in lines.enumerated() {
@@ -255,15 +279,18 @@ public struct SMTPServerSession: Sendable {
         guard helo != nil else { return refuse(SMTPReply(503, "5.5.1", "Say hello first")) }
         guard reversePath == nil else { return refuse(SMTPReply(503, "5.5.1", "Nested MAIL command")) }
         var size = 0
+        if let repeated = Self.repeated(parameters) {
+            return refuse(SMTPReply(501, "5.5.4", "Parameter \(Self.quoted(repeated)) given twice"))
+        }
         for parameter in parameters {
             switch (parameter.keyword, parameter.value?.uppercased()) {
             // RFC 1870 section 6.1: up to 20 digits. One that does not fit is too large in any case.
-            case ("SIZE", let value?) where value.utf8.count <= 20 && value.utf8.allSatisfy({ (48...57).contains($0) }):
+            case ("SIZE", let value?) where value.utf8.count <= 20 && value.utf8.allSatisfy(ASCII.isDigit):
                 size = Int(value) ?? .max
             case ("BODY", "7BIT"), ("BODY", "8BITMIME"): break
             case ("SIZE", _), ("BODY", _):
                 return refuse(SMTPReply(501, "5.5.4", "Bad value of \(parameter.keyword)"))
-            default: return refuse(SMTPReply(555, "5.5.4", "Parameter \(parameter.keyword) not recognized"))
+            default: return refuse(Self.unrecognized(parameter))
             }
         }
         guard size <= configuration.messageSize else { return refuse(Outcome.messageTooLarge.smtpReply) }
@@ -272,10 +299,26 @@ public struct SMTPServerSession: Sendable {
         reply(SMTPReply(250, "2.1.0", "Ok"))
     }
 
+    /// RFC 5321 section 4.1.1.11: no keyword is given twice. They are few, a line being short.
+    private static func repeated(_ parameters: [SMTPCommand.Parameter]) -> String? {
+        guard parameters.count > 1 else { return nil }
+        var seen: Set<String> = []
+        return parameters.first { !seen.insert($0.keyword).inserted }?.keyword
+    }
+
+    private static func unrecognized(_ parameter: SMTPCommand.Parameter) -> SMTPReply {
+        SMTPReply(555, "5.5.4", "Parameter \(quoted(parameter.keyword)) not recognized")
+    }
+
+    /// Reply lines have a limit (section 4.5.3.1.5: 512 octets), keywords have none.
+    private static func quoted(_ keyword: String) -> String {
+        keyword.utf8.count <= 40 ? keyword : keyword.prefix(40) + "..."
+    }
+
     private mutating func recipient(_ path: String, _ parameters: [SMTPCommand.Parameter]) {
         guard reversePath != nil else { return refuse(SMTPReply(503, "5.5.1", "Need MAIL command")) }
         if let parameter = parameters.first {
-            return refuse(SMTPReply(555, "5.5.4", "Parameter \(parameter.keyword) not recognized"))
+            return refuse(Self.unrecognized(parameter))
         }
         guard recipients.count < configuration.recipients else { return reply(Outcome.tooManyRecipients.smtpReply) }
         state = .recipientAsked(path)
@@ -300,7 +343,7 @@ public struct SMTPServerSession: Sendable {
 
     private static func reply(to malformation: SMTPCommand.Malformation) -> SMTPReply {
         switch malformation {
-        case .helloArgument: SMTPReply(501, "5.5.4", "Say who you are: EHLO hostname")
+        case .helloArgument: SMTPReply(501, nil, "Say who you are: EHLO hostname")
         case .mailSyntax: SMTPReply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
         case .recipientSyntax: SMTPReply(501, "5.5.4", "Syntax: RCPT TO:<address>")
         case .senderAddress: SMTPReply(501, "5.1.7", "Bad sender address syntax")
@@ -313,13 +356,24 @@ public struct SMTPServerSession: Sendable {
         output += Array("\(reply)\r\n".utf8)
     }
 
+    /// A reply to a command that leads nowhere. Many of them end the connection.
+    private mutating func replyIdly(_ answer: SMTPReply) {
+        if countIdleCommand() { reply(answer) }
+    }
+
+    /// False if that was one too many and the connection is closed.
+    private mutating func countIdleCommand() -> Bool {
+        idleCommands += 1
+        if idleCommands > configuration.idleCommands { close("Too many commands without a message") }
+        return idleCommands <= configuration.idleCommands
+    }
+
     /// A reply to a command that failed. Many of them end the connection.
     private mutating func refuse(_ refusal: SMTPReply) {
         reply(refusal)
         errors += 1
         if errors >= configuration.errors {
-            reply(SMTPReply(421, "4.7.0", "Too many errors"))
-            state = .closed
+            close("Too many errors")
         }
     }
 }

@@ -3,9 +3,10 @@
 // Which encoding an HTML part is in: html5lib's encoding suite, and the order of what can say it.
 
 import Foundation
-@testable import HTMLScripts
 import TestSupport
 import Testing
+
+@testable import HTMLScripts
 
 @Suite struct CharsetTests {
     /// Cases answered otherwise, with the reason. A key is "file: number".
@@ -25,7 +26,9 @@ import Testing
                 if got == test.expected {
                     passed += 1
                 } else {
-                    failures.append("\(file): \(number + 1): expected \(test.expected), got \(got): \(String(decoding: test.data.prefix(200), as: UTF8.self))")
+                    failures.append(
+                        "\(file): \(number + 1): expected \(test.expected), got \(got): \(String(decoding: test.data.prefix(200), as: UTF8.self))"
+                    )
                 }
             }
         }
@@ -38,7 +41,8 @@ import Testing
         let bytes = try Data(Conformance.bytes("html5lib", "encoding/" + file))
         var cases: [(data: [UInt8], expected: String)] = []
         var rest = bytes[...]
-        while let start = rest.range(of: Data("#data\n".utf8)), let middle = rest.range(of: Data("\n#encoding\n".utf8)) {
+        while let start = rest.range(of: Data("#data\n".utf8)), let middle = rest.range(of: Data("\n#encoding\n".utf8))
+        {
             let data = start.upperBound < middle.lowerBound ? rest[start.upperBound..<middle.lowerBound] : Data()
             rest = rest[middle.upperBound...]
             let label = rest.prefix { $0 != 0x0A }
@@ -95,8 +99,13 @@ import Testing
         Order("<meta content='text/html; charset charset = \"gbk\"' http-equiv=Content-Type>", nil, "gbk", .meta),
         Order("<meta content='charset=\"gbk' http-equiv=Content-Type>", nil, nil, .none),
         Order("<meta charset=gbk", nil, nil, .none),
-        Order("<style>" + String(repeating: "x", count: 2_000) + "<meta charset=big5></style><META charset='&#103;bk'>", nil, "gbk", .meta),
-        Order("<!--" + String(repeating: "x", count: 2_000) + "<meta charset=big5>--><meta charset=x http-equiv=content-type content='charset=gbk'>", nil, "gbk", .meta),
+        Order(
+            "<style>" + String(repeating: "x", count: 2_000) + "<meta charset=big5></style><META charset='&#103;bk'>",
+            nil, "gbk", .meta),
+        Order(
+            "<!--" + String(repeating: "x", count: 2_000)
+                + "<meta charset=big5>--><meta charset=x http-equiv=content-type content='charset=gbk'>", nil, "gbk",
+            .meta),
         Order(String(repeating: " ", count: 1_024 - 18) + "<meta charset=gbk>", nil, "gbk", .meta),
         Order(String(repeating: " ", count: 1_024 - 17) + "<title><meta charset=gbk>", nil, nil, .none),
     ]) func order(_ test: Order) {
@@ -109,14 +118,18 @@ import Testing
         #expect(HTMLCharset.name(forLabel: "L1".utf8) == "windows-1252")
         #expect(HTMLCharset.name(forLabel: "\n UTF8 ".utf8) == "utf-8")
         #expect(HTMLCharset.name(forLabel: "utf-7".utf8) == nil)
-        let labels = String(describing: EncodingLabels.text).split(separator: "\n").flatMap { $0.split(separator: " ").dropFirst() }
+        let labels = String(describing: EncodingLabels.text).split(separator: "\n").flatMap {
+            $0.split(separator: " ").dropFirst()
+        }
         #expect(labels.count == EncodingLabels.count)
         #expect(Set(labels).count == EncodingLabels.count)
         for label in labels { #expect(HTMLCharset.name(forLabel: label.utf8) != nil) }
     }
 
     @Test func everyTruncationEnds() {
-        let html = Array("\u{FEFF}<?xml encoding='koi8-r'?><!-- --><meta http-equiv=\"Content-Type\" content='a; charset=\"gbk\"' x=y><p a=b>".utf8)
+        let html = Array(
+            "\u{FEFF}<?xml encoding='koi8-r'?><!-- --><meta http-equiv=\"Content-Type\" content='a; charset=\"gbk\"' x=y><p a=b>"
+                .utf8)
         for start in 0..<4 {
             for end in start..<html.count { _ = HTMLCharset.label(of: Array(html[start..<end])) }
         }

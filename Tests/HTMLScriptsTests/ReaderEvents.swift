@@ -1,7 +1,8 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// What a tokenizer says about an input, in a form two of them can be compared in: tags and text. Comments and document types are left
-// out, because HTMLScripts passes over them; that they end in the right place shows in what follows them.
+// What a tokenizer says about an input, in a form two of them can be compared in: tags and text. Comments and document
+// types are left out, because HTMLScripts passes over them; that they end in the right place shows in what follows
+// them.
 
 @testable import HTMLScripts
 
@@ -45,7 +46,6 @@ enum StartState: String, CaseIterable {
 private struct EventSink: MarkupSink {
     let input: Input
     var events: [Event] = []
-    /// The last piece of text, not yet resolved: the reader may cut a text at `<`, never inside a reference.
     var allowsCDATA = false
 
     init(_ input: Input) { self.input = input }
@@ -97,9 +97,13 @@ enum ReaderEvents {
     }
 
     /// Reads what belongs to the state, up to where the data state begins.
-    private static func start(_ reader: inout MarkupReader, _ sink: inout EventSink, _ state: StartState, _ lastStartTag: String?) {
+    private static func start(
+        _ reader: inout MarkupReader, _ sink: inout EventSink, _ state: StartState, _ lastStartTag: String?
+    ) {
         let all = 0..<reader.input.count
-        let names: [String: StaticString] = ["xmp": "xmp", "textarea": "textarea", "script": "script", "title": "title", "style": "style"]
+        let names: [String: StaticString] = [
+            "xmp": "xmp", "textarea": "textarea", "script": "script", "title": "title", "style": "style",
+        ]
         // Without a start tag before it no end tag is appropriate; this name cannot occur.
         let name = lastStartTag.flatMap { names[$0] } ?? "\u{1}"
         let end: TextEnd

@@ -1,7 +1,8 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The tokenizer of the HTML Standard, 13.2.5, written down state by state and byte by byte, as slow and as plain as it reads there. It is
-// what the fast reader is compared with. Parse errors are left out; a document type is read as a bogus comment, which ends in the same place.
+// The tokenizer of the HTML Standard, 13.2.5, written down state by state and byte by byte, as slow and as plain as it
+// reads there. It is what the fast reader is compared with. Parse errors are left out; a document type is read as a
+// bogus comment, which ends in the same place.
 
 @testable import HTMLScripts
 
@@ -10,10 +11,12 @@ struct ReferenceTokenizer {
         case data, rcdata, rawText, scriptData, plaintext, tagOpen, endTagOpen, tagName
         case textLessThan, textEndTagOpen, textEndTagName
         case scriptLessThan, escapeStart, escapeStartDash, escaped, escapedDash, escapedDashDash, escapedLessThan
-        case doubleEscapeStart, doubleEscaped, doubleEscapedDash, doubleEscapedDashDash, doubleEscapedLessThan, doubleEscapeEnd
+        case doubleEscapeStart, doubleEscaped, doubleEscapedDash, doubleEscapedDashDash, doubleEscapedLessThan,
+            doubleEscapeEnd
         case beforeAttributeName, attributeName, afterAttributeName, beforeAttributeValue
         case doubleQuoted, singleQuoted, unquoted, afterQuoted, selfClosing
-        case bogusComment, markupDeclaration, commentStart, commentStartDash, comment, commentLess, commentLessBang, commentLessBangDash
+        case bogusComment, markupDeclaration, commentStart, commentStartDash, comment, commentLess, commentLessBang,
+            commentLessBangDash
         case commentLessBangDashDash, commentEndDash, commentEnd, commentEndBang
         case cdata, cdataBracket, cdataEnd
     }
@@ -31,10 +34,21 @@ struct ReferenceTokenizer {
     private var name: [UInt8] = []
     private var attributes: [(name: [UInt8], value: [UInt8])] = []
     private var isSelfClosing = false
+    /// Whether start tags change the state as they do in a document that needs no tree (13.2.6.4).
+    private var followsElements = false
+
+    /// The events of a whole document.
+    static func document(_ bytes: [UInt8]) -> [Event] {
+        var tokenizer = ReferenceTokenizer(bytes, .data, nil)
+        tokenizer.followsElements = true
+        tokenizer.run()
+        return tokenizer.events
+    }
 
     static func read(_ bytes: [UInt8], from start: StartState = .data, lastStartTag: String? = nil) -> [Event] {
         let states: [StartState: State] = [
-            .data: .data, .plaintext: .plaintext, .rcdata: .rcdata, .rawText: .rawText, .scriptData: .scriptData, .cdata: .cdata,
+            .data: .data, .plaintext: .plaintext, .rcdata: .rcdata, .rawText: .rawText, .scriptData: .scriptData,
+            .cdata: .cdata,
         ]
         var tokenizer = ReferenceTokenizer(bytes, states[start] ?? .data, lastStartTag)
         tokenizer.run()
@@ -73,12 +87,15 @@ struct ReferenceTokenizer {
         case .data, .rcdata, .rawText, .scriptData, .plaintext, .cdata, .cdataBracket, .cdataEnd: return stepText(byte)
         case .tagOpen, .endTagOpen, .tagName: return stepTag(byte)
         case .textLessThan, .textEndTagOpen, .textEndTagName: return stepTextEnd(byte)
-        case .scriptLessThan, .escapeStart, .escapeStartDash, .escaped, .escapedDash, .escapedDashDash, .escapedLessThan:
+        case .scriptLessThan, .escapeStart, .escapeStartDash, .escaped, .escapedDash, .escapedDashDash,
+            .escapedLessThan:
             return stepEscaped(byte)
-        case .doubleEscapeStart, .doubleEscaped, .doubleEscapedDash, .doubleEscapedDashDash, .doubleEscapedLessThan, .doubleEscapeEnd:
+        case .doubleEscapeStart, .doubleEscaped, .doubleEscapedDash, .doubleEscapedDashDash, .doubleEscapedLessThan,
+            .doubleEscapeEnd:
             return stepDoubleEscaped(byte)
         case .beforeAttributeName, .attributeName, .afterAttributeName, .selfClosing: return stepAttributeName(byte)
-        case .beforeAttributeValue, .doubleQuoted, .singleQuoted, .unquoted, .afterQuoted: return stepAttributeValue(byte)
+        case .beforeAttributeValue, .doubleQuoted, .singleQuoted, .unquoted, .afterQuoted:
+            return stepAttributeValue(byte)
         default: return stepComment(byte)
         }
     }
@@ -105,7 +122,9 @@ struct ReferenceTokenizer {
         return false
     }
 
-    private mutating func emit(_ character: Character, _ next: State? = nil) -> Bool { emit(Array(String(character).utf8), next) }
+    private mutating func emit(_ character: Character, _ next: State? = nil) -> Bool {
+        emit(Array(String(character).utf8), next)
+    }
 
     private mutating func emitTag() -> Bool {
         flush()
@@ -120,8 +139,19 @@ struct ReferenceTokenizer {
             }
             events.append(.startTag(name, values, isSelfClosing: isSelfClosing))
             lastStartTag = name
+            if followsElements { return become(Self.textState(of: name)) }
         }
         return become(.data)
+    }
+
+    private static func textState(of name: String) -> State {
+        switch name {
+        case "title", "textarea": .rcdata
+        case "style", "xmp", "iframe", "noembed", "noframes": .rawText
+        case "script": .scriptData
+        case "plaintext": .plaintext
+        default: .data
+        }
     }
 
     private mutating func beginTag(isEndTag: Bool) {
@@ -299,7 +329,8 @@ struct ReferenceTokenizer {
         case (.beforeAttributeName, 0x3D?):
             attributes.append((name: [0x3D], value: []))
             return become(.attributeName)
-        case (.attributeName, let byte) where byte.map { $0.endsTagName } ?? true: return reconsume(in: .afterAttributeName)
+        case (.attributeName, let byte) where byte.map { $0.endsTagName } ?? true:
+            return reconsume(in: .afterAttributeName)
         case (.attributeName, 0x3D?): return become(.beforeAttributeValue)
         case (.attributeName, 0?): attributes[attributes.count - 1].name += Self.replacement
         case (.attributeName, let byte?): attributes[attributes.count - 1].name.append(byte.lowercased)
@@ -318,7 +349,8 @@ struct ReferenceTokenizer {
     // 13.2.5.35 to 13.2.5.39
     private mutating func stepAttributeValue(_ byte: UInt8?) -> Bool {
         switch (state, byte) {
-        case (.beforeAttributeValue, 0x09?), (.beforeAttributeValue, 0x0A?), (.beforeAttributeValue, 0x0C?), (.beforeAttributeValue, 0x20?):
+        case (.beforeAttributeValue, 0x09?), (.beforeAttributeValue, 0x0A?), (.beforeAttributeValue, 0x0C?),
+            (.beforeAttributeValue, 0x20?):
             return false
         case (.beforeAttributeValue, 0x22?): return become(.doubleQuoted)
         case (.beforeAttributeValue, 0x27?): return become(.singleQuoted)
@@ -355,7 +387,8 @@ struct ReferenceTokenizer {
         case (.commentLessBangDash, _): return reconsume(in: .commentEndDash)
         case (.commentLessBangDashDash, _): return reconsume(in: .commentEnd)
         case (_, nil): return true
-        case (.bogusComment, 0x3E?), (.commentStart, 0x3E?), (.commentStartDash, 0x3E?), (.commentEnd, 0x3E?), (.commentEndBang, 0x3E?):
+        case (.bogusComment, 0x3E?), (.commentStart, 0x3E?), (.commentStartDash, 0x3E?), (.commentEnd, 0x3E?),
+            (.commentEndBang, 0x3E?):
             flush()
             return become(.data)
         case (.bogusComment, _): return false
@@ -377,7 +410,9 @@ struct ReferenceTokenizer {
         var names: [[UInt8]: [UInt8]] = [:]
         for entry in String(decoding: source, as: UTF8.self).split(whereSeparator: \.isWhitespace) {
             let parts = entry.split(separator: "=")
-            let scalars = parts[1].split(separator: "+").compactMap { UInt32($0, radix: 16).flatMap(Unicode.Scalar.init) }
+            let scalars = parts[1].split(separator: "+").compactMap {
+                UInt32($0, radix: 16).flatMap(Unicode.Scalar.init)
+            }
             names[Array(parts[0].utf8)] = Array(String(String.UnicodeScalarView(scalars)).utf8)
         }
         return names
@@ -390,7 +425,9 @@ struct ReferenceTokenizer {
             let name = Array(bytes[index..<(index + length)])
             guard let value = Self.names[name] else { continue }
             let next = index + length
-            if isAttribute, name.last != 0x3B, next < bytes.count, bytes[next] == 0x3D || bytes[next].isAlphanumeric { break }
+            if isAttribute, name.last != 0x3B, next < bytes.count, bytes[next] == 0x3D || bytes[next].isAlphanumeric {
+                break
+            }
             index = next
             return value
         }
@@ -412,8 +449,10 @@ struct ReferenceTokenizer {
     }
 
     private static let windows1252: [UInt32: Character] = [
-        0x80: "€", 0x82: "‚", 0x83: "ƒ", 0x84: "„", 0x85: "…", 0x86: "†", 0x87: "‡", 0x88: "ˆ", 0x89: "‰", 0x8A: "Š", 0x8B: "‹", 0x8C: "Œ",
-        0x8E: "Ž", 0x91: "‘", 0x92: "’", 0x93: "“", 0x94: "”", 0x95: "•", 0x96: "–", 0x97: "—", 0x98: "˜", 0x99: "™", 0x9A: "š", 0x9B: "›",
+        0x80: "€", 0x82: "‚", 0x83: "ƒ", 0x84: "„", 0x85: "…", 0x86: "†", 0x87: "‡", 0x88: "ˆ", 0x89: "‰", 0x8A: "Š",
+        0x8B: "‹", 0x8C: "Œ",
+        0x8E: "Ž", 0x91: "‘", 0x92: "’", 0x93: "“", 0x94: "”", 0x95: "•", 0x96: "–", 0x97: "—", 0x98: "˜", 0x99: "™",
+        0x9A: "š", 0x9B: "›",
         0x9C: "œ", 0x9E: "ž", 0x9F: "Ÿ",
     ]
 }

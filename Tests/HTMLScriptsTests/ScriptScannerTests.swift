@@ -1,6 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// What counts as a script element, and what it says: one table of documents, and the mails of the corpus that were made for this.
+// What counts as a script element, and what it says: one table of documents, and the mails of the corpus that were made
+// for this.
 
 import Foundation
 import HTMLScripts
@@ -23,7 +24,9 @@ import Testing
     static func check(_ document: Document) {
         let bytes = Array(document.html.utf8)
         let scan = ScriptScanner.scan(bytes)
-        let texts = scan.elements.map { ($0.isTerminated ? "" : "!") + String(decoding: ScriptScanner.text(of: $0, in: bytes), as: UTF8.self) }
+        let texts = scan.elements.map {
+            ($0.isTerminated ? "" : "!") + String(decoding: ScriptScanner.text(of: $0, in: bytes), as: UTF8.self)
+        }
         #expect(texts == document.texts)
         for element in scan.elements {
             #expect(bytes[element.startTag.lowerBound] == 0x3C)
@@ -35,31 +38,41 @@ import Testing
     }
 
     @Test(arguments: [
-        Document(""), Document("<"), Document("</"), Document("<script"), Document("<script>", "!"), Document("<scripts>x</scripts>"),
+        Document(""), Document("<"), Document("</"), Document("<script"), Document("<script>", "!"),
+        Document("<scripts>x</scripts>"),
         Document("<script>a</script>b<SCRIPT >c</ScRiPt\n>d", "a", "c"),
         Document("<script/>a</script>", "a"), Document("<script/x>a</script/>", "a"),
         Document("<script>a</script x='>'>b<script>c</script>", "a", "c"),
         Document("<script>a</scriptx></script-></ script></script>b", "a</scriptx></script-></ script>"),
-        Document("<script>a</script", "!a</script"), Document("<script>a</script ", "!a"), Document("<script>a</script b='", "!a"),
-        Document("<script\u{0C}a>x</script\u{0C}>", "x"), Document("< script>x</script>"), Document("<\u{0}script>x</script>"),
+        Document("<script>a</script", "!a</script"), Document("<script>a</script ", "!a"),
+        Document("<script>a</script b='", "!a"),
+        Document("<script\u{0C}a>x</script\u{0C}>", "x"), Document("< script>x</script>"),
+        Document("<\u{0}script>x</script>"),
     ]) func tags(_ document: Document) { Self.check(document) }
 
     @Test(arguments: [
         Document("<!--<script>x</script>--><script>y</script>", "y"), Document("<!--><script>y</script>-->", "y"),
         Document("<!---><script>y</script>-->", "y"), Document("<!----><script>y</script>-->", "y"),
         Document("<!--x--!><script>y</script>-->", "y"), Document("<!--x--!-><script>y</script>"),
-        Document("<!--x-- ><script>y</script>"), Document("<!--<!--><script>y</script>-->", "y"), Document("<!--<!-><script>y</script>"),
-        Document("<!---!><script>y</script>"), Document("<!x<script>y</script>"), Document("<!x'>'<script>y</script>", "y"),
-        Document("<?x '><script>y</script>'?>", "y"), Document("</ x='><script>y</script>", "y"), Document("</><script>y</script>", "y"),
-        Document("<!doctype html SYSTEM \"><script>y</script>\">", "y"), Document("<![CDATA[<script>x</script>]]><script>y</script>", "y"),
+        Document("<!--x-- ><script>y</script>"), Document("<!--<!--><script>y</script>-->", "y"),
+        Document("<!--<!-><script>y</script>"),
+        Document("<!---!><script>y</script>"), Document("<!x<script>y</script>"),
+        Document("<!x'>'<script>y</script>", "y"),
+        Document("<?x '><script>y</script>'?>", "y"), Document("</ x='><script>y</script>", "y"),
+        Document("</><script>y</script>", "y"),
+        Document("<!doctype html SYSTEM \"><script>y</script>\">", "y"),
+        Document("<![CDATA[<script>x</script>]]><script>y</script>", "y"),
         Document("<![CDATA[>]]><script>y</script>", "y"), Document("<!-"), Document("<!"),
     ]) func comments(_ document: Document) { Self.check(document) }
 
     @Test(arguments: [
-        Document("<script><!--</script>", "<!--"), Document("<script><!--<script></script>--></script>", "<!--<script></script>-->"),
+        Document("<script><!--</script>", "<!--"),
+        Document("<script><!--<script></script>--></script>", "<!--<script></script>-->"),
         Document("<script><!--<script></script></script>", "<!--<script></script>"),
-        Document("<script><!--<script>--></script>", "<!--<script>-->"), Document("<script><!--><script></script>", "<!--><script>"),
-        Document("<script><!---><script></script>", "<!---><script>"), Document("<script><!-<script></script>", "<!-<script>"),
+        Document("<script><!--<script>--></script>", "<!--<script>-->"),
+        Document("<script><!--><script></script>", "<!--><script>"),
+        Document("<script><!---><script></script>", "<!---><script>"),
+        Document("<script><!-<script></script>", "<!-<script>"),
         Document("<script><!--<scripts></script>", "<!--<scripts>"), Document("<script><!--<script", "!<!--<script"),
         Document("<script><!--<script-->x</script>", "<!--<script-->x"),
         Document("<script><!--<script ></script/ ></script>", "<!--<script ></script/ >"),
@@ -70,13 +83,20 @@ import Testing
 
     @Test(arguments: [
         Document("<title><script>x</script></title><script>y</script>", "y"), Document("<textarea><script>x</script>"),
-        Document("<style><script>x</script></style ><script>y</script>", "y"), Document("<xmp><!--</xmp><script>y</script>-->", "y"),
-        Document("<iframe><script>x</script></iframe><noembed><script>x</script></noembed><noframes><script>x</script></noframes>"),
+        Document("<style><script>x</script></style ><script>y</script>", "y"),
+        Document("<xmp><!--</xmp><script>y</script>-->", "y"),
+        Document(
+            "<iframe><script>x</script></iframe><noembed><script>x</script></noembed><noframes><script>x</script></noframes>"
+        ),
         Document("<noscript><script>y</script></noscript>", "y"), Document("<plaintext><script>x</script></plaintext>"),
-        Document("</plaintext><script>y</script>", "y"), Document("<title></titles><script>x</script></TITLE/><script>y</script>", "y"),
-        Document("<p title='<script>x</script>'><script>y</script>", "y"), Document("<p title=\"'\" x='\"'><script>y</script>", "y"),
-        Document("<p a=b'><script>y</script>'", "y"), Document("<p a'='><script>x</script>'>"), Document("<p =\"><script>y</script>", "y"),
-        Document("<p a = ><script>y</script>", "y"), Document("<p a=\"b\"c='><script>x</script>'><script>y</script>", "y"),
+        Document("</plaintext><script>y</script>", "y"),
+        Document("<title></titles><script>x</script></TITLE/><script>y</script>", "y"),
+        Document("<p title='<script>x</script>'><script>y</script>", "y"),
+        Document("<p title=\"'\" x='\"'><script>y</script>", "y"),
+        Document("<p a=b'><script>y</script>'", "y"), Document("<p a'='><script>x</script>'>"),
+        Document("<p =\"><script>y</script>", "y"),
+        Document("<p a = ><script>y</script>", "y"),
+        Document("<p a=\"b\"c='><script>x</script>'><script>y</script>", "y"),
         Document("<p/='><script>y</script>'>", "y"), Document("<p a==\"><script>y</script>\">", "y"),
     ]) func otherText(_ document: Document) { Self.check(document) }
 
@@ -86,14 +106,20 @@ import Testing
         Document("<svg><script>a<p>b<script>y</script>", "a", "y"), Document("<svg><style><script>y</script>", "y"),
         Document("<svg><title><script>y</script><title><script>x</script>", "y"), Document("<math><script>y", "!y"),
         Document("<math><mi><script>a&amp;</script>", "a&amp;"), Document("<svg><![CDATA[<script>x</script>]]></svg>"),
-        Document("<svg><foreignObject><![CDATA[<script>x</script>]]><script>&</script>", "&"), Document("<svg><script>x</svg>", "x"),
+        Document("<svg><foreignObject><![CDATA[<script>x</script>]]><script>&</script>", "&"),
+        Document("<svg><script>x</svg>", "x"),
         Document("<svg></svg><![CDATA[<script>x</script>]]>"), Document("<svg/><style><script>x</script>"),
-        Document("<svg><script><svg><script>b</script></svg>a</script>", "a", "b"), Document("<svg><script>a&#0;\u{0}\r\n</script>", "a\u{FFFD}\u{FFFD}\n"),
-        Document("<template><script>y</script></template>", "y"), Document("<template><col><script>x</script></template><script>y</script>", "y"),
+        Document("<svg><script><svg><script>b</script></svg>a</script>", "a", "b"),
+        Document("<svg><script>a&#0;\u{0}\r\n</script>", "a\u{FFFD}\u{FFFD}\n"),
+        Document("<template><script>y</script></template>", "y"),
+        Document("<template><col><script>x</script></template><script>y</script>", "y"),
         Document("<frameset><script>x</script><noframes><script>x</script></noframes></frameset><script>x</script>"),
-        Document("<script>y</script><p><script>x</script><frameset>", "y"), Document("x<frameset><script>y</script>", "y"),
-        Document("<table><tr><script>y</script><td><script>z</script>", "y", "z"), Document("<select><style><script>x</script></style></select>"),
-        Document("<div><svg></div><style><script>x</script></style>"), Document("<svg></div><style><script>y</script></style>", "y"),
+        Document("<script>y</script><p><script>x</script><frameset>", "y"),
+        Document("x<frameset><script>y</script>", "y"),
+        Document("<table><tr><script>y</script><td><script>z</script>", "y", "z"),
+        Document("<select><style><script>x</script></style></select>"),
+        Document("<div><svg></div><style><script>x</script></style>"),
+        Document("<svg></div><style><script>y</script></style>", "y"),
     ]) func openElements(_ document: Document) { Self.check(document) }
 
     struct Attributes: CustomTestStringConvertible {
@@ -112,8 +138,11 @@ import Testing
         Attributes("<script type = 'application/ld&#x2B;json'>", ("type", "application/ld+json")),
         Attributes("<script a='&amp;&lt;&ampx&notit;&not=&notin;&acE;'>", ("a", "&<&ampx&notit;&not=∉∾̳")),
         Attributes("<script a=&quot;>", ("a", "\"")), Attributes("<script a=&ampb b=&amp>", ("a", "&ampb"), ("b", "&")),
-        Attributes("<script a='&#0;&#xD800;&#x110000;&#99999999999;&#128;&#13;&#;&#x;'>", ("a", "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}€\r&#;&#x;")),
-        Attributes("<script a\u{0}='\u{0}\r\n\r'>", ("a\u{FFFD}", "\u{FFFD}\n\n")), Attributes("<script ='a' É=É>", ("='a'", ""), ("É", "É")),
+        Attributes(
+            "<script a='&#0;&#xD800;&#x110000;&#99999999999;&#128;&#13;&#;&#x;'>",
+            ("a", "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}€\r&#;&#x;")),
+        Attributes("<script a\u{0}='\u{0}\r\n\r'>", ("a\u{FFFD}", "\u{FFFD}\n\n")),
+        Attributes("<script ='a' É=É>", ("='a'", ""), ("É", "É")),
         Attributes("<script a/b='c'/d>", ("a", ""), ("b", "c"), ("d", "")), Attributes("<script a=b/>", ("a", "b/")),
         Attributes("<script \"a\"'=<>", ("\"a\"'", "<")),
     ]) func attributes(_ test: Attributes) throws {

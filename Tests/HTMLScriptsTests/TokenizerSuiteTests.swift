@@ -1,11 +1,13 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Every case of html5lib's tokenizer suite: tags, attributes and text. Comments and document types are compared by where they end.
+// Every case of html5lib's tokenizer suite: tags, attributes and text. Comments and document types are compared by
+// where they end.
 
 import Foundation
-@testable import HTMLScripts
 import TestSupport
 import Testing
+
+@testable import HTMLScripts
 
 @Suite(.conformance("html5lib")) struct TokenizerSuiteTests {
     struct Case {
@@ -39,7 +41,9 @@ import Testing
                     if got == test.expected, naive == test.expected {
                         passed += 1
                     } else {
-                        failures.append("\(test.title) [\(state)]: \(test.input.debugDescription) expected \(test.expected), got \(got), naive \(naive)")
+                        failures.append(
+                            "\(test.title) [\(state)]: \(test.input.debugDescription) expected \(test.expected), got \(got), naive \(naive)"
+                        )
                     }
                 }
             }

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// html5lib's tree construction cases: the script elements of every expected tree, in order, with attributes and text, and none where
-// the tree has none.
+// html5lib's tree construction cases: the script elements of every expected tree, in order, with attributes and text,
+// and none where the tree has none.
 
 import Foundation
 import HTMLScripts
@@ -28,14 +28,16 @@ import Testing
     /// Cases answered otherwise, with the reason. A key is "file: input".
     static let exceptions: [String: String] = [:]
 
-    /// The README says 1,796 cases; 4 of them are in `scripted/`, which needs a script engine. 213 of the rest have a script element.
+    /// The README says 1,796 cases; 4 of them are in `scripted/`, which needs a script engine. 213 of the rest have a
+    /// script element.
     static let least = 1_792
     static let leastWithScripts = 213
 
     @Test func scriptElements() throws {
         var (ran, passed, withScripts, fragments, scripting, excepted) = (0, 0, 0, 0, 0, 0)
         var failures: [String] = []
-        for file in Conformance.files("html5lib", "tree-construction", extensions: ["dat"]) where !file.hasPrefix("scripted/") {
+        for file in Conformance.files("html5lib", "tree-construction", extensions: ["dat"])
+        where !file.hasPrefix("scripted/") {
             for test in try Self.cases(file) {
                 if test.isFragment {
                     fragments += 1  // There are no fragments in mail: a part is a document.
@@ -86,7 +88,9 @@ import Testing
             cases.append(current)
         }
         let names = ["data", "errors", "new-errors", "document-fragment", "script-on", "script-off", "document"]
-        for line in try Conformance.bytes("html5lib", "tree-construction/" + file).split(separator: 0x0A, omittingEmptySubsequences: false) {
+        for line in try Conformance.bytes("html5lib", "tree-construction/" + file).split(
+            separator: 0x0A, omittingEmptySubsequences: false)
+        {
             let text = String(decoding: line, as: UTF8.self)
             if text.hasPrefix("#"), names.contains(String(text.dropFirst())), text != "#data" || section != "data" {
                 if text == "#data" {
@@ -106,7 +110,8 @@ import Testing
         return cases
     }
 
-    /// Reads the tree's lines: `| `, two spaces a level, then an element, an attribute or text; text can go on in further lines.
+    /// Reads the tree's lines: `| `, two spaces a level, then an element, an attribute or text; text can go on in
+    /// further lines.
     private static func scripts(_ lines: [[UInt8]]) -> [Script] {
         var nodes: [(depth: Int, text: String)] = []
         for line in lines {
@@ -121,13 +126,17 @@ import Testing
         // Two tests are separated by an empty line, which became part of the last node.
         if let last = nodes.last, last.text.hasSuffix("\n") { nodes[nodes.count - 1].text.removeLast() }
         var scripts: [Script] = []
-        for (index, node) in nodes.enumerated() where ["<script>", "<svg script>", "<math script>"].contains(node.text) {
+        for (index, node) in nodes.enumerated() where ["<script>", "<svg script>", "<math script>"].contains(node.text)
+        {
             var script = Script(isForeign: node.text != "<script>", attributes: [:], text: "")
             for child in nodes[(index + 1)...].prefix(while: { $0.depth > node.depth }) {
                 if child.text.hasPrefix("\"") {
                     script.text += child.text.dropFirst().dropLast()
-                } else if child.depth == node.depth + 2, let equals = child.text.range(of: "=\""), !child.text.hasPrefix("<") {
-                    script.attributes[String(child.text[..<equals.lowerBound])] = String(child.text[equals.upperBound...].dropLast())
+                } else if child.depth == node.depth + 2, let equals = child.text.range(of: "=\""),
+                    !child.text.hasPrefix("<")
+                {
+                    script.attributes[String(child.text[..<equals.lowerBound])] = String(
+                        child.text[equals.upperBound...].dropLast())
                 }
             }
             scripts.append(script)

@@ -42,7 +42,9 @@ import Testing
         let receipts = Tally<CommitReceipt>()
         // Given together, so that they meet in one transaction.
         for index in 0..<50 {
-            store.commit(entry("m\(index)", events: ["same"], to: ["s"])) { if let receipt = try? $0.get() { receipts.add(receipt) } }
+            store.commit(entry("m\(index)", events: ["same"], to: ["s"])) {
+                if let receipt = try? $0.get() { receipts.add(receipt) }
+            }
         }
         #expect(try await eventually { receipts.all.count == 50 })
         #expect(receipts.all.map(\.newEvents).reduce(0, +) == 1)
@@ -90,7 +92,8 @@ import Testing
         let second = try await store.claimDue(subscription: "s", now: at(40), lease: .seconds(60), limit: 10)
         #expect(second.map(\.event.id) == ["e30"])
         for (subscription, limit) in [("s", 10), ("unknown", 10), ("other", 0), ("other", -1)] {
-            let none = try await store.claimDue(subscription: subscription, now: at(40), lease: .seconds(60), limit: limit)
+            let none = try await store.claimDue(
+                subscription: subscription, now: at(40), lease: .seconds(60), limit: limit)
             #expect(none == [])
         }
         await store.close()
@@ -199,7 +202,8 @@ import Testing
         #expect(
             message.verdicts == [
                 StoredVerdict(
-                    eventName: "app.event", recipient: "b@example.com", outcome: .accepted, answer: .accepted, events: 1)
+                    eventName: "app.event", recipient: "b@example.com", outcome: .accepted, answer: .accepted, events: 1
+                )
             ])
         let both = try await store.messages(messageID: "x@y", limit: 9)
         #expect(both.map(\.duplicateOf) == [nil, message.id])

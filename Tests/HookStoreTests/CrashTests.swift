@@ -16,6 +16,7 @@ import Testing
         var options = SQLiteStore.Options()
         // Checkpoints run during the test.
         options.logOctets = 8 << 20
+        options.waitingKeys = 100
         let store = try SQLiteStore.open(folder.path("store.db"), as: .owner, options: options)
         let isOver = Flag()
         let acknowledged = Tally<String>()
@@ -36,7 +37,9 @@ import Testing
             defer { isOver.set() }
             while acknowledged.all.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
             for image in 0..<8 {
-                try await Task.sleep(for: .milliseconds(60))
+                let known = acknowledged.all.count
+                #expect(try await eventually { acknowledged.all.count >= known + 40 })
+                try await Task.sleep(for: .milliseconds(50))
                 let before = acknowledged.all
                 try await check(image: image, of: folder, holds: before)
             }

@@ -137,7 +137,9 @@ import Testing
         do {
             let damaged = try SQLiteStore.open(path, as: .owner)
             let error = await #expect(throws: StoreError.self) {
-                for index in 0..<300 { _ = try await damaged.commit(entry("n\(index)", events: ["f\(index)"], to: ["s"])) }
+                for index in 0..<300 {
+                    _ = try await damaged.commit(entry("n\(index)", events: ["f\(index)"], to: ["s"]))
+                }
                 _ = try await damaged.events(after: 0, limit: 1000)
             }
             guard case .failed(let text)? = error, text.contains(path) else {
@@ -245,6 +247,96 @@ import Testing
         #expect(try await store.counts().messages == 99)
         #expect(try await store.counts().deliveriesWaiting == 99)
         #expect(try await store.claimDue(subscription: "s3", now: at(9999), lease: .seconds(1), limit: 99).count == 14)
+        await store.close()
+    }
+
+    /// Keys are found wherever they are: in memory, on their way to the table, in it, and read back after a kill.
+    @Test(arguments: [10, 100, 48_000], [false, true])
+    func keysAreFoundInAllPlaces(_ waitingKeys: Int, _ isKilled: Bool) async throws {
+        let folder = try TemporaryFolder()
+        var options = SQLiteStore.Options()
+        options.waitingKeys = waitingKeys
+        options.compresses = false
+        var path = folder.path("store.db")
+        var store = try SQLiteStore.open(path, as: .owner, options: options)
+        var first: [Int: Int64] = [:]
+        for round in 0..<4 {
+            for index in 0..<(50 * (round + 1)) {
+                let isNew = index >= 50 * round
+                // Digests that share the octets the key is made of.
+                let content = "sharedky\(index)"
+                let receipt = try await store.commit(
+                    entry(content, events: ["e\(index)"], to: ["s"], messageID: "id\(index % 60)"))
+                #expect(receipt.isDuplicate != isNew, "\(round) \(index)")
+                #expect(receipt.newEvents == (isNew ? 1 : 0), "\(round) \(index)")
+                let message = try #require(try await store.message(ofEvent: "e\(index)"))
+                if isNew { first[index] = message.id }
+                #expect(message.id == first[index])
+                #expect(try await store.event(id: "e\(index)")?.sequence == Int64(index + 1))
+            }
+            // 60 ids for all of them, duplicates included.
+            let ids = try await store.messages(messageID: "id7", limit: 99).map(\.id)
+            #expect(ids == ids.sorted())
+            #expect(
+                ids.count == (0...round).reduce(0) { sum, past in sum + (0..<(50 * (past + 1))).count { $0 % 60 == 7 } }
+            )
+            if isKilled {
+                // The state of the files while the store is open and at rest.
+                let copy = folder.path("copy\(round)")
+                try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: false)
+                try run("/bin/cp", path, path + "-wal", copy)
+                await store.close()
+                path = copy + "/store.db"
+            } else {
+                await store.close()
+            }
+            store = try SQLiteStore.open(path, as: .owner, options: options)
+        }
+        await store.close()
+    }
+
+    /// Keys of a transaction that failed are taken back.
+    @Test func keysOfFailedTransactionsAreForgotten() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store.db")
+        await (try SQLiteStore.open(path, as: .owner)).close()
+        try sql(
+            path,
+            """
+            CREATE TRIGGER poison BEFORE INSERT ON messages WHEN new.message_id = 'poison'
+            BEGIN SELECT raise(ABORT, 'poisoned'); END
+            """)
+        for waitingKeys in [5, 48_000] {
+            var options = SQLiteStore.Options()
+            options.waitingKeys = waitingKeys
+            let store = try SQLiteStore.open(path, as: .owner, options: options)
+            for index in 0..<30 {
+                let name = "\(waitingKeys)-\(index)"
+                await #expect(throws: StoreError.self) {
+                    try await store.commit(entry("m" + name, events: ["e" + name], to: ["s"], messageID: "poison"))
+                }
+                // The same again without what made it fail is new.
+                let receipt = try await store.commit(entry("m" + name, events: ["e" + name], to: ["s"]))
+                #expect(receipt == CommitReceipt(isDuplicate: false, newEvents: 1))
+                #expect(try await store.commit(entry("m" + name, events: ["e" + name])).isDuplicate)
+            }
+            let events = try await store.events(after: 0, limit: 999)
+            #expect(events.map(\.sequence) == Array(1...Int64(events.count)))
+            await store.close()
+        }
+    }
+
+    /// The files hold mail: others may not read them.
+    @Test func filesAreNotForOthers() async throws {
+        let folder = try TemporaryFolder()
+        let store = try SQLiteStore.open(folder.path("store.db"), as: .owner)
+        _ = try await store.commit(entry("m", events: ["e"], to: ["s"]))
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.root)
+        #expect(Set(names) == ["store.db", "store.db-wal", "store.db-shm", "store.db.lock"])
+        for name in names {
+            let mode = try FileManager.default.attributesOfItem(atPath: folder.path(name))[.posixPermissions] as? Int
+            #expect((mode ?? 0o777) & 0o027 == 0, "\(name)")
+        }
         await store.close()
     }
 }

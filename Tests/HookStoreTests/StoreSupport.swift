@@ -11,6 +11,8 @@ import Testing
 /// The stores that keep the contract.
 enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case memory, sqlite
+    /// With limits so small that everything that happens rarely happens all the time.
+    case smallSQLite
 
     var testDescription: String { rawValue }
 
@@ -18,7 +20,19 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
         switch self {
         case .memory: try MemoryStore()
         case .sqlite: try SQLiteStore.open(folder.path("store.db"), as: .owner)
+        case .smallSQLite: try SQLiteStore.open(folder.path("store.db"), as: .owner, options: .small)
         }
+    }
+}
+
+extension SQLiteStore.Options {
+    static var small: Self {
+        var options = Self()
+        options.groupJobs = 3
+        options.groupOctets = 1000
+        options.logOctets = 100_000
+        options.waitingKeys = 10
+        return options
     }
 }
 

@@ -71,6 +71,21 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("Subject: Fwd: order\r\n\r\nx", "looks forwarded"),
+        ("Content-Type: text/html\r\n\r\n<div class=\"gmail_quote\">x", "looks forwarded"),
+        ("Content-Type: text/html\r\n\r\n<p itemscope itemtype=\"http://schema.org/Order\">", "microdata"),
+        ("Content-Type: message/rfc822\r\n\r\nContent-Type: application/json\r\n\r\n1", "attached message"),
+        ("Subject: order\r\n\r\nx", ""),
+    ])
+    func hints(mail: String, word: String) throws {
+        try withSetup { setup in
+            let trial = try Trial.run(Array(mail.utf8), to: "a@h.example", setup: setup, now: now)
+            #expect(trial.hints.isEmpty == word.isEmpty)
+            #expect(word.isEmpty || trial.text.contains(word) && trial.json.contains(word))
+        }
+    }
+
     @Test func terminalIsSafe() throws {
         try withSetup { setup in
             let mail = Array("To: a@h.example\r\nContent-Type: application/json; name=\"\u{1B}[2J.json\"\r\n\r\n{\"@id\":\"\\u001b[31m\"}".utf8)

@@ -78,6 +78,57 @@ extension JSONBlock {
         return UInt32(truncatingIfNeeded: _mm_movemask_epi8(isDigit))
     }
 
+    /// Octets that are `value` or more; `value` is beyond ASCII.
+    @inline(__always)
+    static func bits(from value: UInt8, in octets: UnsafeRawPointer) -> UInt64 {
+        let pattern = _mm_set1_epi8(CChar(bitPattern: value))
+        let isEnough = { (vector: Vector) in _mm_cmpeq_epi8(_mm_max_epu8(vector, pattern), vector) }
+        return bits(
+            isEnough(octets.loadUnaligned(fromByteOffset: 0, as: Vector.self)),
+            isEnough(octets.loadUnaligned(fromByteOffset: 16, as: Vector.self)),
+            isEnough(octets.loadUnaligned(fromByteOffset: 32, as: Vector.self)),
+            isEnough(octets.loadUnaligned(fromByteOffset: 48, as: Vector.self)))
+    }
+
+    /// Whether there is a control character that is no white space.
+    @inline(__always)
+    static func hasForbiddenControl(in octets: UnsafeRawPointer) -> Bool {
+        var forbidden = Vector()
+        for offset in [0, 16, 32, 48] {
+            let vector = octets.loadUnaligned(fromByteOffset: offset, as: Vector.self)
+            let isWhite = _mm_or_si128(
+                _mm_cmpeq_epi8(vector, _mm_set1_epi8(0x09)),
+                _mm_or_si128(_mm_cmpeq_epi8(vector, _mm_set1_epi8(0x0A)), _mm_cmpeq_epi8(vector, _mm_set1_epi8(0x0D))))
+            let isControl = _mm_cmpeq_epi8(_mm_min_epu8(vector, _mm_set1_epi8(0x1F)), vector)
+            forbidden = _mm_or_si128(forbidden, _mm_andnot_si128(isWhite, isControl))
+        }
+        return _mm_movemask_epi8(forbidden) != 0
+    }
+
+    /// Whether there is a reverse solidus or an octet beyond ASCII.
+    @inline(__always)
+    static func isMoreThanWhite(_ octets: UnsafeRawPointer) -> Bool {
+        var found = Vector()
+        for offset in [0, 16, 32, 48] {
+            let vector = octets.loadUnaligned(fromByteOffset: offset, as: Vector.self)
+            found = _mm_or_si128(found, _mm_or_si128(vector, _mm_cmpeq_epi8(vector, _mm_set1_epi8(0x5C))))
+        }
+        return _mm_movemask_epi8(found) != 0
+    }
+
+    /// The place of the lowest bit; anything for zero. (`trailingZeroBitCount` has an answer for zero, which costs.)
+    @inline(__always)
+    static func lowestBit(of bits: UInt64) -> UInt32 {
+        UInt32(bitPattern: __bsfq(Int64(bitPattern: bits)))
+    }
+
+    /// Which of the 16 octets at `octets` are points.
+    @inline(__always)
+    static func points(in octets: UnsafeRawPointer) -> UInt32 {
+        let isPoint = _mm_cmpeq_epi8(octets.loadUnaligned(as: Vector.self), _mm_set1_epi8(0x2E))
+        return UInt32(truncatingIfNeeded: _mm_movemask_epi8(isPoint))
+    }
+
     @inline(__always)
     private static func operators(_ vector: Vector) -> Vector {
         // 0x5B, 0x5D, 0x7B and 0x7D are the only JSON punctuation that these three bits make 0x7F.
@@ -121,6 +172,31 @@ extension JSONBlock {
     static func digits(in octets: UnsafeRawPointer) -> UInt32 {
         JSONBlockInWords.digits(in: octets)
     }
+
+    @inline(__always)
+    static func bits(from value: UInt8, in octets: UnsafeRawPointer) -> UInt64 {
+        JSONBlockInWords.bits(from: value, in: octets)
+    }
+
+    @inline(__always)
+    static func hasForbiddenControl(in octets: UnsafeRawPointer) -> Bool {
+        JSONBlockInWords.hasForbiddenControl(in: octets)
+    }
+
+    @inline(__always)
+    static func isMoreThanWhite(_ octets: UnsafeRawPointer) -> Bool {
+        JSONBlockInWords.isMoreThanWhite(octets)
+    }
+
+    @inline(__always)
+    static func lowestBit(of bits: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: bits.trailingZeroBitCount)
+    }
+
+    @inline(__always)
+    static func points(in octets: UnsafeRawPointer) -> UInt32 {
+        JSONBlockInWords.points(in: octets)
+    }
 }
 #endif
 
@@ -152,11 +228,37 @@ enum JSONBlockInWords {
         (0..<8).reduce(0) { $0 | gather(word(octets, $1) & highs) << UInt64($1 * 8) }
     }
 
+    static func bits(from value: UInt8, in octets: UnsafeRawPointer) -> UInt64 {
+        (0..<8).reduce(0) { bits, index in
+            let word = word(octets, index)
+            let isEnough = word & ((word & ~highs) &+ ones &* UInt64(0x80 - (value & 0x7F))) & highs
+            return bits | gather(isEnough) << UInt64(index * 8)
+        }
+    }
+
+    static func hasForbiddenControl(in octets: UnsafeRawPointer) -> Bool {
+        (0..<8).contains { index in
+            let word = word(octets, index)
+            return less(word, 0x20) & ~(equal(word, 0x09) | equal(word, 0x0A) | equal(word, 0x0D)) != 0
+        }
+    }
+
+    static func isMoreThanWhite(_ octets: UnsafeRawPointer) -> Bool {
+        (0..<8).contains { index in
+            let word = word(octets, index)
+            return (word | equal(word, 0x5C)) & highs != 0
+        }
+    }
+
     static func digits(in octets: UnsafeRawPointer) -> UInt32 {
         let low = word(octets, 0)
         let high = word(octets, 1)
         let bits = gather(less(low, 0x3A) & ~less(low, 0x30)) | gather(less(high, 0x3A) & ~less(high, 0x30)) << 8
         return UInt32(truncatingIfNeeded: bits)
+    }
+
+    static func points(in octets: UnsafeRawPointer) -> UInt32 {
+        UInt32(truncatingIfNeeded: gather(equal(word(octets, 0), 0x2E)) | gather(equal(word(octets, 1), 0x2E)) << 8)
     }
 
     @inline(__always)

@@ -52,8 +52,10 @@ struct JSONFastReader {
 
     private mutating func run(of size: Int, keepsTokens: Bool) -> [JSONToken]? {
         fill()
-        // A text of one chunk has at most a token an entry. Most longer ones have a token in six octets or less often.
-        var capacity = most + (indexer.isAtEnd || !keepsTokens ? 0 : size / 6)
+        // A text of one chunk has at most a token an entry. Longer ones are guessed to go on as they begin; tokens are
+        // rarely more than two thirds of the entries.
+        let chunkSize = Self.chunk * JSONBlock.size
+        var capacity = most + (indexer.isAtEnd || !keepsTokens ? 0 : size / chunkSize * most * 2 / 3)
         var tape: [JSONToken] = []
         while true {
             var progress = JSONTapeBuilder.Progress.failed

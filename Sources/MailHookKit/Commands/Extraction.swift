@@ -8,32 +8,12 @@ import JSONLD
 import MIMEParser
 
 public enum Extraction {
-    /// Octets of a mail that is given to a command; the daemon's own limit is the configuration's.
-    private static let sizeLimit = 512 << 20
-
     /// Prints one line a mail; false when a file could not be read.
     public static func run(_ paths: [String], repair: RepairMode = .off) throws(FileError) -> Bool {
         let finder = DocumentFinder(repair: repair)
-        var isComplete = true
-        var files: [String] = []
-        for path in paths { files += try self.files(path) }
-        for path in files {
-            do throws(FileError) {
-                let bytes = try MailFile.read(path, limit: sizeLimit)
-                Terminal.print(line(path, finder.candidates(in: MIMEMessage(bytes))))
-            } catch {
-                Terminal.printError("mailhookd: \(error)")
-                isComplete = false
-            }
+        return try MailFile.forEach(paths) { path, bytes in
+            Terminal.print(line(path, finder.candidates(in: MIMEMessage(bytes))))
         }
-        return isComplete
-    }
-
-    /// A folder's files in the order of their names; anything else as it is.
-    private static func files(_ path: String) throws(FileError) -> [String] {
-        guard path != "-", Files.isFolder(path) else { return [path] }
-        let folder = path.hasSuffix("/") ? String(path.dropLast()) : path
-        return try Files.list(path).map { "\(folder)/\($0)" }.filter { !Files.isFolder($0) }
     }
 
     private static func line(_ path: String, _ candidates: [Candidate]) -> [UInt8] {

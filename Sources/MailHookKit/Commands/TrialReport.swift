@@ -24,6 +24,12 @@ extension Trial {
         writeCandidates(&writer)
         writer.member("outcome", outcome.rawValue)
         writer.member("reply", reply.description)
+        if !hints.isEmpty {
+            writer.name("hints")
+            writer.beginArray()
+            hints.forEach { writer.string($0) }
+            writer.endArray()
+        }
         writer.name("exitStatus")
         writer.integer(Int(exitStatus))
         writer.name("events")
@@ -93,7 +99,7 @@ extension Trial {
               hook       \(hook?.eventName ?? "none")
               outcome    \(outcome.rawValue)
               reply      \(reply)
-            """
+            """ + hints.map { "\n  hint       \($0)" }.joined()
     }
 
     private var eventsText: String {

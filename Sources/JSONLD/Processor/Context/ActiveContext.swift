@@ -4,7 +4,11 @@
 
 /// An active context. Once made it stays as it is; what it has worked out it remembers for the rest of the run.
 final class ActiveContext {
-    fileprivate(set) var terms: TermTable
+    private(set) var terms: TermTable {
+        didSet { layers = terms.layers }
+    }
+    /// The definitions of `terms`, for looking up.
+    private(set) var layers: TermLayers
     var base: Symbol?
     let originalBase: Symbol?
     var vocab: Symbol?
@@ -14,8 +18,8 @@ final class ActiveContext {
     var previous: ActiveContext?
 
     /// Results of IRI expansion that took work, by the string: vocabulary-relative, and document-relative.
-    var expandedVocabulary = SymbolMap()
-    var expandedDocument = SymbolMap()
+    let expandedVocabulary = SymbolIndex()
+    let expandedDocument = SymbolIndex()
     /// Parts of the inverse context (section 4.3), by IRI, as they are needed.
     var inverse: [Symbol: InverseEntry] = [:]
     /// Results of IRI compaction without a value: vocabulary-relative, and document-relative.
@@ -23,16 +27,24 @@ final class ActiveContext {
     var compactedDocument = SymbolMap()
     /// The terms that can be prefixes, as soon as they were needed.
     var prefixTerms: [Symbol]?
+    /// The terms that stand for `@type`. Known when the context is finished.
+    private(set) lazy var typeTerms: [Symbol] = terms.typeTermsOfAllLayers()
 
     init(terms: TermTable, base: Symbol?, originalBase: Symbol?) {
         self.terms = terms
+        layers = terms.layers
         self.base = base
         self.originalBase = originalBase
     }
 
+    deinit {
+        expandedVocabulary.deallocate()
+        expandedDocument.deallocate()
+    }
+
     // Section 4.1.2, step 1.
     /// A context that says the same and can be changed, without an inverse context.
-    func clone(in tree: Tree) -> ActiveContext {
+    func clone() -> ActiveContext {
         let clone = ActiveContext(terms: terms, base: base, originalBase: originalBase)
         clone.vocab = vocab
         clone.language = language
@@ -41,9 +53,11 @@ final class ActiveContext {
         return clone
     }
 
-    /// Takes a layer of its own for new terms.
-    func addLayer(in tree: Tree) {
-        terms = terms.layered(on: tree)
+    /// Takes a layer of its own for new terms; returns how many definitions had to be copied.
+    func addLayer(in tree: Tree) -> Int {
+        let layered = terms.layered(on: tree)
+        terms = layered.table
+        return layered.copied
     }
 
     func use(_ terms: TermTable) {

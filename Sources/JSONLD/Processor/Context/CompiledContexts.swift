@@ -59,9 +59,7 @@ final class CompiledContexts: @unchecked Sendable {
     private func compile(_ document: ContextDocument, in session: Session) throws(JSONLDError) {
         guard let first = document.iris.first.map({ symbols.intern($0) }), let remote = documents[first] else { return }
         session.remainingDefinitions = session.limits.termDefinitions
-        session.path = []
-        session.dependencyDepth = 0
-        session.depth = 0
+        session.resetPath()
         var use = ContextUse(baseURL: remote.documentIRI)
         use.remoteContexts = [first]
         let active = try session.process(remote.context, session.initialContext(base: nil), use)

@@ -24,7 +24,7 @@ extension Session {
     func process(_ local: Value, _ active: ActiveContext, _ use: ContextUse) throws(JSONLDError) -> ActiveContext {
         var use = use
         // Step 1.
-        var result = active.clone(in: tree)
+        var result = active.clone()
         // Step 2. Its type is checked in step 5.11.
         if let object = local.object, case .boolean(let propagate) = tree[object, .propagate] {
             use.propagate = propagate
@@ -62,8 +62,12 @@ extension Session {
     private func nullify(
         _ result: ActiveContext, _ active: ActiveContext, _ use: ContextUse
     ) throws(JSONLDError) -> ActiveContext {
-        if !use.overrideProtected, result.terms.hasProtectedTerms, result.terms.all().contains(where: \.definition.isProtected) {
-            throw error(.invalidContextNullification, "null would remove protected terms")
+        if !use.overrideProtected, result.terms.hasProtectedTerms {
+            let definitions = result.terms.all()
+            try spendDefinitions(definitions.count)
+            if definitions.contains(where: \.definition.isProtected) {
+                throw error(.invalidContextNullification, "null would remove protected terms")
+            }
         }
         let fresh = initialContext(base: active.originalBase)
         if !use.propagate { fresh.previous = result }
@@ -187,11 +191,10 @@ extension Session {
             if isVersion1_0, !isIRI(vocab), !isBlankNode(vocab) {
                 throw error(.invalidVocabMapping, "@vocab is neither an IRI nor a blank node", vocab)
             }
-            guard let expanded = try expandIRI(vocab, result, documentRelative: true), !expanded.isKeyword else {
+            guard let expanded = try expandIRI(vocab, result.clone(), documentRelative: true), !expanded.isKeyword else {
                 throw error(.invalidVocabMapping, "@vocab stands for nothing", vocab)
             }
             result.vocab = expanded
-            result.expandedVocabulary = SymbolMap()
         default: throw error(.invalidVocabMapping, "@vocab is not a string or null")
         }
     }
@@ -226,7 +229,7 @@ extension Session {
             }
             run.isProtected = isProtected
         }
-        result.addLayer(in: tree)
+        try spendDefinitions(result.addLayer(in: tree))
         for member in tree.members(object) {
             switch member.key {
             case .base, .direction, .import, .language, .propagate, .protected, .version, .vocab: continue

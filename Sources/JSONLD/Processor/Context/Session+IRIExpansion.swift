@@ -12,7 +12,7 @@ extension Session {
         if value.isKeyword { return value }
         if symbols.traits(value).contains(.keywordForm) { return nil }
         // Steps 4 and 5.
-        if let definition = active.terms[value] {
+        if let definition = active.layers[value] {
             if let iri = definition.iri, iri.isKeyword { return iri }
             if vocab { return definition.iri }
         }
@@ -22,6 +22,7 @@ extension Session {
             return Symbol(index: UInt32(bitPattern: known))
         }
         let result = expandReference(value, active, documentRelative: documentRelative, vocab: vocab)
+        try checkTextSize()
         guard isRemembered, result != value else { return result }
         if vocab {
             active.expandedVocabulary.set(value, Int32(bitPattern: result.index))
@@ -41,7 +42,7 @@ extension Session {
         if tree.has(value, run.context), run.defined[value] != .done {
             try createTermDefinition(value, active, run)
         }
-        if let definition = active.terms[value] {
+        if let definition = active.layers[value] {
             if let iri = definition.iri, iri.isKeyword { return iri }
             if vocab { return definition.iri }
         }
@@ -74,7 +75,7 @@ extension Session {
                 let suffix = UnsafeBufferPointer(rebasing: bytes[(colon + 1)...])
                 if suffix.starts(with: "//".utf8) { return value }
                 if let prefix = symbols.find(UnsafeBufferPointer(rebasing: bytes[..<colon])),
-                    let definition = active.terms[prefix], let iri = definition.iri, definition.isPrefix
+                    let definition = active.layers[prefix], let iri = definition.iri, definition.isPrefix
                 {
                     return symbols.concatenate(symbols.bytes(iri), suffix)
                 }

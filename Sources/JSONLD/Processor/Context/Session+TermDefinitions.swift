@@ -38,7 +38,7 @@ extension Session {
         case .inProgress: throw error(.cyclicIRIMapping, "a term needs its own definition", term)
         case nil: break
         }
-        try spendDefinition()
+        try spendDefinitions()
         path.append(.key(term))
         dependencyDepth += 1
         guard dependencyDepth <= limits.termDependencyDepth else {

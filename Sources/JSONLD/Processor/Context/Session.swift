@@ -10,19 +10,24 @@ final class Session {
     let limits: JSONLDLimits
     let loader: any DocumentLoader
     let compiled: CompiledContexts
+    private let maximumDepth: Int
+    private let maximumCells: Int
+    private let maximumText: Int
 
     var htmlReader: (any HTMLScriptReader)?
+    /// Whether all scripts of an HTML document count.
+    var extractsAllScripts = false
 
     /// The way to the value at hand, for errors.
-    var path: [PathStep] = []
+    let path = Pool<PathStep>(capacity: 64)
     /// What is left of `JSONLDLimits.termDefinitions`.
     var remainingDefinitions: Int
     var dependencyDepth = 0
-    /// Nested calls of algorithms that recurse.
-    var depth = 0
+    /// Nested calls of algorithms that recurse, one element each.
+    private let calls = Pool<UInt8>(capacity: 64)
     var remoteContexts: [Symbol: RemoteContext] = [:]
 
-    enum PathStep {
+    enum PathStep: BitwiseCopyable {
         case key(Symbol)
         case index(Int)
     }
@@ -58,11 +63,19 @@ final class Session {
     ) {
         self.options = options
         limits = options.limits
+        maximumDepth = options.limits.depth
+        maximumCells = options.limits.cells
+        maximumText = options.limits.textSize
         self.loader = loader
         self.compiled = compiled
         self.symbols = symbols ?? SymbolTable(base: compiled.symbols, capacity: 256)
         tree = Tree(symbols: self.symbols)
         remainingDefinitions = options.limits.termDefinitions
+    }
+
+    deinit {
+        path.deallocate()
+        calls.deallocate()
     }
 
     var isVersion1_0: Bool { options.processingMode == .version1_0 }
@@ -80,7 +93,7 @@ final class Session {
     // RFC 6901 section 3: "~" is written as "~0" and "/" as "~1".
     private var pointer: String {
         var pointer = ""
-        for step in path {
+        for step in path.elements {
             pointer += "/"
             switch step {
             case .index(let index): pointer += String(index)
@@ -97,37 +110,40 @@ final class Session {
         return pointer
     }
 
-    /// Runs `body` with one more step on the way. After an error the way stays as it is, for the error was made with it.
-    @inline(__always)
-    func at<Result>(_ step: PathStep, _ body: () throws(JSONLDError) -> Result) throws(JSONLDError) -> Result {
-        path.append(step)
-        let result = try body()
-        path.removeLast()
-        return result
-    }
-
     // MARK: limits
 
     /// To be called wherever an algorithm goes one level deeper; `leave` is its counterpart.
     @inline(__always)
     func enter() throws(JSONLDError) {
-        depth += 1
-        if depth > limits.depth { throw error(.limitExceeded, "nested deeper than \(limits.depth)") }
-        if tree.cellCount > limits.cells { throw error(.limitExceeded, "more than \(limits.cells) values") }
-        if symbols.byteCount > limits.textSize { throw error(.limitExceeded, "more than \(limits.textSize) octets of text") }
+        calls.append(0)
+        if calls.count > maximumDepth { throw error(.limitExceeded, "nested deeper than \(limits.depth)") }
+        if tree.cellCount > maximumCells { throw error(.limitExceeded, "more than \(limits.cells) values") }
+        try checkTextSize()
+    }
+
+    @inline(__always)
+    func checkTextSize() throws(JSONLDError) {
+        if symbols.byteCount > maximumText { throw error(.limitExceeded, "more than \(maximumText) octets of text") }
     }
 
     @inline(__always)
     func leave() {
-        depth -= 1
+        calls.removeLast()
     }
 
-    /// Counts a term definition.
-    func spendDefinition() throws(JSONLDError) {
-        remainingDefinitions -= 1
+    /// Starts anew after an error, for another part of the work.
+    func resetPath() {
+        path.removeAll()
+        calls.removeAll()
+        dependencyDepth = 0
+    }
+
+    /// Counts term definitions that are made or gone through.
+    func spendDefinitions(_ count: Int = 1) throws(JSONLDError) {
+        remainingDefinitions -= count
         if remainingDefinitions < 0 {
             throw error(.contextOverflow, "more than \(limits.termDefinitions) term definitions")
         }
-        if symbols.byteCount > limits.textSize { throw error(.limitExceeded, "more than \(limits.textSize) octets of text") }
+        try checkTextSize()
     }
 }

@@ -100,8 +100,8 @@ extension Expander {
         }
         // Step 13.4.4.5.
         if let present = tree[scope.result, .type] {
-            let all = tree.makeArray()
-            tree.append(contentsOf: tree.asArray(present), to: all)
+            // An array here is one that was made here.
+            let all = tree.asArray(present)
             tree.append(contentsOf: tree.asArray(expanded), to: all)
             expanded = .array(all)
         }
@@ -140,10 +140,11 @@ extension Expander {
         for node in tree.elements(nodes) where !tree.isNodeObject(node) {
             throw session.error(.invalidIncludedValue, "@included holds something that is no node")
         }
-        let all = tree.makeArray()
-        if let present = tree[scope.result, .included] { tree.append(contentsOf: tree.asArray(present), to: all) }
-        tree.append(contentsOf: nodes, to: all)
-        set(.included, .array(all), scope)
+        if case .array(let present) = tree[scope.result, .included] {
+            tree.append(contentsOf: nodes, to: present)
+        } else {
+            set(.included, .array(nodes), scope)
+        }
     }
 
     // Step 13.4.7.

@@ -21,7 +21,7 @@ extension Expander {
         // Step 13.1.
         if key == .context { return }
         // Step 13.2.
-        let definition = scope.active.terms[key]
+        let definition = scope.active.layers[key]
         let found = if let definition { definition.iri } else { try session.expandIRI(key, scope.active) }
         guard let property = found else { return }
         // Step 13.4.
@@ -120,7 +120,7 @@ extension Expander {
         var scope = scope
         // QUIRK: section 5.1.2 step 14 doesn't say that a term for @nest can have a context of its own; the test suite
         // (cases c037 and c038) and the errata do.
-        if scope.active.terms[nest.key]?.localContext != nil {
+        if scope.active.layers[nest.key]?.localContext != nil {
             scope.active = try session.applyPropertyScoped(nest.key, of: scope.active, to: scope.active)
         }
         try tree.forEach(nest.value) { value throws(JSONLDError) in
@@ -178,7 +178,7 @@ extension Expander {
             // Steps 13.8.3.1 to 13.8.3.3.
             var context = scope.active
             if !container.isDisjoint(with: [.id, .type]) { context = context.previous ?? context }
-            if container.contains(.type), context.terms[member.key]?.localContext != nil {
+            if container.contains(.type), context.layers[member.key]?.localContext != nil {
                 context = try session.applyTypeScoped(member.key, of: context, to: context)
             } else if !container.contains(.type) {
                 context = container.contains(.id) ? context : scope.active
@@ -231,7 +231,7 @@ extension Expander {
     private func labelByProperty(
         _ object: ObjectID, _ index: Symbol, _ property: Symbol, _ scope: Scope
     ) throws(JSONLDError) {
-        let value = try expandValue(.string(index), scope.active, scope.active.terms[property])
+        let value = try expandValue(.string(index), scope.active, scope.active.layers[property])
         guard let key = try session.expandIRI(property, scope.active) else { return }
         let values = tree.makeArray(value)
         if let present = tree[object, key] { tree.append(contentsOf: tree.asArray(present), to: values) }

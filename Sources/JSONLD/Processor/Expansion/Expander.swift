@@ -55,10 +55,10 @@ struct Expander {
         _ value: Value, _ active: ActiveContext, _ property: Symbol?
     ) throws(JSONLDError) -> Value {
         guard let property, property != .graph else { return .null }
-        let definition = active.terms[property]
+        let definition = active.layers[property]
         guard definition?.localContext != nil else { return try expandValue(value, active, definition) }
         let scoped = try session.applyPropertyScoped(property, of: active, to: active)
-        return try expandValue(value, scoped, scoped.terms[property])
+        return try expandValue(value, scoped, scoped.layers[property])
     }
 
     // Step 5.
@@ -67,7 +67,7 @@ struct Expander {
     ) throws(JSONLDError) -> Value {
         try session.enter()
         let result = tree.makeArray()
-        let isList = property.flatMap { active.terms[$0] }?.container.contains(.list) ?? false
+        let isList = property.flatMap { active.layers[$0] }?.container.contains(.list) ?? false
         var index = 0
         for item in tree.elements(array) {
             session.path.append(.index(index))
@@ -95,7 +95,7 @@ struct Expander {
         // Step 7.
         if let previous = outer.previous, !fromMap, try startsNode(element, outer) { active = previous }
         // Step 8.
-        if let property, outer.terms[property]?.localContext != nil {
+        if let property, outer.layers[property]?.localContext != nil {
             active = try session.applyPropertyScoped(property, of: outer, to: active)
         }
         // Step 9.
@@ -131,10 +131,12 @@ struct Expander {
 
     /// The members that expand to `@type`, in the order of their names.
     private func typeMembers(_ element: ObjectID, _ active: ActiveContext) throws(JSONLDError) -> [Tree.Cell] {
+        let terms = active.typeTerms
         var found: [Tree.Cell] = []
         for member in tree.members(element) {
-            let isType = member.key == .type || active.terms[member.key]?.iri == .type
-            if isType { found.append(member) }
+            // Contexts have one such term or none; one that has very many is looked up in.
+            let isType = terms.count < 8 ? terms.contains(member.key) : active.layers[member.key]?.iri == .type
+            if member.key == .type || isType { found.append(member) }
         }
         return found.count < 2 ? found : tree.sortedByKey(found)
     }
@@ -144,14 +146,14 @@ struct Expander {
         var active = typeScoped
         for member in members {
             if case .string(let type) = member.value {
-                if typeScoped.terms[type]?.localContext != nil {
+                if typeScoped.layers[type]?.localContext != nil {
                     active = try session.applyTypeScoped(type, of: typeScoped, to: active)
                 }
                 continue
             }
             guard case .array(let values) = member.value else { continue }
             let types = tree.elements(values).compactMap(\.string)
-                .filter { typeScoped.terms[$0]?.localContext != nil }
+                .filter { typeScoped.layers[$0]?.localContext != nil }
                 .sorted { isOrderedBefore(session.symbols.bytes($0), session.symbols.bytes($1)) }
             for type in types { active = try session.applyTypeScoped(type, of: typeScoped, to: active) }
         }
@@ -168,7 +170,7 @@ struct Expander {
         default: break
         }
         guard let last else { return false }
-        return last == .json || active.terms[last]?.iri == .json
+        return last == .json || active.layers[last]?.iri == .json
     }
 
     // MARK: the end
@@ -177,26 +179,30 @@ struct Expander {
     private func finish(_ scope: Scope) throws(JSONLDError) -> Value {
         let result = scope.result
         var value = Value.object(result)
-        if tree.has(.value, result) {
+        var present = tree.keywords(result)
+        if present.contains(.value) {
             if try isDroppedValue(scope) { return .null }
-        } else if let type = tree[result, .type] {
+        } else if present.contains(.type) {
             // Step 16.
-            if type.array == nil { tree.set(.type, .array(tree.makeArray(type)), in: result) }
-        } else if tree.has(.set, result) || tree.has(.list, result) {
+            if let type = tree[result, .type], type.array == nil {
+                tree.set(.type, .array(tree.makeArray(type)), in: result)
+            }
+        } else if present.contains(.set) || present.contains(.list) {
             // Step 17.
-            let others = tree.count(result) - (tree.has(.index, result) ? 1 : 0)
-            guard others == 1 else {
+            guard tree.count(result) == (present.contains(.index) ? 2 : 1) else {
                 throw session.error(.invalidSetOrListObject, "@set or @list together with something else")
             }
             if let set = tree[result, .set] { value = set }
         }
         guard case .object(let object) = value else { return value }
+        if object != result { present = tree.keywords(object) }
+        let isSingle = tree.count(object) == 1
         // Step 18.
-        if tree.count(object) == 1, tree.has(.language, object) { return .null }
+        if isSingle, present.contains(.language) { return .null }
         // Step 19.
         guard scope.property == nil || scope.property == .graph else { return value }
-        if tree.count(object) == 0 || tree.has(.value, object) || tree.has(.list, object) { return .null }
-        if tree.count(object) == 1, tree.has(.id, object), !scope.isFrame { return .null }
+        if tree.count(object) == 0 || present.contains(.value) || present.contains(.list) { return .null }
+        if isSingle, present.contains(.id), !scope.isFrame { return .null }
         return value
     }
 

@@ -16,10 +16,27 @@ struct BlankNodeIssuer {
     // Section 7.4.2.
     mutating func label(for identifier: Symbol?) -> Symbol {
         if let identifier, let known = issued[identifier] { return Symbol(index: UInt32(bitPattern: known)) }
-        let label = symbols.intern("_:b\(count)")
-        count += 1
+        let label = next()
         if let identifier { issued.set(identifier, Int32(bitPattern: label.index)) }
         return label
+    }
+
+    private mutating func next() -> Symbol {
+        // `_:b` and the digits, from the last to the first.
+        var bytes: InlineArray<24, UInt8> = InlineArray(repeating: 0)
+        var start = 24
+        var rest = count
+        count += 1
+        repeat {
+            start -= 1
+            bytes[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        } while rest > 0
+        for byte in [UInt8(ascii: "b"), UInt8(ascii: ":"), UInt8(ascii: "_")] {
+            start -= 1
+            bytes[start] = byte
+        }
+        return bytes.span.withUnsafeBufferPointer { symbols.intern(UnsafeBufferPointer(rebasing: $0[start...])) }
     }
 }
 
@@ -95,14 +112,15 @@ struct NodeMapGenerator {
             return
         }
         guard case .object(let object) = element else { return }
-        if tree.has(.value, object) {
+        let present = tree.keywords(object)
+        if present.contains(.value) {
             // Step 4.
-            insert(relabelType(object), place)
-        } else if let list = tree[object, .list] {
+            insert(present.contains(.type) ? relabelType(object) : element, place)
+        } else if present.contains(.list), let list = tree[object, .list] {
             try addList(list, to: graphName, place)
         } else {
             try session.enter()
-            try addNode(object, to: graphName, place)
+            try addNode(object, present, to: graphName, place)
             session.leave()
         }
     }
@@ -137,15 +155,16 @@ struct NodeMapGenerator {
     }
 
     // Step 6.
-    private mutating func addNode(_ element: ObjectID, to graphName: Symbol, _ place: Place) throws(JSONLDError) {
-        // An identifier of the form of a keyword expands to null: a node that nothing can be said of.
-        if tree[element, .id] == .null { return }
+    private mutating func addNode(
+        _ element: ObjectID, _ present: KeywordSet, to graphName: Symbol, _ place: Place
+    ) throws(JSONLDError) {
         // Steps 6.1 to 6.4.
         let id: Symbol
-        if case .string(let given) = tree[element, .id] {
-            id = session.isBlankNode(given) ? issuer.label(for: given) : given
-        } else {
-            id = issuer.label(for: nil)
+        switch present.contains(.id) ? tree[element, .id] : nil {
+        case .string(let given): id = session.isBlankNode(given) ? issuer.label(for: given) : given
+        // An identifier of the form of a keyword expands to null: a node that nothing can be said of.
+        case .null: return
+        default: id = issuer.label(for: nil)
         }
         let graph = map.makeGraph(graphName, tree)
         let node: ObjectID
@@ -162,7 +181,7 @@ struct NodeMapGenerator {
         // Step 6.6.
         case .property, .list: insert(.object(tree.makeObject(.id, .string(id))), place)
         }
-        try addKeywords(element, id, node, graphName)
+        try addKeywords(element, present, id, node, graphName)
         // Step 6.12.
         let members = isSorted ? tree.sortedMembers(element) : Array(tree.members(element))
         for member in members where !member.key.isKeyword {
@@ -174,31 +193,31 @@ struct NodeMapGenerator {
 
     // Steps 6.7 to 6.11.
     private mutating func addKeywords(
-        _ element: ObjectID, _ id: Symbol, _ node: ObjectID, _ graphName: Symbol
+        _ element: ObjectID, _ present: KeywordSet, _ id: Symbol, _ node: ObjectID, _ graphName: Symbol
     ) throws(JSONLDError) {
-        if let types = tree[element, .type] {
+        if present.contains(.type), let types = tree[element, .type] {
             for type in tree.elements(tree.asArray(types)) {
                 var type = type
                 if case .string(let iri) = type, session.isBlankNode(iri) { type = .string(issuer.label(for: iri)) }
                 unique.add(type, to: node, .type)
             }
         }
-        if let index = tree[element, .index] {
+        if present.contains(.index), let index = tree[element, .index] {
             if let present = tree[node, .index], present != index {
                 throw session.error(.conflictingIndexes, "a node with two indexes", id)
             }
             tree.set(.index, index, in: node)
         }
-        if case .object(let reverse) = tree[element, .reverse] {
+        if present.contains(.reverse), case .object(let reverse) = tree[element, .reverse] {
             let reference = Value.object(tree.makeObject(.id, .string(id)))
             for member in isSorted ? tree.sortedMembers(reverse) : Array(tree.members(reverse)) {
                 try add(member.value, to: graphName, .reverse(reference, member.key))
             }
         }
-        if let graph = tree[element, .graph] {
+        if present.contains(.graph), let graph = tree[element, .graph] {
             _ = map.makeGraph(id, tree)
             try add(graph, to: id, .none)
         }
-        if let included = tree[element, .included] { try add(included, to: graphName, .none) }
+        if present.contains(.included), let included = tree[element, .included] { try add(included, to: graphName, .none) }
     }
 }

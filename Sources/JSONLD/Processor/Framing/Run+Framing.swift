@@ -6,9 +6,9 @@ extension Run {
     // Section 5.1, from step 4 on.
     func frame(_ input: JSONLDInput, _ frame: JSONLDInput) throws(JSONLDError) -> Value {
         let expanded = try expand(input)
-        session.path = []
-        let expandedFrame = try expand(frame, isFrame: true)
-        session.path = []
+        session.resetPath()
+        let expandedFrame = try expand(frame, isFrame: true, outerBase: expanded.base)
+        session.resetPath()
         // Steps 8 to 11.
         let source = expandedFrame.source.value
         let context = source.object.flatMap { tree[$0, .context] } ?? .object(tree.makeObject())

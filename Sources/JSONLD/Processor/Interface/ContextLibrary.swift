@@ -10,6 +10,18 @@ public struct ContextLibrary: Sendable {
     /// Schema.org, under all the addresses it is used by.
     public static let standard = ContextLibrary(compiled: SchemaOrgContext.compiled)
 
+    /// The release of schema.org's vocabulary that `standard` knows.
+    public static let schemaOrgRelease = SchemaOrgTerms.release
+
+    /// SHA-256 of the context file of that release, in hexadecimal.
+    public static let schemaOrgDigest = SchemaOrgTerms.sourceDigest
+
+    /// Schema.org's context document as JSON.
+    public static func schemaOrgContext() throws(JSONLDError) -> [UInt8] {
+        let tree = Tree(symbols: SymbolTable(capacity: 8192))
+        return try tree.json(SchemaOrgContext.document.read(into: tree), limit: JSONLDLimits().outputSize)
+    }
+
     /// No contexts at all.
     public static let empty = ContextLibrary(compiled: .none)
 

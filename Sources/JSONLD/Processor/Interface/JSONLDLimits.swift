@@ -17,11 +17,11 @@ public struct JSONLDLimits: Sendable, Hashable {
     public var termDependencyDepth = 64
     /// Cells of the working tree, of 16 octets each, about one for each value read or made. Stops inputs that grow
     /// when they are processed.
-    public var cells = 32_000_000
+    public var cells = 8_000_000
     /// Octets of all different strings, expanded IRIs included. Stops a long prefix used by thousands of terms.
-    public var textSize = 256 << 20
+    public var textSize = 64 << 20
     /// Octets of a result as JSON or N-Quads. Stops a long IRI repeated thousands of times.
-    public var outputSize = 256 << 20
+    public var outputSize = 64 << 20
 
     public init() {}
 }

@@ -37,8 +37,8 @@ public struct JSONLDOptions: Sendable {
     public var compactsArrays = true
     /// Compaction: IRIs are written relative to the base.
     public var compactsToRelative = true
-    /// HTML: all scripts of the document are one input, not only the first.
-    public var extractsAllScripts = false
+    /// HTML: all scripts of the document are one input, not only the first. Nil: so for RDF, not for other operations.
+    public var extractsAllScripts: Bool?
     /// To RDF: blank nodes may be predicates.
     public var producesGeneralizedRDF = false
     public var rdfDirection: RDFDirection?
@@ -53,8 +53,6 @@ public struct JSONLDOptions: Sendable {
     public var omitsDefault = false
     /// Framing: a result of one node stands by itself and not in `@graph`. Nil: so in mode 1.1, not in 1.0.
     public var omitsGraph: Bool?
-    /// Framing: nodes of all graphs are matched, not only those of the default graph. Set where a frame has
-    /// `@graph` at its top: then only the default graph is used.
     public var limits = JSONLDLimits()
 
     public init() {}

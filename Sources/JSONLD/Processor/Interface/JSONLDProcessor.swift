@@ -59,7 +59,7 @@ public struct JSONLDProcessor: Sendable {
 
     /// The statements of a document.
     public func toRDF(_ input: JSONLDInput) throws(JSONLDError) -> RDFDataset {
-        let run = makeRun()
+        let run = makeRun(extractsAllScripts: true)
         let expanded = try run.expand(input)
         var generator = NodeMapGenerator(run.session, isSorted: options.isOrdered)
         try generator.add(expanded.nodes)
@@ -75,9 +75,10 @@ public struct JSONLDProcessor: Sendable {
         return run.result(.array(try reader.read(quads)))
     }
 
-    func makeRun() -> Run {
+    private func makeRun(extractsAllScripts: Bool = false) -> Run {
         let session = Session(options: options, loader: loader, compiled: contexts.compiled)
         session.htmlReader = htmlReader
+        session.extractsAllScripts = options.extractsAllScripts ?? extractsAllScripts
         return Run(session: session)
     }
 }
@@ -117,11 +118,14 @@ struct Run {
     }
 
     // Section 9.1, expand().
-    func expand(_ input: JSONLDInput, isFrame: Bool = false) throws(JSONLDError) -> Expanded {
+    /// - Parameter outerBase: The base of an input that has no address.
+    func expand(
+        _ input: JSONLDInput, isFrame: Bool = false, outerBase: Symbol? = nil
+    ) throws(JSONLDError) -> Expanded {
         let source = try load(input)
         // Steps 3 and 4. The option wins over the address of the document.
-        let address = source.documentIRI.isEmpty ? nil : session.symbols.intern(source.documentIRI)
-        let base = session.options.base.map { session.symbols.intern($0) } ?? address
+        let address = source.documentIRI.isEmpty ? outerBase : session.symbols.intern(source.documentIRI)
+        let base = (source.baseIRI ?? session.options.base).map { session.symbols.intern($0) } ?? address
         var active = session.initialContext(base: base)
         // Step 5.
         if !isFrame, let text = session.options.expandContext {
@@ -133,7 +137,7 @@ struct Run {
             let context = Value.string(session.symbols.intern(iri))
             active = try session.process(context, active, ContextUse(baseURL: address ?? base))
         }
-        session.path = []
+        session.resetPath()
         // Steps 7 to 9.
         let expander = Expander(session, baseURL: address ?? base, isFrame: isFrame)
         var value = try expander.expand(source.value, active, nil)
@@ -154,7 +158,7 @@ struct Run {
     func compact(
         _ expanded: Value, _ context: Value, base: Symbol?, keepsGraph: Bool = false, keepsEmptyGraph: Bool = false
     ) throws(JSONLDError) -> Value {
-        session.path = []
+        session.resetPath()
         let active = try session.process(context, session.initialContext(base: base), ContextUse(baseURL: base))
         // Step 7. A base of the context itself counts for its own IRIs only.
         if session.options.base == nil, !session.options.compactsToRelative { active.base = nil }

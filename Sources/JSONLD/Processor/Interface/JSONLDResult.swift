@@ -11,9 +11,7 @@ public struct JSONLDResult: Sendable {
     /// The result as JSON in UTF-8; on one line, or indented by two spaces.
     /// - Throws: `limit exceeded` if it is larger than `JSONLDLimits.outputSize`.
     public func json(isPretty: Bool = false) throws(JSONLDError) -> [UInt8] {
-        var writer = TreeWriter(tree: tree, limit: limits.outputSize, isPretty: isPretty)
-        try writer.write(value)
-        return writer.bytes
+        try tree.json(value, limit: limits.outputSize, isPretty: isPretty)
     }
 
     public var root: JSONLDNode { JSONLDNode(tree: tree, value: value) }

@@ -12,10 +12,10 @@ extension Session {
         }
         let html = htmlReader.read(document.body)
         var result = LoadedDocument(value: .null, documentIRI: document.documentIRI)
-        // The base element changes the base of what is in the document, unless the caller set one.
+        // The base element changes the base of what is in the document, be that its address or what the caller said.
         if let base = html.base, !base.isEmpty {
-            let resolved = resolve(symbols.intern(base), against: symbols.intern(document.documentIRI))
-            result.documentIRI = symbols.text(resolved)
+            let outer = symbols.intern(options.base ?? document.documentIRI)
+            result.baseIRI = symbols.text(resolve(symbols.intern(base), against: outer))
         }
         if let fragment, !fragment.isEmpty {
             // A fragment identifier names one script.
@@ -29,15 +29,16 @@ extension Session {
             return result
         }
         let scripts = html.scripts.filter { MediaType($0.type).essence == "application/ld+json" }
-        if options.extractsAllScripts, !isContext {
+        if extractsAllScripts, !isContext {
+            // QUIRK: section 9.4.2 step 3 puts a single script into an array too, in which @graph at its top would become
+            // the name of a graph; alone it is a document like any other.
+            if scripts.count == 1 {
+                result.value = try readScript(scripts[0])
+                return result
+            }
             let all = tree.makeArray()
             for script in scripts {
-                let value = try readScript(script)
-                if case .array(let values) = value {
-                    tree.append(contentsOf: values, to: all)
-                } else {
-                    tree.append(value, to: all)
-                }
+                tree.append(contentsOf: tree.asArray(try readScript(script)), to: all)
             }
             result.value = .array(all)
             return result

@@ -6,8 +6,9 @@
 /// A document in the tree.
 struct LoadedDocument {
     var value: Value
-    /// Base of what is in it.
     var documentIRI: String
+    /// The base that the document itself gives to what is in it.
+    var baseIRI: String?
     /// A context that the transport named for it, for plain JSON.
     var contextIRI: String?
 }
@@ -36,21 +37,19 @@ extension Session {
         _ document: RemoteDocument, fragment: String?, isContext: Bool = false, isAlternate: Bool = false
     ) throws(JSONLDError) -> LoadedDocument {
         let type = MediaType(document.contentType ?? "application/ld+json")
-        var result = LoadedDocument(value: .null, documentIRI: document.documentIRI)
-        if type.isHTML {
-            return try readHTML(document, fragment: fragment, isContext: isContext)
-        }
         let links = document.links.flatMap { LinkField.parse($0) }
         if !type.isJSON {
             // Step 4: something else, that says where its JSON-LD is.
             let alternate = links.first { $0.has(relation: "alternate") && $0.type == "application/ld+json" }
-            guard let alternate, !isAlternate else {
-                throw error(.loadingDocumentFailed, "neither JSON nor HTML: \(type.essence)")
+            if let alternate, !isAlternate {
+                let address = resolve(symbols.intern(alternate.target), against: symbols.intern(document.documentIRI))
+                let next = try loader.load(symbols.text(address))
+                return try interpret(next, fragment: fragment, isContext: isContext, isAlternate: true)
             }
-            let address = resolve(symbols.intern(alternate.target), against: symbols.intern(document.documentIRI))
-            let next = try loader.load(symbols.text(address))
-            return try interpret(next, fragment: fragment, isContext: isContext, isAlternate: true)
+            guard type.isHTML else { throw error(.loadingDocumentFailed, "neither JSON nor HTML: \(type.essence)") }
+            return try readHTML(document, fragment: fragment, isContext: isContext)
         }
+        var result = LoadedDocument(value: .null, documentIRI: document.documentIRI)
         if type.essence != "application/ld+json", !isContext {
             // Step 5: plain JSON can be given a context by a Link field.
             let contexts = links.filter { $0.has(relation: "http://www.w3.org/ns/json-ld#context") }

@@ -59,79 +59,83 @@ extension RDFDataset {
     /// The statements as N-Quads, a line each, in the order they were made.
     /// - Throws: `limit exceeded` if they are larger than `JSONLDLimits.outputSize`.
     public func nquads() throws(JSONLDError) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(min(list.count * 160, limits.outputSize))
+        let writer = QuadWriter(symbols: tree.symbols, capacity: min(list.count * 192, limits.outputSize) + 64)
         for quad in list {
-            append(resource: quad.subject, to: &bytes)
-            bytes.append(UInt8(ascii: " "))
-            append(resource: quad.predicate, to: &bytes)
-            bytes.append(UInt8(ascii: " "))
-            append(quad.object, to: &bytes)
-            if let graph = quad.graph {
-                bytes.append(UInt8(ascii: " "))
-                append(resource: graph, to: &bytes)
-            }
-            bytes.append(contentsOf: " .\n".utf8)
-            guard bytes.count <= limits.outputSize else {
+            writer.write(quad)
+            if writer.bytes.count > limits.outputSize {
+                writer.bytes.deallocate()
                 throw JSONLDError(.limitExceeded, "the result is larger than \(limits.outputSize) octets")
             }
         }
-        return bytes
+        return writer.bytes.finish()
+    }
+}
+
+/// Writes quads in the canonical form of RDFC-1.0 section 5.
+private struct QuadWriter {
+    let symbols: SymbolTable
+    let bytes: ByteBuffer
+
+    init(symbols: SymbolTable, capacity: Int) {
+        self.symbols = symbols
+        bytes = ByteBuffer(capacity: capacity)
     }
 
-    private func append(resource symbol: Symbol, to bytes: inout [UInt8]) {
-        let content = tree.symbols.bytes(symbol)
-        if tree.symbols.traits(symbol).contains(.blankNode) {
-            bytes.append(contentsOf: content)
+    func write(_ quad: SymbolQuad) {
+        write(resource: quad.subject)
+        bytes.append(UInt8(ascii: " "))
+        write(resource: quad.predicate)
+        bytes.append(UInt8(ascii: " "))
+        switch quad.object {
+        case .resource(let symbol): write(resource: symbol)
+        case .literal(let lexical, let datatype):
+            write(lexical: lexical)
+            if datatype != .xsdString {
+                bytes.append("^^")
+                write(resource: datatype)
+            }
+        case .tagged(let lexical, let language):
+            write(lexical: lexical)
+            bytes.append(UInt8(ascii: "@"))
+            bytes.append(contentsOf: symbols.bytes(language))
+        }
+        if let graph = quad.graph {
+            bytes.append(UInt8(ascii: " "))
+            write(resource: graph)
+        }
+        bytes.append(" .\n")
+    }
+
+    @inline(__always)
+    private func write(resource symbol: Symbol) {
+        if symbols.traits(symbol).contains(.blankNode) {
+            bytes.append(contentsOf: symbols.bytes(symbol))
         } else {
             // Only well-formed IRIs get here; they hold nothing that has to be escaped.
             bytes.append(UInt8(ascii: "<"))
-            bytes.append(contentsOf: content)
+            bytes.append(contentsOf: symbols.bytes(symbol))
             bytes.append(UInt8(ascii: ">"))
         }
     }
 
-    private func append(_ term: SymbolTerm, to bytes: inout [UInt8]) {
-        switch term {
-        case .resource(let symbol): append(resource: symbol, to: &bytes)
-        case .literal(let lexical, let datatype):
-            append(lexical: lexical, to: &bytes)
-            if datatype != .xsdString {
-                bytes.append(contentsOf: "^^".utf8)
-                append(resource: datatype, to: &bytes)
-            }
-        case .tagged(let lexical, let language):
-            append(lexical: lexical, to: &bytes)
-            bytes.append(UInt8(ascii: "@"))
-            bytes.append(contentsOf: tree.symbols.bytes(language))
-        }
-    }
-
-    // RDFC-1.0 section 5: what is escaped in canonical N-Quads, and how.
-    private func append(lexical symbol: Symbol, to bytes: inout [UInt8]) {
-        let content = tree.symbols.bytes(symbol)
+    private func write(lexical symbol: Symbol) {
+        let content = symbols.bytes(symbol)
         bytes.append(UInt8(ascii: "\""))
-        if tree.symbols.traits(symbol).contains(.needsEscape) || content.contains(0x7F) {
-            for byte in content { appendEscaped(byte, to: &bytes) }
+        if symbols.traits(symbol).contains(.needsEscape) {
+            writeEscaped(content)
         } else {
             bytes.append(contentsOf: content)
         }
         bytes.append(UInt8(ascii: "\""))
     }
 
-    private func appendEscaped(_ byte: UInt8, to bytes: inout [UInt8]) {
-        switch byte {
-        case UInt8(ascii: "\""): bytes.append(contentsOf: "\\\"".utf8)
-        case UInt8(ascii: "\\"): bytes.append(contentsOf: "\\\\".utf8)
-        case 0x08: bytes.append(contentsOf: "\\b".utf8)
-        case 0x09: bytes.append(contentsOf: "\\t".utf8)
-        case 0x0A: bytes.append(contentsOf: "\\n".utf8)
-        case 0x0C: bytes.append(contentsOf: "\\f".utf8)
-        case 0x0D: bytes.append(contentsOf: "\\r".utf8)
-        case 0..<0x20, 0x7F:
-            let digits = String(byte, radix: 16, uppercase: true)
-            bytes.append(contentsOf: "\\u00\(digits.utf8.count == 1 ? "0" : "")\(digits)".utf8)
-        default: bytes.append(byte)
+    private func writeEscaped(_ content: UnsafeBufferPointer<UInt8>) {
+        for byte in content where !bytes.append(shortEscape: byte) {
+            if byte < 0x20 || byte == 0x7F {
+                bytes.append(unicodeEscape: byte, digits: "0123456789ABCDEF")
+            } else {
+                bytes.append(byte)
+            }
         }
     }
 }

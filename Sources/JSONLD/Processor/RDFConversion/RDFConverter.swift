@@ -11,7 +11,8 @@ struct RDFConverter {
     private var quads: [SymbolQuad] = []
     /// Whether different values may have made the same statement.
     private var mayRepeat = false
-    private var wellFormed = SymbolMap()
+    /// Whether a value was made into a literal that another value could be as well.
+    private var hasNative = false
     private var graph: Symbol?
 
     init(_ session: Session, issuer: BlankNodeIssuer) {
@@ -54,7 +55,9 @@ struct RDFConverter {
         } else if !isWellFormed(property.key) {
             return
         }
+        // A type can be said in two ways, and so can a number or a boolean.
         if property.key == .rdfType { mayRepeat = true }
+        hasNative = false
         for item in tree.elements(values) {
             guard case .object(let object) = item else { continue }
             // What a list or a compound literal is made of comes after the statement that refers to it.
@@ -63,6 +66,7 @@ struct RDFConverter {
             let statement = SymbolQuad(subject: subject, predicate: property.key, object: term, graph: graph)
             if quads.count == place { quads.append(statement) } else { quads.insert(statement, at: place) }
         }
+        if hasNative, tree.count(values) > 1 { mayRepeat = true }
     }
 
     private mutating func add(_ subject: Symbol, _ predicate: Symbol, _ object: SymbolTerm) {
@@ -71,24 +75,52 @@ struct RDFConverter {
 
     // MARK: objects
 
+    /// The entries of an object of a statement.
+    private struct Entries {
+        var id: Value?
+        var list: Value?
+        var value: Value?
+        var type: Symbol?
+        var language: Symbol?
+        var direction: Symbol?
+    }
+
+    @inline(__always)
+    private func entries(_ item: ObjectID) -> Entries {
+        var result = Entries()
+        for member in tree.members(item) {
+            switch member.key {
+            case .id: result.id = member.value
+            case .list: result.list = member.value
+            case .value: result.value = member.value
+            case .type: result.type = member.value.string
+            case .language: result.language = member.value.string
+            case .direction: result.direction = member.value.string
+            default: break
+            }
+        }
+        return result
+    }
+
     // Section 8.2.2. Nil for what RDF can't say.
     private mutating func convert(_ item: ObjectID) throws(JSONLDError) -> SymbolTerm? {
+        let entries = entries(item)
         // Step 3.
-        if case .array(let list) = tree[item, .list] { return .resource(try convertList(list)) }
-        guard let value = tree[item, .value] else {
+        if case .array(let list) = entries.list { return .resource(try convertList(list)) }
+        guard let value = entries.value else {
             // Steps 1 and 2.
-            guard case .string(let id) = tree[item, .id], isResource(id) else { return nil }
+            guard case .string(let id) = entries.id, isResource(id) else { return nil }
             return .resource(id)
         }
         // Steps 5 to 7.
-        let type = tree[item, .type]?.string
+        let type = entries.type
         if let type, type != .json, !isWellFormed(type) { return nil }
-        let language = tree[item, .language]?.string
+        let language = entries.language
         if let language, !Self.isLanguageTag(symbols.bytes(language)) { return nil }
         // Steps 8 to 12.
         let (lexical, datatype) = try lexicalForm(value, type)
         // Step 13.
-        if let direction = tree[item, .direction]?.string, let form = session.options.rdfDirection {
+        if let direction = entries.direction, let form = session.options.rdfDirection {
             return convertDirected(lexical, language, direction, form)
         }
         // Step 14.
@@ -103,10 +135,10 @@ struct RDFConverter {
         if type == .json { return (try canonicalJSON(value), .rdfJSON) }
         switch value {
         case .boolean(let boolean):
-            mayRepeat = true
+            hasNative = true
             return (symbols.intern(boolean ? "true" : "false"), type ?? .xsdBoolean)
         case .number(let number):
-            mayRepeat = true
+            hasNative = true
             let (form, isDouble) = NumberForms.canonical(symbols.bytes(number), asDouble: type == .xsdDouble)
             return (symbols.intern(form), type ?? (isDouble ? .xsdDouble : .xsdInteger))
         case .string(let string): return (string, type ?? .xsdString)
@@ -116,10 +148,9 @@ struct RDFConverter {
 
     // Step 8, by RFC 8785.
     private func canonicalJSON(_ value: Value) throws(JSONLDError) -> Symbol {
-        var writer = TreeWriter(tree: tree, limit: session.limits.outputSize, isPretty: false)
-        try writer.write(value)
+        let text = try tree.json(value, limit: session.limits.outputSize)
         do throws(JSONError) {
-            let document = try JSONDocument(writer.bytes, limits: JSONLimits(depth: session.limits.depth))
+            let document = try JSONDocument(text, limits: JSONLimits(depth: session.limits.depth))
             return session.intern(try JCS.canonicalize(document.root))
         } catch {
             throw session.error(.invalidJSONLiteral, error.code.rawValue)
@@ -165,15 +196,14 @@ struct RDFConverter {
 
     // MARK: what RDF can say
 
-    private mutating func isResource(_ symbol: Symbol) -> Bool {
-        session.isBlankNode(symbol) || isWellFormed(symbol)
+    @inline(__always)
+    private func isResource(_ symbol: Symbol) -> Bool {
+        !symbols.traits(symbol).isDisjoint(with: [.blankNode, .iri])
     }
 
-    private mutating func isWellFormed(_ symbol: Symbol) -> Bool {
-        if let known = wellFormed[symbol] { return known == 1 }
-        let isWellFormed = IRIReference.isWellFormed(symbols.bytes(symbol))
-        wellFormed.set(symbol, isWellFormed ? 1 : 0)
-        return isWellFormed
+    @inline(__always)
+    private func isWellFormed(_ symbol: Symbol) -> Bool {
+        symbols.traits(symbol).contains(.iri)
     }
 
     // BCP 47 section 2.2.9 in outline: subtags of one to eight letters and digits, the first of letters.

@@ -14,6 +14,8 @@ struct RDFReader {
     /// Where a blank node is the object of a statement; nil as soon as there is a second place.
     private var referencedOnce: [Symbol: Usage?] = [:]
     private var usagesOfNil: [Symbol: [Usage]] = [:]
+    /// Nodes that became lists or values, by graph. They stay in their graph and are passed over.
+    private var removed: [Symbol: Set<Symbol>] = [:]
     /// Blank nodes with `rdf:direction`, by graph.
     private var compoundLiterals: [Symbol: [Symbol]] = [:]
 
@@ -41,16 +43,16 @@ struct RDFReader {
         for name in names {
             guard let graph = graphs[name] else { continue }
             try convertCompoundLiterals(name, graph)
-            convertLists(name, graph)
+            convertLists(name)
         }
         // Steps 7 to 9.
         let result = tree.makeArray()
         guard let defaultGraph = graphs[.default] else { return result }
-        for member in nodes(defaultGraph) {
+        for member in nodes(.default, defaultGraph) {
             guard case .object(let node) = member.value else { continue }
             if let graph = graphs[member.key] {
                 let content = tree.makeArray()
-                for inner in nodes(graph) where hasContent(inner.value) { tree.append(inner.value, to: content) }
+                for inner in nodes(member.key, graph) where hasContent(inner.value) { tree.append(inner.value, to: content) }
                 tree.set(.graph, .array(content), in: node)
             }
             if hasContent(member.value) { tree.append(member.value, to: result) }
@@ -58,8 +60,10 @@ struct RDFReader {
         return result
     }
 
-    private func nodes(_ graph: ObjectID) -> [Tree.Cell] {
-        session.options.isOrdered ? tree.sortedMembers(graph) : Array(tree.members(graph))
+    private func nodes(_ name: Symbol, _ graph: ObjectID) -> [Tree.Cell] {
+        let all = session.options.isOrdered ? tree.sortedMembers(graph) : Array(tree.members(graph))
+        guard let removed = removed[name] else { return all }
+        return all.filter { !removed.contains($0.key) }
     }
 
     private func hasContent(_ node: Value) -> Bool {
@@ -185,10 +189,10 @@ struct RDFReader {
     // MARK: compound literals
 
     // Step 6.1.
-    private func convertCompoundLiterals(_ name: Symbol, _ graph: ObjectID) throws(JSONLDError) {
+    private mutating func convertCompoundLiterals(_ name: Symbol, _ graph: ObjectID) throws(JSONLDError) {
         for subject in compoundLiterals[name] ?? [] {
-            guard let usage = referencedOnce[subject] ?? nil,
-                case .object(let literal) = tree.remove(subject, from: graph)
+            guard let usage = referencedOnce[subject] ?? nil, case .object(let literal) = tree[graph, subject],
+                removed[name, default: []].insert(subject).inserted
             else { continue }
             let reference = usage.value
             tree.remove(.id, from: reference)
@@ -219,7 +223,7 @@ struct RDFReader {
     // MARK: lists
 
     // Steps 6.2 to 6.4.
-    private func convertLists(_ name: Symbol, _ graph: ObjectID) {
+    private mutating func convertLists(_ name: Symbol) {
         for usage in usagesOfNil[name] ?? [] {
             var usage = usage
             var items: [Value] = []
@@ -238,7 +242,7 @@ struct RDFReader {
             let list = tree.makeArray()
             for item in items.reversed() { tree.append(item, to: list) }
             tree.set(.list, .array(list), in: usage.value)
-            for id in listNodes { tree.remove(id, from: graph) }
+            removed[name, default: []].formUnion(listNodes)
         }
     }
 

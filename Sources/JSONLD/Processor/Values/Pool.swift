@@ -4,7 +4,7 @@
 // the symbol table are made of. Indices are made by the pool's owner, never by a document.
 
 /// A growable buffer with reference semantics. Its owner calls `deallocate` once, when it ends.
-struct Pool<Element: BitwiseCopyable>: @unchecked Sendable {
+struct Pool<Element: BitwiseCopyable>: @unchecked Sendable, BitwiseCopyable {
     private struct Header {
         var base: UnsafeMutablePointer<Element>
         var count: Int
@@ -54,6 +54,26 @@ struct Pool<Element: BitwiseCopyable>: @unchecked Sendable {
         header.pointee.base[index] = element
         header.pointee.count = index + 1
         return index
+    }
+
+    @inline(__always)
+    var last: Element? {
+        header.pointee.count == 0 ? nil : header.pointee.base[header.pointee.count &- 1]
+    }
+
+    @inline(__always)
+    func removeLast() {
+        precondition(header.pointee.count > 0)
+        header.pointee.count &-= 1
+    }
+
+    @inline(__always)
+    func append(contentsOf bytes: UnsafeBufferPointer<Element>) {
+        let count = header.pointee.count
+        while count &+ bytes.count > header.pointee.capacity { grow() }
+        guard let start = bytes.baseAddress else { return }
+        (header.pointee.base + count).update(from: start, count: bytes.count)
+        header.pointee.count = count &+ bytes.count
     }
 
     /// Forgets all elements and keeps the memory.

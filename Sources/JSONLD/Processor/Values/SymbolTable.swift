@@ -17,7 +17,7 @@ final class SymbolTable: @unchecked Sendable {
     /// What is known of a string once it has been looked at.
     struct Traits: OptionSet, BitwiseCopyable {
         var rawValue: UInt32
-        /// Holds a quotation mark, a reverse solidus or a control character.
+        /// Holds a quotation mark, a reverse solidus or a control character (U+007F counts, for N-Quads).
         static let needsEscape = Traits(rawValue: 1)
         /// Matches `"@"1*ALPHA` (JSON-LD API, section 5.2.2 step 2).
         static let keywordForm = Traits(rawValue: 2)
@@ -25,6 +25,8 @@ final class SymbolTable: @unchecked Sendable {
         static let blankNode = Traits(rawValue: 4)
         /// Has a colon after its first character.
         static let colon = Traits(rawValue: 8)
+        /// Has the form of an IRI, so that it can stand in RDF.
+        static let iri = Traits(rawValue: 16)
     }
 
     private struct Entry: BitwiseCopyable {
@@ -33,33 +35,43 @@ final class SymbolTable: @unchecked Sendable {
         var traits: Traits
     }
 
+    /// The hash table and the room for octets: outside of exclusivity checks, like the pools.
+    private struct State: BitwiseCopyable {
+        /// Hash in the upper half, own index plus one in the lower; zero is a free place.
+        var slots: UnsafeMutablePointer<UInt64>
+        var mask: Int
+        var chunkNext: UnsafeMutablePointer<UInt8>
+        var chunkFree: Int
+        /// Octets of all strings of this table, not counting the base.
+        var byteCount: Int
+    }
+
     let base: SymbolTable?
     let baseCount: Int
     private let entries: Pool<Entry>
-    /// Hash in the upper half, own index plus one in the lower; zero is a free place.
-    private var slots: UnsafeMutablePointer<UInt64>
-    private var mask: Int
+    private let state: UnsafeMutablePointer<State>
+    /// The same of the base, which is not changed any more.
+    private let baseEntries: Pool<Entry>?
+    private let baseState: UnsafeMutablePointer<State>?
     private var chunks: [UnsafeMutablePointer<UInt8>] = []
-    private var chunkFree = 0
-    private var chunkNext: UnsafeMutablePointer<UInt8>
-    /// Octets of all strings of this table, not counting the base.
-    private(set) var byteCount = 0
     private let scratch: Pool<UInt8>
 
     init(base: SymbolTable? = nil, capacity: Int = 512) {
         self.base = base
         baseCount = base?.count ?? 0
+        baseEntries = base?.entries
+        baseState = base?.state
         entries = Pool(capacity: capacity)
         scratch = Pool(capacity: 256)
         var places = 16
         while places < capacity * 2 { places *= 2 }
-        slots = .allocate(capacity: places)
+        let slots = UnsafeMutablePointer<UInt64>.allocate(capacity: places)
         slots.initialize(repeating: 0, count: places)
-        mask = places - 1
         let first = UnsafeMutablePointer<UInt8>.allocate(capacity: Self.chunkSize)
         chunks = [first]
-        chunkNext = first
-        chunkFree = Self.chunkSize
+        state = .allocate(capacity: 1)
+        state.initialize(
+            to: State(slots: slots, mask: places - 1, chunkNext: first, chunkFree: Self.chunkSize, byteCount: 0))
         if base == nil {
             for text in WellKnownText.allCases { intern(text.text) }
         }
@@ -70,9 +82,13 @@ final class SymbolTable: @unchecked Sendable {
     deinit {
         entries.deallocate()
         scratch.deallocate()
-        slots.deallocate()
+        state.pointee.slots.deallocate()
+        state.deallocate()
         for chunk in chunks { chunk.deallocate() }
     }
+
+    @inline(__always)
+    var byteCount: Int { state.pointee.byteCount }
 
     var count: Int { baseCount + entries.count }
 
@@ -81,7 +97,7 @@ final class SymbolTable: @unchecked Sendable {
         let index = Int(symbol.index)
         if index >= baseCount { return entries[index &- baseCount] }
         // Only a table with a base has a `baseCount` above zero.
-        return base.unsafelyUnwrapped.entries[index]
+        return baseEntries.unsafelyUnwrapped[index]
     }
 
     /// The octets of a string, in UTF-8. They stay where they are as long as the table lives.
@@ -110,15 +126,12 @@ final class SymbolTable: @unchecked Sendable {
 
     func intern(_ bytes: UnsafeBufferPointer<UInt8>) -> Symbol {
         let hash = Self.hash(bytes)
-        if let base, let found = base.lookUp(bytes, hash) { return found }
-        if let found = lookUp(bytes, hash) { return found }
-        return insert(bytes, hash)
+        return lookUp(bytes, hash) ?? insert(bytes, hash)
     }
 
     /// The number of a string that is in the table already.
     func find(_ bytes: UnsafeBufferPointer<UInt8>) -> Symbol? {
-        let hash = Self.hash(bytes)
-        return base?.lookUp(bytes, hash) ?? lookUp(bytes, hash)
+        lookUp(bytes, Self.hash(bytes))
     }
 
     func find(_ text: String) -> Symbol? {
@@ -129,16 +142,29 @@ final class SymbolTable: @unchecked Sendable {
     /// Two strings, one after the other.
     func concatenate(_ first: UnsafeBufferPointer<UInt8>, _ second: UnsafeBufferPointer<UInt8>) -> Symbol {
         scratch.removeAll()
-        for byte in first { scratch.append(byte) }
-        for byte in second { scratch.append(byte) }
+        scratch.append(contentsOf: first)
+        scratch.append(contentsOf: second)
         return intern(scratch.elements)
     }
 
     @inline(__always)
     private func lookUp(_ bytes: UnsafeBufferPointer<UInt8>, _ hash: UInt32) -> Symbol? {
-        var place = Int(hash) & mask
+        if let baseState, let baseEntries,
+            let index = Self.lookUp(bytes, hash, baseState.pointee, baseEntries)
+        {
+            return Symbol(index: UInt32(truncatingIfNeeded: index))
+        }
+        guard let index = Self.lookUp(bytes, hash, state.pointee, entries) else { return nil }
+        return Symbol(index: UInt32(truncatingIfNeeded: index &+ baseCount))
+    }
+
+    @inline(__always)
+    private static func lookUp(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ hash: UInt32, _ state: State, _ entries: Pool<Entry>
+    ) -> Int? {
+        var place = Int(hash) & state.mask
         while true {
-            let slot = slots[place]
+            let slot = state.slots[place]
             if slot == 0 { return nil }
             if UInt32(truncatingIfNeeded: slot &>> 32) == hash {
                 let index = Int(slot & 0xFFFF_FFFF) &- 1
@@ -146,15 +172,15 @@ final class SymbolTable: @unchecked Sendable {
                 if Int(entry.length) == bytes.count,
                     bytes.count == 0 || memcmp(entry.start, bytes.baseAddress.unsafelyUnwrapped, bytes.count) == 0
                 {
-                    return Symbol(index: UInt32(truncatingIfNeeded: index &+ baseCount))
+                    return index
                 }
             }
-            place = (place &+ 1) & mask
+            place = (place &+ 1) & state.mask
         }
     }
 
     private func insert(_ bytes: UnsafeBufferPointer<UInt8>, _ hash: UInt32) -> Symbol {
-        if (entries.count + 1) * 2 > mask + 1 { growSlots() }
+        if (entries.count + 1) * 2 > state.pointee.mask + 1 { growSlots() }
         let start = store(bytes)
         let index = entries.append(
             Entry(start: start, length: UInt32(truncatingIfNeeded: bytes.count), traits: Self.traits(bytes)))
@@ -163,33 +189,36 @@ final class SymbolTable: @unchecked Sendable {
     }
 
     private func place(_ hash: UInt32, _ index: Int) {
+        let slots = state.pointee.slots
+        let mask = state.pointee.mask
         var place = Int(hash) & mask
         while slots[place] != 0 { place = (place &+ 1) & mask }
         slots[place] = UInt64(hash) << 32 | UInt64(index + 1)
     }
 
     private func store(_ bytes: UnsafeBufferPointer<UInt8>) -> UnsafePointer<UInt8> {
-        if bytes.count > chunkFree {
+        if bytes.count > state.pointee.chunkFree {
             let size = max(Self.chunkSize, bytes.count)
             let chunk = UnsafeMutablePointer<UInt8>.allocate(capacity: size)
             chunks.append(chunk)
-            chunkNext = chunk
-            chunkFree = size
+            state.pointee.chunkNext = chunk
+            state.pointee.chunkFree = size
         }
-        let start = chunkNext
+        let start = state.pointee.chunkNext
         if let source = bytes.baseAddress { start.update(from: source, count: bytes.count) }
-        chunkNext += bytes.count
-        chunkFree -= bytes.count
-        byteCount += bytes.count
+        state.pointee.chunkNext += bytes.count
+        state.pointee.chunkFree -= bytes.count
+        state.pointee.byteCount += bytes.count
         return UnsafePointer(start)
     }
 
     private func growSlots() {
-        let old = UnsafeBufferPointer(start: slots, count: mask + 1)
-        let places = (mask + 1) * 2
-        slots = .allocate(capacity: places)
+        let old = UnsafeBufferPointer(start: state.pointee.slots, count: state.pointee.mask + 1)
+        let places = old.count * 2
+        let slots = UnsafeMutablePointer<UInt64>.allocate(capacity: places)
         slots.initialize(repeating: 0, count: places)
-        mask = places - 1
+        state.pointee.slots = slots
+        state.pointee.mask = places - 1
         for slot in old where slot != 0 {
             place(UInt32(truncatingIfNeeded: slot >> 32), Int(slot & 0xFFFF_FFFF) - 1)
         }
@@ -235,12 +264,13 @@ extension SymbolTable {
     private static func traits(_ bytes: UnsafeBufferPointer<UInt8>) -> Traits {
         var traits: Traits = []
         guard let first = bytes.first else { return traits }
-        for byte in bytes where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+        for byte in bytes where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F {
             traits.insert(.needsEscape)
             break
         }
         if let start = bytes.baseAddress, memchr(start + 1, Int32(UInt8(ascii: ":")), bytes.count - 1) != nil {
             traits.insert(.colon)
+            if IRIReference.isWellFormed(bytes) { traits.insert(.iri) }
         }
         if first == UInt8(ascii: "@") {
             let isForm = bytes.count > 1 && bytes.dropFirst().allSatisfy { ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A }

@@ -2,117 +2,108 @@
 //
 // Writes a value of the tree as JSON, on one line or indented, without recursion.
 
-/// Writes values into one buffer, up to a number of octets.
-struct TreeWriter {
-    private let tree: Tree
-    private let limit: Int
-    private let isPretty: Bool
-    private(set) var bytes: [UInt8] = []
+extension Tree {
+    /// The value as JSON in UTF-8.
+    /// - Throws: `limit exceeded` beyond `limit` octets.
+    func json(_ value: Value, limit: Int, isPretty: Bool = false) throws(JSONLDError) -> [UInt8] {
+        let writer = TreeWriter(tree: self, isPretty: isPretty)
+        guard writer.write(value, limit: limit) else {
+            writer.bytes.deallocate()
+            throw JSONLDError(.limitExceeded, "the result is larger than \(limit) octets")
+        }
+        return writer.bytes.finish()
+    }
+}
 
-    /// An open array or object: what is left of it, and whether its first member is still to come.
-    private enum Open {
-        case elements(Tree.Elements, isFirst: Bool)
-        case members(Tree.Members, isFirst: Bool)
+private struct TreeWriter {
+    let tree: Tree
+    let symbols: SymbolTable
+    let isPretty: Bool
+    let bytes = ByteBuffer(capacity: 4096)
+
+    /// An open array or object: what is left of it.
+    private struct Open: BitwiseCopyable {
+        var members: Tree.Members
+        var isObject: Bool
+        var isFirst: Bool
     }
 
-    init(tree: Tree, limit: Int, isPretty: Bool) {
+    init(tree: Tree, isPretty: Bool) {
         self.tree = tree
-        self.limit = limit
+        symbols = tree.symbols
         self.isPretty = isPretty
-        bytes.reserveCapacity(min(limit, 4096))
     }
 
-    mutating func write(_ value: Value) throws(JSONLDError) {
-        var open: [Open] = []
-        start(value, &open)
-        while let last = open.last {
-            guard bytes.count <= limit else {
-                throw JSONLDError(.limitExceeded, "the result is larger than \(limit) octets")
-            }
+    /// False where the limit was reached.
+    func write(_ value: Value, limit: Int) -> Bool {
+        let open = Pool<Open>(capacity: 32)
+        defer { open.deallocate() }
+        start(value, open)
+        while var current = open.last {
             let depth = open.count
-            switch last {
-            case .elements(var elements, let isFirst):
-                guard let element = elements.next() else {
-                    close("]", isEmpty: isFirst, depth: depth)
-                    open.removeLast()
-                    continue
-                }
-                open[depth - 1] = .elements(elements, isFirst: false)
-                separate(isFirst: isFirst, depth: depth)
-                start(element, &open)
-            case .members(var members, let isFirst):
-                guard let member = members.next() else {
-                    close("}", isEmpty: isFirst, depth: depth)
-                    open.removeLast()
-                    continue
-                }
-                open[depth - 1] = .members(members, isFirst: false)
-                separate(isFirst: isFirst, depth: depth)
+            guard let member = current.members.next() else {
+                if isPretty, !current.isFirst { breakLine(depth - 1) }
+                bytes.append(current.isObject ? UInt8(ascii: "}") : UInt8(ascii: "]"))
+                open.removeLast()
+                continue
+            }
+            if bytes.count > limit { return false }
+            if !current.isFirst { bytes.append(UInt8(ascii: ",")) }
+            if isPretty { breakLine(depth) }
+            current.isFirst = false
+            open[depth - 1] = current
+            if current.isObject {
                 writeString(member.key)
                 bytes.append(UInt8(ascii: ":"))
                 if isPretty { bytes.append(UInt8(ascii: " ")) }
-                start(member.value, &open)
             }
+            start(member.value, open)
         }
+        return true
     }
 
-    private mutating func start(_ value: Value, _ open: inout [Open]) {
+    @inline(__always)
+    private func start(_ value: Value, _ open: Pool<Open>) {
         switch value {
-        case .null: bytes.append(contentsOf: "null".utf8)
-        case .boolean(true): bytes.append(contentsOf: "true".utf8)
-        case .boolean(false): bytes.append(contentsOf: "false".utf8)
-        case .number(let number): bytes.append(contentsOf: tree.symbols.bytes(number))
+        case .null: bytes.append("null")
+        case .boolean(let boolean): bytes.append(boolean ? "true" : "false")
+        case .number(let number): bytes.append(contentsOf: symbols.bytes(number))
         case .string(let string): writeString(string)
         case .array(let array):
             bytes.append(UInt8(ascii: "["))
-            open.append(.elements(tree.elements(array), isFirst: true))
+            open.append(Open(members: tree.cells(array), isObject: false, isFirst: true))
         case .object(let object):
             bytes.append(UInt8(ascii: "{"))
-            open.append(.members(tree.members(object), isFirst: true))
+            open.append(Open(members: tree.members(object), isObject: true, isFirst: true))
         }
     }
 
-    private mutating func separate(isFirst: Bool, depth: Int) {
-        if !isFirst { bytes.append(UInt8(ascii: ",")) }
-        if isPretty { breakLine(depth) }
-    }
-
-    private mutating func close(_ bracket: Unicode.Scalar, isEmpty: Bool, depth: Int) {
-        if isPretty, !isEmpty { breakLine(depth - 1) }
-        bytes.append(UInt8(ascii: bracket))
-    }
-
-    private mutating func breakLine(_ depth: Int) {
+    private func breakLine(_ depth: Int) {
         bytes.append(UInt8(ascii: "\n"))
-        bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: depth * 2))
+        for _ in 0..<depth { bytes.append("  ") }
     }
 
     // RFC 8259 section 7: quotation mark, reverse solidus and U+0000 to U+001F must be escaped, nothing else is.
-    private mutating func writeString(_ symbol: Symbol) {
-        let content = tree.symbols.bytes(symbol)
+    @inline(__always)
+    private func writeString(_ symbol: Symbol) {
         bytes.append(UInt8(ascii: "\""))
-        if tree.symbols.traits(symbol).contains(.needsEscape) {
-            for byte in content { appendEscaped(byte) }
+        let content = symbols.bytes(symbol)
+        if symbols.traits(symbol).contains(.needsEscape) {
+            writeEscaped(content)
         } else {
             bytes.append(contentsOf: content)
         }
         bytes.append(UInt8(ascii: "\""))
     }
 
-    private mutating func appendEscaped(_ byte: UInt8) {
-        switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-            bytes.append(UInt8(ascii: "\\"))
-            bytes.append(byte)
-        case 0x08: bytes.append(contentsOf: "\\b".utf8)
-        case 0x09: bytes.append(contentsOf: "\\t".utf8)
-        case 0x0A: bytes.append(contentsOf: "\\n".utf8)
-        case 0x0C: bytes.append(contentsOf: "\\f".utf8)
-        case 0x0D: bytes.append(contentsOf: "\\r".utf8)
-        case 0..<0x20:
-            let digits = String(byte, radix: 16)
-            bytes.append(contentsOf: "\\u00\(digits.utf8.count == 1 ? "0" : "")\(digits)".utf8)
-        default: bytes.append(byte)
+    @inline(never)
+    private func writeEscaped(_ content: UnsafeBufferPointer<UInt8>) {
+        for byte in content where !bytes.append(shortEscape: byte) {
+            if byte < 0x20 {
+                bytes.append(unicodeEscape: byte, digits: "0123456789abcdef")
+            } else {
+                bytes.append(byte)
+            }
         }
     }
 }

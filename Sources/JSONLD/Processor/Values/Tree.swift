@@ -90,6 +90,11 @@ final class Tree: @unchecked Sendable {
         return first < 0 ? nil : cells[Int(first)].value
     }
 
+    /// The cells of an array; their keys mean nothing.
+    func cells(_ array: ArrayID) -> Members {
+        Members(cells: cells, cell: containers[Int(array.index)].first)
+    }
+
     func elements(_ array: ArrayID) -> Elements {
         Elements(cells: cells, cell: containers[Int(array.index)].first)
     }
@@ -118,6 +123,14 @@ final class Tree: @unchecked Sendable {
     subscript(object: ObjectID, key: Symbol) -> Value? {
         let cell = find(key, object)
         return cell < 0 ? nil : cells[Int(cell)].value
+    }
+
+    /// Which keywords an object has, found in one pass.
+    @inline(__always)
+    func keywords(_ object: ObjectID) -> KeywordSet {
+        var result = KeywordSet()
+        for member in members(object) where member.key.isKeyword { result.insert(member.key) }
+        return result
     }
 
     func has(_ key: Symbol, _ object: ObjectID) -> Bool { find(key, object) >= 0 }
@@ -195,7 +208,7 @@ final class Tree: @unchecked Sendable {
 
 extension Tree {
     /// The elements of an array. What is appended meanwhile is visited too.
-    struct Elements: Sequence, IteratorProtocol {
+    struct Elements: Sequence, IteratorProtocol, BitwiseCopyable {
         fileprivate let cells: Pool<Cell>
         fileprivate var cell: Int32
 
@@ -209,7 +222,7 @@ extension Tree {
     }
 
     /// The members of an object in their order.
-    struct Members: Sequence, IteratorProtocol {
+    struct Members: Sequence, IteratorProtocol, BitwiseCopyable {
         fileprivate let cells: Pool<Cell>
         fileprivate var cell: Int32
 

@@ -1,0 +1,125 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What is fuzzed: each target takes any bytes, and traps where something that must always hold
+// does not. The same functions replay failing inputs in the ordinary tests.
+
+import HTMLScripts
+import HookExtraction
+import HookModel
+import JSONLD
+import MIMEParser
+import SMTPProtocol
+
+/// One thing that must bear any input.
+public struct FuzzTarget: Sendable {
+    public var name: String
+    public var run: @Sendable ([UInt8]) -> Void
+}
+
+public enum FuzzTargets {
+    public static let all: [FuzzTarget] = [
+        FuzzTarget(name: "message", run: message), FuzzTarget(name: "header", run: header),
+        FuzzTarget(name: "html", run: html), FuzzTarget(name: "json", run: json),
+        FuzzTarget(name: "extraction", run: extraction), FuzzTarget(name: "smtp", run: smtp),
+        FuzzTarget(name: "nquads", run: nquads), FuzzTarget(name: "jsonld", run: jsonld),
+    ]
+
+    /// Structure, and every body and text of it.
+    @Sendable private static func message(_ bytes: [UInt8]) {
+        let message = MIMEMessage(bytes)
+        precondition(!message.parts.isEmpty)
+        for part in message.parts {
+            precondition(part.body.upperBound <= message.sources[part.source].count)
+            _ = message.body(of: part)
+            if part.kind == .leaf { _ = message.unwrappedText(of: part) }
+            for field in message.header(of: part) { _ = field.text }
+            _ = (part.fileName, part.path, part.mediaType.name)
+        }
+    }
+
+    /// One value read as everything a field can be.
+    @Sendable private static func header(_ bytes: [UInt8]) {
+        let value = bytes.map { $0 == 0x0A ? 0x20 : $0 }
+        for name in ["Content-Type", "Content-Disposition", "Subject", "From", "Date", "Message-ID"] {
+            let message = MIMEMessage(Array("\(name): ".utf8) + value + Array("\r\n\r\n".utf8))
+            let fields = message.header
+            _ = (fields.text(name), fields.addresses(name), fields.date, message.messageID)
+            _ = message.parts.map { ($0.mediaType.name, $0.fileName) }
+        }
+    }
+
+    @Sendable private static func html(_ bytes: [UInt8]) {
+        var last = 0
+        for script in ScriptScanner.scan(bytes).elements {
+            precondition(script.content.lowerBound >= last && script.content.upperBound <= bytes.count)
+            last = script.content.upperBound
+            _ = (script.type, script.attribute("data-hook-key"))
+        }
+        _ = HTMLCharset.label(of: bytes)
+    }
+
+    /// What is read can be written, and reads the same again.
+    @Sendable private static func json(_ bytes: [UInt8]) {
+        guard let document = try? JSONDocument(bytes) else { return }
+        precondition((try? JSONDocument(JSONDocument.onOneLine(document.root.text))) != nil)
+        walk(document.root)
+    }
+
+    private static func walk(_ value: JSONValue) {
+        var open = [value]
+        while let value = open.popLast() {
+            _ = (value.string, value.number?.doubleValue, value.integerValue)
+            open += value.elements
+            open += value.members.map(\.value)
+        }
+    }
+
+    @Sendable private static func extraction(_ bytes: [UInt8]) {
+        let message = MIMEMessage(bytes)
+        for mode in RepairMode.allCases {
+            for candidate in DocumentFinder(repair: mode).candidates(in: message) {
+                precondition((candidate.document == nil) != (candidate.failure == nil))
+            }
+        }
+    }
+
+    /// The whole of a connection, in pieces of a size the input chooses; replies are whole lines.
+    @Sendable private static func smtp(_ bytes: [UInt8]) {
+        guard let first = bytes.first else { return }
+        var session = SMTPServerSession(configuration: SMTPServerConfiguration(hostname: "fuzz.example", messageSize: 4096))
+        let piece = Int(first) % 61 + 1
+        var position = 1
+        var output = session.takeOutput()
+        while position < bytes.count {
+            let end = min(position + piece, bytes.count)
+            while position < end {
+                var consumed = 0
+                let action = bytes[position..<end].withUnsafeBytes { session.advance($0, consumed: &consumed) }
+                position += consumed
+                output += session.takeOutput()
+                switch action {
+                case .needInput: precondition(position == end)
+                case .recipient: session.answerRecipient(.accepted)
+                case .message: session.answerMessage([.init(250, "2.0.0", "Ok")])
+                case .close: return precondition(output.suffix(2) == [0x0D, 0x0A])
+                }
+            }
+        }
+    }
+
+    /// What is read and written reads the same again.
+    @Sendable private static func nquads(_ bytes: [UInt8]) {
+        guard let quads = try? NQuads.read(bytes) else { return }
+        precondition((try? NQuads.read(NQuads.write(quads))) == quads)
+        if quads.count < 50 { _ = try? DatasetCanonicalization.canonize(quads) }
+    }
+
+    @Sendable private static func jsonld(_ bytes: [UInt8]) {
+        let processor = JSONLDProcessor()
+        guard let expanded = try? processor.expand(.json(bytes)) else { return }
+        // What was expanded is a document again.
+        precondition((try? processor.expand(.json(expanded.json()))) != nil)
+        _ = try? processor.flatten(.json(bytes))
+        _ = try? processor.toRDF(.json(bytes))
+    }
+}

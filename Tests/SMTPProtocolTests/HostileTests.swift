@@ -1,0 +1,186 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Input nobody would send in good faith: mutated dialogues, and inputs made to cost more than they are long.
+
+import HookModel
+import SMTPProtocol
+import Testing
+
+@Suite(.serialized) struct HostileTests {
+    /// SplitMix64: the same numbers on every run.
+    struct Generator: RandomNumberGenerator {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var z = state
+            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+            return z ^ (z >> 31)
+        }
+    }
+
+    /// Every reply line is three digits, a space or hyphen, printable ASCII, CRLF, and at most 512 octets; lines that
+    /// go on are followed by one of the same code.
+    private func isWellFormed(_ output: [UInt8]) -> Bool {
+        var lines = output.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        guard lines.popLast()?.isEmpty == true else { return false }
+        var going: [UInt8]?
+        for line in lines {
+            guard line.count <= 511, line.last == UInt8(ascii: "\r"), line.count > 4 else { return false }
+            let text = Array(line.dropLast())
+            let code = Array(text.prefix(3))
+            guard (UInt8(ascii: "2")...UInt8(ascii: "5")).contains(code[0]),
+                code.allSatisfy({ (48...57).contains($0) }),
+                text[3] == UInt8(ascii: " ") || text[3] == UInt8(ascii: "-"),
+                text.allSatisfy({ (0x20...0x7E).contains($0) }),
+                going == nil || going == code
+            else { return false }
+            going = text[3] == UInt8(ascii: "-") ? code : nil
+        }
+        return going == nil
+    }
+
+    private static let pieces: [String] = [
+        "EHLO c\r\n", "LHLO c\r\n", "HELO c\r\n", "MAIL FROM:<a@b>\r\n", "MAIL FROM:<>\r\n", "RCPT TO:<x@y>\r\n",
+        "RCPT TO:<no@y>\r\n",
+        "DATA\r\n", "RSET\r\n", "NOOP\r\n", "QUIT\r\n", "\r\n.\r\n", ".\r\n", "\r\n", "\r", "\n", ".", "\n.\n", "\r.\r",
+        "\r\n..\r\n", "text\r\n", "\u{0}",
+        "\u{2028}", "SIZE=9 ", "<", ">", "\"", "\\", "@", " ", "GET / HTTP/1.1\r\n", String(repeating: "x", count: 300),
+    ]
+
+    private func mutated(_ generator: inout Generator) -> [UInt8] {
+        var input = Dialogue.lines([
+            "EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "DATA", "S: s", "", "text", ".", "MAIL FROM:<c@d>",
+            "RCPT TO:<x@y>", "DATA", "t", ".",
+        ])
+        if Int.random(in: 0..<5, using: &generator) == 0 { input = [] }
+        for _ in 0..<Int.random(in: 1...6, using: &generator) {
+            let place = Int.random(in: 0...input.count, using: &generator)
+            switch Int.random(in: 0..<5, using: &generator) {
+            case 0 where !input.isEmpty: input[place % input.count] = UInt8.random(in: 0...255, using: &generator)
+            case 1 where !input.isEmpty: input.remove(at: place % input.count)
+            case 2: input.insert([13, 10, 46, 0, 255].randomElement(using: &generator) ?? 13, at: place)
+            default:
+                input.insert(contentsOf: Array((Self.pieces.randomElement(using: &generator) ?? "").utf8), at: place)
+            }
+        }
+        return input
+    }
+
+    @Test func mutatedDialogues() {
+        var generator = Generator(state: 20_261_125)
+        var messages = 0
+        for round in 0..<3000 {
+            let input = mutated(&generator)
+            let service: SMTPServerConfiguration.Service = round % 3 == 0 ? .lmtp : .smtp
+            let whole = Dialogue.run(input, Dialogue.configuration(service))
+            #expect(isWellFormed(whole.output), "\(input)")
+            let cuts = (0..<3).map { _ in Int.random(in: 0...input.count, using: &generator) }.sorted()
+            #expect(
+                Dialogue.run(input, cuts: cuts, Dialogue.configuration(service)) == whole, "\(input) cut at \(cuts)")
+            #expect(whole.messages.count <= ends(in: input), "\(input)")
+            #expect(whole.messages.allSatisfy { !hasBareNewline($0.bytes) }, "\(input)")
+            messages += whole.messages.count
+        }
+        // The mutations leave enough alone to reach every state.
+        #expect(messages > 300)
+    }
+
+    /// How many messages the input can end at all: true CRLF.CRLF, overlapping, of which the first CRLF may be that of
+    /// DATA.
+    private func ends(in input: [UInt8]) -> Int {
+        guard input.count >= 5 else { return 0 }
+        return (0...(input.count - 5)).count { Array(input[$0..<$0 + 5]) == [13, 10, 46, 13, 10] }
+    }
+
+    private func hasBareNewline(_ bytes: [UInt8]) -> Bool {
+        for (index, byte) in bytes.enumerated() {
+            if byte == 13, index + 1 == bytes.count || bytes[index + 1] != 10 { return true }
+            if byte == 10, index == 0 || bytes[index - 1] != 13 { return true }
+        }
+        return false
+    }
+
+    /// Hidden text in a message, framed in every way that is not the true end: never a second message.
+    @Test func nothingIsSmuggled() {
+        let hidden = "MAIL FROM:<smuggled@b>\r\nRCPT TO:<x@y>\r\nDATA\r\nhidden\r\n"
+        let parts = ["\r", "\n", ".", "\r\n", "\u{0}", " ", "\u{85}", ".."]
+        var tried = 0
+        for a in parts {
+            for b in parts {
+                for c in parts {
+                    for d in parts {
+                        let frame = a + b + c + d
+                        // With what stands around it, it must not be the true end.
+                        guard ends(in: Array(("first" + frame + hidden).utf8)) == 0 else { continue }
+                        tried += 1
+                        let opening = Dialogue.lines(["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "DATA"])
+                        let transcript = Dialogue.run(opening + Array(("first" + frame + hidden + "\r\n.\r\n").utf8))
+                        #expect(transcript.messages.count <= 1, "\(frame.debugDescription)")
+                        #expect(transcript.asked == ["x@y"], "\(frame.debugDescription)")
+                        #expect(transcript.messages.allSatisfy { $0.reversePath == "a@b" }, "\(frame.debugDescription)")
+                    }
+                }
+            }
+        }
+        #expect(tried > 4000)
+    }
+
+    /// Time per octet stays the same when the input grows, whatever it is made of. Each is run with 8 KB and with
+    /// 128 KB: quadratic work would take 256 times as long, linear takes 16 times.
+    @Test(
+        arguments: ["\r", "\n", "\u{0}", "x", ".", "\r\n", "\r\n.", "\r.", "\n.", " ", "<", "\"", "\\", "@", "NOOP\r"],
+        [true, false])
+    func costIsLinear(_ unit: String, _ isData: Bool) {
+        let opening =
+            isData ? ["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "DATA"] : ["EHLO c", "MAIL FROM:<a@b>"]
+        var configuration = Dialogue.configuration()
+        configuration.messageSize = 25 << 20
+        configuration.errors = .max
+        configuration.idleCommands = .max
+        // A line may be as long as all of it, too.
+        configuration.commandLine = 1 << 20
+        func seconds(_ count: Int) -> Double {
+            let octets = Array(unit.utf8)
+            let input = Dialogue.lines(opening) + Array(repeating: octets, count: count / octets.count).joined()
+            // In pieces, as they come from a socket.
+            let cuts = Array(stride(from: 1024, to: input.count, by: 1024))
+            let time = ContinuousClock().measure { _ = Dialogue.run(input, cuts: cuts, configuration) }
+            return Double(time.components.attoseconds) * 1e-18 + Double(time.components.seconds)
+        }
+        let small = (0..<3).map { _ in seconds(1 << 13) }.min() ?? 0
+        var large = seconds(1 << 17)
+        // Another process may have had the processor.
+        for _ in 0..<4 where large >= small * 100 { large = min(large, seconds(1 << 17)) }
+        #expect(large < small * 100, "\(small) s for 8 KB, \(large) s for 128 KB")
+    }
+
+    /// What is kept of a line that never ends, or of data over the limit, does not grow.
+    @Test func memoryFollowsLimits() {
+        var configuration = Dialogue.configuration()
+        configuration.messageSize = 1000
+        var session = SMTPServerSession(configuration: configuration)
+        var isAsked = false
+        func feed(_ bytes: [UInt8]) {
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                var consumed = 0
+                let action = rest.withUnsafeBytes { session.advance($0, consumed: &consumed) }
+                rest = rest.dropFirst(consumed)
+                if case .recipient = action { session.answerRecipient(.accepted) }
+                if case .message = action { isAsked = true }
+                if action == .needInput { break }
+            }
+        }
+        feed(Dialogue.lines(["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "DATA"]))
+        _ = session.takeOutput()
+        let block = Dialogue.lines(Array(repeating: String(repeating: "x", count: 98), count: 100))
+        for _ in 0..<100 { feed(block) }
+        feed(Array(".\r\n".utf8))
+        #expect(!isAsked)
+        #expect(String(decoding: session.takeOutput(), as: UTF8.self).hasPrefix("552 5.3.4 "))
+        for _ in 0..<100 { feed(Array(repeating: UInt8(ascii: "x"), count: 10_000)) }
+        feed([13, 10])
+        #expect(session.takeOutput().count < 100)
+    }
+}

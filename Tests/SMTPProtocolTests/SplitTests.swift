@@ -1,0 +1,54 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Where the input is cut makes no difference, and neither does what else came with it.
+
+import HookModel
+import SMTPProtocol
+import Testing
+
+@Suite struct SplitTests {
+    /// Dialogues with something at every kind of seam.
+    static let inputs: [[String]] = [
+        [
+            "EHLO c", "MAIL FROM:<a@b> SIZE=5", "RCPT TO:<x@y>", "RCPT TO:<no@y>", "DATA", "S: 1", "", "..", ".x", "",
+            ".", "QUIT", "NOOP",
+        ],
+        [
+            "LHLO c", "HELO c", "MAIL FROM:<>", "RCPT TO:<x@y>", "RCPT TO:<z@y>", "DATA", ".", "RSET",
+            "MAIL FROM:<a@b>", "DATA",
+        ],
+        ["HELO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "DATA", "a\r.\r", "b\n.\n", "\r", ".\r", ".", "NOOP"],
+        ["HELO c", "NOOP\rNOOP", "NOOP\nNOOP", "", "\r", "\n", "DATA", "VRFY " + String(repeating: "v", count: 70)],
+    ]
+
+    static let services: [SMTPServerConfiguration.Service] = [.smtp, .lmtp]
+
+    @Test(arguments: inputs, services)
+    func everyCutGivesTheSame(_ lines: [String], _ service: SMTPServerConfiguration.Service) {
+        var configuration = Dialogue.configuration(service)
+        configuration.commandLine = 60
+        configuration.messageSize = 100
+        let input = Dialogue.lines(lines)
+        let whole = Dialogue.run(input, configuration)
+        #expect(Dialogue.run(input, cuts: Array(1..<input.count), configuration) == whole, "one octet at a time")
+        for cut in 0...input.count {
+            let cutOnce = Dialogue.run(input, cuts: [cut], configuration)
+            if cutOnce != whole { Issue.record("cut at \(cut): \(cutOnce), and in one piece \(whole)") }
+        }
+        for size in [2, 3, 5, 7] {
+            #expect(
+                Dialogue.run(input, cuts: Array(stride(from: size, to: input.count, by: size)), configuration) == whole)
+        }
+    }
+
+    /// All commands of several transactions in one write (RFC 2920).
+    @Test func aPipelineIsAnsweredInOrder() {
+        let once = ["MAIL FROM:<a@b>", "RCPT TO:<x@y>", "RCPT TO:<no@y>", "DATA", "text", "."]
+        let transcript = Dialogue.run(Dialogue.lines(["HELO c"] + once + once + once + ["QUIT"]))
+        #expect(
+            transcript.codes == ["250"]
+                + Array(repeating: ["250", "250", "550", "354", "250"], count: 3).flatMap { $0 } + ["221"])
+        #expect(transcript.messages.count == 3)
+        #expect(Set(transcript.messages).count == 1)
+    }
+}
