@@ -30,6 +30,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// The answer to the oldest of them has begun.
     private var isAnswering = false
     private var deadline: Scheduled<Void>?
+    /// The client asked for the end of the connection in a spelling that the layer above does not know.
+    private var closesAfterAnswer = false
     /// Octets still taken of a request that was answered already; nil where there is none.
     private var lingering: Int?
 
@@ -62,9 +64,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head:
+        case .head(let head):
             isReading = true
             answersDue += 1
+            closesAfterAnswer = Self.closes(head.headerFields[.connection])
         case .body(let buffer):
             if let left = lingering {
                 lingering = left - buffer.readableBytes
@@ -99,9 +102,18 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             if isReading, answersDue == 0 {
                 lingering = Self.lingerOctets
                 schedule(Self.lingerTime, context) { $1.close(promise: nil) }
+            } else if closesAfterAnswer, answersDue == 0 {
+                context.writeAndFlush(data, promise: promise)
+                return context.close(mode: .output, promise: nil)
             }
         }
         context.write(data, promise: promise)
+    }
+
+    /// RFC 9112 section 9.6: an option in any case of letters, perhaps among others.
+    private static func closes(_ connection: String?) -> Bool {
+        guard let connection, connection != "close" else { return false }
+        return connection.lowercased().split(separator: ",").contains { $0.drop { $0 == " " }.prefix(5) == "close" }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

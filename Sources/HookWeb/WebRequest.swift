@@ -14,8 +14,13 @@ struct WebRequest: Sendable {
     var id: String
     var receivedAt: Timestamp
 
-    /// Without the query.
-    var path: Substring { (head.path ?? "/").prefix { $0 != "?" } }
+    /// Without the query, and without scheme and authority, which clients of proxies put before it (RFC 9112
+    /// section 3.2.2).
+    var path: Substring {
+        let target = (head.path ?? "/")[...]
+        guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else { return target.prefix { $0 != "?" } }
+        return target[scheme.upperBound...].drop { $0 != "/" }.prefix { $0 != "?" }
+    }
 
     /// The value of a parameter of the query, without percent-decoding: only digits and names are asked for.
     func query(_ name: String) -> Substring? {

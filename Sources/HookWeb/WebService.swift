@@ -116,6 +116,8 @@ public struct WebService: Service {
         let failure = Mutex<(any Error)?>(nil)
         do {
             try await edge.server(on: address) { channel in
+                // Beyond owner and group nobody has a say here, API key or not.
+                if case .unix(let path) = address { chmod(path, 0o660) }
                 do {
                     try isBound(channel)
                 } catch {

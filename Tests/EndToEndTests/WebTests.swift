@@ -14,8 +14,12 @@ final class WebInstallation {
     static let contact = "kustomer.app.ecommstore.contact.request"
     static let stock = "kustomer.app.ecommstore.stock.change"
 
-    init(_ configuration: String = "") throws {
+    /// - Parameter listen: further listeners, for example `admin: ["127.0.0.1:0"]`.
+    init(_ configuration: String = "", listen: String? = nil) throws {
         installation = try Installation(configuration)
+        guard let listen else { return }
+        let text = installation.file("mailhookd.yaml").replacingOccurrences(of: "listen: {", with: "listen: { \(listen),")
+        _ = try installation.write("mailhookd.yaml", text)
     }
 
     func start(_ arguments: [String] = []) throws {
@@ -27,10 +31,21 @@ final class WebInstallation {
 
     var http: (host: String, port: String) {
         get throws {
-            let line = try #require(installation.daemon?.lines.first { $0.hasPrefix("http ") })
-            let parts = line.dropFirst(5).split(separator: ":")
+            let parts = try listener("http").split(separator: ":")
             return (String(parts[0]), String(parts[1]))
         }
+    }
+
+    /// What `serve` printed of a listener.
+    func listener(_ name: String) throws -> Substring {
+        try #require(installation.daemon?.lines.first { $0.hasPrefix(name + " ") }).dropFirst(name.count + 1)
+    }
+
+    /// Makes an API key.
+    func key(_ roles: String...) throws -> String {
+        let made = try installation.command(["keys", "create", "--name", "a test"] + roles.flatMap { ["--role", $0] })
+        #expect(made.status == 0, "\(made.errors)")
+        return made.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     /// The path of a hook as `mailhookd hooks` shows it.
@@ -248,18 +263,13 @@ final class WebInstallation {
         let web = try WebInstallation()
         try web.start()
         let path = try web.path(WebInstallation.stock)
-        func key(_ role: String) throws -> String {
-            let made = try web.installation.command(["keys", "create", "--role", role, "--name", "warehouse"])
-            #expect(made.status == 0, "\(made.errors)")
-            return made.output.trimmingCharacters(in: .whitespacesAndNewlines)
-        }
         func post(_ key: String?) throws -> WebInstallation.Answer {
             try web.curl(path, ["--json", #"{"sku":"7"}"#] + (key.map { ["-H", "Authorization: Bearer \($0)"] } ?? []))
         }
         let none = try post(nil)
         #expect(none.status == 401 && none.code == "unauthorized" && none.fields["www-authenticate"] == "Bearer")
         #expect(none.fields["access-control-allow-origin"] == nil)
-        let (right, wrong) = (try key("org.hooks"), try key("org.permission.hook.read"))
+        let (right, wrong) = (try web.key("org.hooks"), try web.key("org.permission.hook.read"))
         #expect(try post(right + "x").status == 401)
         #expect(try post(wrong).status == 403)
         let posted = try post(right)
@@ -317,6 +327,48 @@ final class WebInstallation {
     }
 }
 
+@Suite struct ManagementTests {
+    @Test func hooksAndEventsOverASocket() throws {
+        let web = try WebInstallation(listen: #"admin: ["/tmp/mailhookd-\#(UUID().uuidString).sock", "127.0.0.1:0"]"#)
+        try web.start()
+        let path = String(try web.listener("admin"))
+        let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? NSNumber
+        #expect(mode?.intValue == 0o660)
+        func get(_ path: String, _ key: String? = nil) throws -> WebInstallation.Answer {
+            let fields = key.map { ["-H", "Authorization: Bearer \($0)"] } ?? []
+            return try WebInstallation.curl("http://localhost\(path)", ["--unix-socket", String(try web.listener("admin"))] + fields)
+        }
+        #expect(try get("/readyz").object["status"] as? String == "ready")
+        #expect(try get("/v1/hooks/form").status == 401)
+        let key = try web.key("org.permission.hook.read", "org.permission.event.read")
+        let hooks = try #require(try get("/v1/hooks/form", key).object["data"] as? [[String: Any]])
+        let attributes = try #require(hooks.first?["attributes"] as? [String: Any])
+        #expect(attributes["eventName"] as? String == WebInstallation.contact)
+        let form = try web.path(WebInstallation.contact)
+        #expect((attributes["url"] as? String)?.hasSuffix(form) == true)
+
+        let posted = try web.curl(form, ["-d", #"{"n": 1.10}"#])
+        let link = try #require((posted.object["data"] as? [String: Any])?["links"] as? [String: Any])["self"] as? String
+        let event = try get(try #require(link), key)
+        #expect(event.status == 200 && event.text.contains(#""data":{"n": 1.10}"#))
+        #expect((try get("/v1/events", key).object["data"] as? [Any])?.count == 1)
+        // What belongs to one side is not on the other.
+        #expect(try web.curl("/v1/events", ["-H", "Authorization: Bearer \(key)"]).status == 404)
+        #expect(try web.curl("/healthz").status == 404)
+        #expect(try web.installation.stop() == 0)
+    }
+
+    @Test func anAddressThatIsTakenEndsTheStart() throws {
+        let web = try WebInstallation()
+        try web.start()
+        let (host, port) = try web.http
+        let second = try Installation()
+        let result = try second.command(["serve", "--http", "\(host):\(port)"], seconds: 20)
+        #expect(result.status == 75)
+        #expect(result.errors.contains("cannot listen on \(host):\(port)"))
+    }
+}
+
 @Suite struct WebHardeningTests {
     /// Half a body is none, however its end is told.
     @Test func truncatedPostsMakeNoEvent() throws {
@@ -331,6 +383,19 @@ final class WebInstallation {
         }
         #expect(try web.curl(path, ["-d", "a=1"]).status == 202)
         #expect(try web.installation.events().count == 1)
+    }
+
+    /// RFC 9112 section 9.6, and what HTTP says of names of options.
+    @Test(arguments: ["close", "Close", "foo, CLOSE"]) func connectionsEndWhenAsked(option: String) throws {
+        let web = try WebInstallation("http: { idleTimeout: 30s }")
+        try web.start()
+        let connection = try Connection(web.http, timeout: 10)
+        let start = Date()
+        connection.send(
+            "POST \(try web.path(WebInstallation.contact)) HTTP/1.1\r\nHost: x\r\nConnection: \(option)\r\n"
+                + "Content-Length: 3\r\n\r\na=1")
+        #expect(WebInstallation.parse(connection.rest()).status == 202)
+        #expect(Date().timeIntervalSince(start) < 8)
     }
 
     @Test func slowRequestsAreEnded() throws {
