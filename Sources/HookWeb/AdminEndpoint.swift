@@ -19,6 +19,7 @@ struct AdminEndpoint: WebEndpoint {
         case description
         case hooks(HookType)
         case hook(HookType, id: Substring)
+        case transactions(HookType, id: Substring)
         case events
         case event(id: Substring)
 
@@ -45,6 +46,9 @@ struct AdminEndpoint: WebEndpoint {
             case 3 where names[0] == "hooks":
                 guard let type = HookType(rawValue: String(names[1])) else { return nil }
                 self = .hook(type, id: names[2])
+            case 4 where names[0] == "hooks" && names[3] == "transactions":
+                guard let type = HookType(rawValue: String(names[1])) else { return nil }
+                self = .transactions(type, id: names[2])
             default: return nil
             }
         }
@@ -54,6 +58,7 @@ struct AdminEndpoint: WebEndpoint {
             switch self {
             case .health, .readiness, .description: []
             case .hooks, .hook: [.readHooks, .readHooksLegacy]
+            case .transactions: [.hooks]
             case .events, .event: [.readEvents]
             }
         }
@@ -71,6 +76,7 @@ struct AdminEndpoint: WebEndpoint {
         case .description: return .answer(WebAnswer(status: 200, body: Array(InterfaceDescription.json.utf8)))
         case .hooks(let type): return .answer(hooks(type, request))
         case .hook(let type, let id): return .answer(hook(type, id))
+        case .transactions(let type, let id): return .work { await transactions(type, id, request) }
         case .events: return .work { await events(request) }
         case .event(let id): return .work { await event(String(id)) }
         }
@@ -85,11 +91,7 @@ struct AdminEndpoint: WebEndpoint {
     }
 
     private static func status(_ text: String, status: Int = 200) -> WebAnswer {
-        .json(status: status) { writer in
-            writer.beginObject()
-            writer.member("status", text)
-            writer.endObject()
-        }
+        .json(status: status) { $0.object { $0.member("status", text) } }
     }
 
     /// Ready is who can read its store.
@@ -104,84 +106,101 @@ struct AdminEndpoint: WebEndpoint {
 
     // MARK: - Hooks
 
-    /// Ten pages of 99 at most, as the model has it.
     private func hooks(_ type: HookType, _ request: WebRequest) -> WebAnswer {
-        guard let page = Self.number(request, "page", in: 1...10, else: 1),
-            let size = Self.number(request, "pageSize", in: 1...99, else: 50)
-        else { return Self.badQuery("page is 1 to 10, pageSize 1 to 99") }
         let all = data.hooks().filter { $0.addressed.hook.type == type }
-        let start = min(all.count, (page - 1) * size)
-        let shown = all[start..<min(all.count, start + size)]
-        func link(_ page: Int) -> String { "/v1/hooks/\(type.rawValue)?page=\(page)&pageSize=\(size)" }
-        return .json { writer in
-            writer.beginObject()
-            writer.name("meta")
-            writer.beginObject()
-            writer.name("page")
-            writer.integer(page)
-            writer.name("pageSize")
-            writer.integer(size)
-            writer.endObject()
-            writer.name("data")
-            writer.beginArray()
-            for hook in shown { write(hook, to: &writer) }
-            writer.endArray()
-            writer.name("links")
-            writer.beginObject()
-            writer.member("self", link(page))
-            writer.member("first", link(1))
-            writer.member("prev", page > 1 ? link(page - 1) : nil)
-            writer.member("next", start + size < all.count && page < 10 ? link(page + 1) : nil)
-            writer.endObject()
-            writer.endObject()
-        }
+        return AdminPage(request)?.answer(all, path: "/v1/hooks/\(type.rawValue)") { write($0, to: &$1) } ?? Self.badPage
     }
 
     /// By its id or its event name.
     private func hook(_ type: HookType, _ id: Substring) -> WebAnswer {
-        let found = data.hooks().first {
-            $0.addressed.hook.type == type && ($0.id == id || $0.addressed.hook.eventName == id)
+        guard let found = find(type, id) else { return .notFound }
+        return .json {
+            $0.object {
+                $0.name("data")
+                write(found, to: &$0)
+            }
         }
-        guard let found else { return .notFound }
-        return .json { writer in
-            writer.beginObject()
-            writer.name("data")
-            write(found, to: &writer)
-            writer.endObject()
+    }
+
+    private func find(_ type: HookType, _ id: Substring) -> ManagedHook? {
+        data.hooks().first {
+            $0.addressed.hook.type == type && ($0.id == id || $0.addressed.hook.eventName == id)
         }
     }
 
     private func write(_ managed: ManagedHook, to writer: inout JSONWriter) {
         let (hook, current) = (managed.addressed.hook, managed.addressed.current)
-        writer.beginObject()
-        writer.member("id", managed.id)
-        writer.member("type", "\(hook.type.rawValue)_hook")
-        writer.name("attributes")
-        writer.beginObject()
-        writer.member("title", hook.displayEventName ?? hook.eventName)
-        writer.member("description", hook.description)
-        writer.member(hook.type == .email ? "email" : "url", managed.address)
-        writer.member("eventName", hook.eventName)
-        writer.member("hash", current.token)
-        writer.member("key", hook.type == .form ? nil : current.key)
-        writer.member("app", hook.app)
-        writer.endObject()
-        writer.name("relationships")
-        writer.beginObject()
-        writer.name("org")
-        writer.beginObject()
-        writer.name("data")
-        writer.beginObject()
-        writer.member("type", "org")
-        writer.member("id", data.organization)
-        writer.endObject()
-        writer.endObject()
-        writer.endObject()
-        writer.name("links")
-        writer.beginObject()
-        writer.member("self", "/v1/hooks/\(hook.type.rawValue)/\(managed.id)")
-        writer.endObject()
-        writer.endObject()
+        writer.object {
+            $0.member("id", managed.id)
+            $0.member("type", "\(hook.type.rawValue)_hook")
+            $0.object("attributes") {
+                $0.member("title", hook.displayEventName ?? hook.eventName)
+                $0.member("description", hook.description)
+                $0.member(hook.type == .email ? "email" : "url", managed.address)
+                $0.member("eventName", hook.eventName)
+                $0.member("hash", current.token)
+                $0.member("key", hook.type == .form ? nil : current.key)
+                $0.member("app", hook.app)
+            }
+            $0.object("relationships") { $0.reference("org", type: "org", id: data.organization) }
+            $0.object("links") { $0.member("self", "/v1/hooks/\(hook.type.rawValue)/\(managed.id)") }
+        }
+    }
+
+    // MARK: - Transactions
+
+    /// The newest events of a hook, newest first: those of the last day among the last `transactionDepth` events.
+    private func transactions(_ type: HookType, _ id: Substring, _ request: WebRequest) async -> WebAnswer {
+        guard let hook = find(type, id) else { return .notFound }
+        guard let page = AdminPage(request) else { return Self.badPage }
+        let name = hook.addressed.hook.eventName
+        let dayAgo = request.receivedAt.advanced(by: .seconds(-86_400))
+        do throws(StoreError) {
+            let last = try await data.lastSequence()
+            let newest = try await data.events(
+                after: max(0, last - Int64(Self.transactionDepth)), limit: Self.transactionDepth)
+            let all = newest.reversed().lazy.filter { $0.event.type == name }.compactMap { Transaction($0, since: dayAgo) }
+            return page.answer(Array(all), path: "/v1/hooks/\(type.rawValue)/\(hook.id)/transactions") {
+                write($0, of: hook, to: &$1)
+            }
+        } catch {
+            return failure(error, request)
+        }
+    }
+
+    /// How far back transactions are looked for. They show what a hook gets; events are for everything else.
+    private static let transactionDepth = 1000
+
+    private struct Transaction {
+        var id: String
+        var createdAt: String
+        var data: ArraySlice<UInt8>
+
+        init?(_ stored: StoredEvent, since: Timestamp) {
+            // An event adds a level to what its document has.
+            guard let root = try? JSONDocument(stored.event.json, limits: JSONLimits(depth: 1024)).root,
+                let time = root["time"]?.string, let moment = Timestamp(rfc3339: time), moment > since,
+                let data = root["data"]
+            else { return nil }
+            (id, createdAt, self.data) = (stored.event.id, time, data.text)
+        }
+    }
+
+    private func write(_ transaction: Transaction, of hook: ManagedHook, to writer: inout JSONWriter) {
+        writer.object {
+            $0.member("id", transaction.id)
+            $0.member("type", "hook_transaction")
+            $0.object("attributes") {
+                $0.name("data")
+                $0.raw(transaction.data)
+                $0.member("createdAt", transaction.createdAt)
+            }
+            $0.object("relationships") {
+                $0.reference("org", type: "org", id: data.organization)
+                $0.reference("hook", type: "\(hook.addressed.hook.type.rawValue)_hook", id: hook.id)
+            }
+            $0.object("links") { $0.member("self", "/v1/events/\(transaction.id)") }
+        }
     }
 
     // MARK: - Events
@@ -193,19 +212,15 @@ struct AdminEndpoint: WebEndpoint {
         else { return Self.badQuery("after is 0 or more, limit 1 to 500") }
         do throws(StoreError) {
             let found = try await data.events(after: Int64(after), limit: limit)
-            return .json { writer in
-                writer.beginObject()
-                writer.name("data")
-                writer.beginArray()
-                for event in found { Self.write(event, to: &writer) }
-                writer.endArray()
-                writer.name("links")
-                writer.beginObject()
-                writer.member("self", "/v1/events?after=\(after)&limit=\(limit)")
-                let last = found.count == limit ? found.last : nil
-                writer.member("next", last.map { "/v1/events?after=\($0.sequence)&limit=\(limit)" })
-                writer.endObject()
-                writer.endObject()
+            return .json {
+                $0.object {
+                    $0.array("data") { for event in found { Self.write(event, to: &$0) } }
+                    $0.object("links") {
+                        $0.member("self", "/v1/events?after=\(after)&limit=\(limit)")
+                        let last = found.count == limit ? found.last : nil
+                        $0.member("next", last.map { "/v1/events?after=\($0.sequence)&limit=\(limit)" })
+                    }
+                }
             }
         } catch {
             return failure(error, request)
@@ -215,11 +230,11 @@ struct AdminEndpoint: WebEndpoint {
     private func event(_ id: String) async -> WebAnswer {
         do throws(StoreError) {
             guard let event = try await data.event(id: id) else { return .notFound }
-            return .json { writer in
-                writer.beginObject()
-                writer.name("data")
-                Self.write(event, to: &writer)
-                writer.endObject()
+            return .json {
+                $0.object {
+                    $0.name("data")
+                    Self.write(event, to: &$0)
+                }
             }
         } catch {
             return failure(error, nil)
@@ -227,21 +242,14 @@ struct AdminEndpoint: WebEndpoint {
     }
 
     private static func write(_ stored: StoredEvent, to writer: inout JSONWriter) {
-        writer.beginObject()
-        writer.member("id", stored.event.id)
-        writer.member("type", "event")
-        writer.name("attributes")
-        writer.raw(stored.event.json)
-        writer.name("meta")
-        writer.beginObject()
-        writer.name("sequence")
-        writer.integer(Int(stored.sequence))
-        writer.endObject()
-        writer.name("links")
-        writer.beginObject()
-        writer.member("self", "/v1/events/\(stored.event.id)")
-        writer.endObject()
-        writer.endObject()
+        writer.object {
+            $0.member("id", stored.event.id)
+            $0.member("type", "event")
+            $0.name("attributes")
+            $0.raw(stored.event.json)
+            $0.object("meta") { $0.member("sequence", integer: Int(stored.sequence)) }
+            $0.object("links") { $0.member("self", "/v1/events/\(stored.event.id)") }
+        }
     }
 
     private func failure(_ error: StoreError, _ request: WebRequest?) -> WebAnswer {
@@ -252,12 +260,14 @@ struct AdminEndpoint: WebEndpoint {
     // MARK: - Queries
 
     /// `standard` where the query has no such parameter; nil where it is no number in `range`.
-    private static func number(
+    static func number(
         _ request: WebRequest, _ name: String, in range: ClosedRange<Int>, else standard: Int
     ) -> Int? {
         guard let text = request.query(name) else { return standard }
         return Int(text).flatMap { range.contains($0) ? $0 : nil }
     }
+
+    private static let badPage = badQuery("page is 1 to 10, pageSize 1 to 99")
 
     private static func badQuery(_ message: String) -> WebAnswer {
         .error(status: 400, code: "query_invalid", message)

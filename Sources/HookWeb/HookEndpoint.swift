@@ -142,18 +142,14 @@ struct HookEndpoint: WebEndpoint {
         guard reception.answer.isPositive, let id = reception.eventID else {
             return refusal(reception.answer, request, post.fields)
         }
-        var answer = WebAnswer.json(status: reception.answer.httpStatus) { writer in
-            writer.beginObject()
-            writer.name("data")
-            writer.beginObject()
-            writer.member("id", id)
-            writer.member("type", "hook_transaction")
-            writer.name("links")
-            writer.beginObject()
-            writer.member("self", "/v1/events/\(id)")
-            writer.endObject()
-            writer.endObject()
-            writer.endObject()
+        var answer = WebAnswer.json(status: reception.answer.httpStatus) {
+            $0.object {
+                $0.object("data") {
+                    $0.member("id", id)
+                    $0.member("type", "hook_transaction")
+                    $0.object("links") { $0.member("self", "/v1/events/\(id)") }
+                }
+            }
         }
         answer.fields.append(contentsOf: post.fields)
         return answer

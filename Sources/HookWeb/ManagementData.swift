@@ -25,5 +25,7 @@ public protocol ManagementData: Sendable {
     func hooks() -> [ManagedHook]
     /// Events after `sequence` in their order, at most `limit`.
     func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent]
+    /// The position of the newest event; 0 where there is none.
+    func lastSequence() async throws(StoreError) -> Int64
     func event(id: String) async throws(StoreError) -> StoredEvent?
 }

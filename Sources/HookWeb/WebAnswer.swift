@@ -29,16 +29,15 @@ struct WebAnswer: Sendable {
 
     /// `{"errors":[{"code":…,"message":…}]}`
     static func error(status: Int, code: String, _ message: String, fields: HTTPFields = [:]) -> WebAnswer {
-        var answer = json(status: status) { writer in
-            writer.beginObject()
-            writer.name("errors")
-            writer.beginArray()
-            writer.beginObject()
-            writer.member("code", code)
-            writer.member("message", message)
-            writer.endObject()
-            writer.endArray()
-            writer.endObject()
+        var answer = json(status: status) {
+            $0.object {
+                $0.array("errors") {
+                    $0.object {
+                        $0.member("code", code)
+                        $0.member("message", message)
+                    }
+                }
+            }
         }
         answer.fields.append(contentsOf: fields)
         return answer

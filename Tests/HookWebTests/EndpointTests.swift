@@ -248,14 +248,22 @@ enum Fixture {
             return [1, 2, 3].filter { $0 > sequence }.prefix(limit).map(Self.event)
         }
 
+        func lastSequence() async throws(StoreError) -> Int64 {
+            if let error { throw error }
+            return 3
+        }
+
         func event(id: String) async throws(StoreError) -> StoredEvent? {
             if let error { throw error }
             return id == "evt_2" ? Self.event(2) : nil
         }
 
         private static func event(_ sequence: Int64) -> StoredEvent {
-            let json = Array(#"{"id":"evt_\#(sequence)","data":1.10}"#.utf8)
-            return StoredEvent(sequence: sequence, event: Event(id: "evt_\(sequence)", type: "e", json: json))
+            // The first is older than a day.
+            let time = Fixture.now.advanced(by: .seconds(sequence == 1 ? -86_401 : -5)).rfc3339
+            let json = Array(#"{"id":"evt_\#(sequence)","time":"\#(time)","data":1.10}"#.utf8)
+            let type = sequence == 3 ? "e.web" : "e.form"
+            return StoredEvent(sequence: sequence, event: Event(id: "evt_\(sequence)", type: type, json: json))
         }
     }
 
@@ -307,6 +315,20 @@ enum Fixture {
         #expect(mail["data"]?["attributes"]?["email"]?.string == "at tokmail")
     }
 
+    @Test func transactionsAreTheHooksOwnOfTheLastDay() async throws {
+        let path = "/v1/hooks/form/id-e.form/transactions"
+        #expect(await answer(path, key: nil).status == 401)
+        #expect(await answer(path).status == 403)
+        #expect(await answer("/v1/hooks/form/x/transactions", key: "sender").status == 404)
+        #expect(await answer(path + "?page=11", key: "sender").status == 400)
+        let root = try Fixture.root(await answer(path, key: "sender"))
+        #expect(root["data"]?.elements.map { $0["id"]?.string } == ["evt_2"])
+        let transaction = try #require(root["data"]?.elements.first)
+        #expect(transaction["attributes"]?["data"]?.number?.text == "1.10")
+        #expect(transaction["relationships"]?["hook"]?["data"]?["id"]?.string == "id-e.form")
+        #expect(root["links"]?["self"]?.string == path + "?page=1&pageSize=50")
+    }
+
     @Test func eventsComeInPages() async throws {
         let first = try Fixture.root(await answer("/v1/events?limit=2"))
         #expect(first["data"]?.elements.map { $0["id"]?.string } == ["evt_1", "evt_2"])
@@ -331,11 +353,11 @@ enum Fixture {
     @Test func theDescriptionIsTrue() async throws {
         let root = try JSONDocument(Array(InterfaceDescription.json.utf8)).root
         let paths = try #require(root["paths"]).members
-        #expect(paths.count == 7)
+        #expect(paths.count == 8)
         for (template, operations, _) in paths {
             let path = template.replacing("{type}", with: "form")
                 .replacing("{id}", with: template.contains("events") ? "evt_2" : "e.form")
-            let answer = await answer(path)
+            let answer = await answer(path, key: path.hasSuffix("transactions") ? "sender" : "reader")
             #expect(answer.status == 200, "\(path)")
             #expect(operations["get"]?["responses"]?["200"] != nil)
             let isOpen = await self.answer(path, key: nil).status == 200

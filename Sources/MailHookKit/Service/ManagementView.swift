@@ -18,5 +18,7 @@ struct ManagementView: ManagementData {
         try await store.events(after: sequence, limit: limit)
     }
 
+    func lastSequence() async throws(StoreError) -> Int64 { try await store.lastSequence() }
+
     func event(id: String) async throws(StoreError) -> StoredEvent? { try await store.event(id: id) }
 }
