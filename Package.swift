@@ -35,6 +35,7 @@ let package = Package(
         .target(name: "MIMEParser", swiftSettings: strict),
         .target(name: "HTMLScripts", swiftSettings: strict),
         .target(name: "JSONLD", swiftSettings: strict),
+        .target(name: "JSONSchema", dependencies: ["JSONLD"], swiftSettings: strict),
         .target(name: "SMTPProtocol", dependencies: ["HookModel"], swiftSettings: strict),
         .target(name: "HookModel", swiftSettings: strict),
 
@@ -47,7 +48,7 @@ let package = Package(
         .target(
             name: "HookExtraction",
             dependencies: [
-                "CZlib", "HookModel", "HTMLScripts", "JSONLD", "MIMEParser",
+                "CZlib", "HookModel", "HTMLScripts", "JSONLD", "JSONSchema", "MIMEParser",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
@@ -94,8 +95,8 @@ let package = Package(
         .target(
             name: "MailHookKit",
             dependencies: [
-                "CYAML", "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "HookWeb", "JSONLD",
-                "MIMEParser",
+                "CYAML", "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "HookWeb", "HTMLScripts",
+                "JSONLD", "JSONSchema", "MIMEParser",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -106,7 +107,7 @@ let package = Package(
         .executableTarget(
             name: "MailHookd",
             dependencies: [
-                "HookExtraction", "HookModel", "HookWeb", "MailHookKit", "MIMEParser",
+                "HookExtraction", "HookModel", "HookWeb", "JSONLD", "MailHookKit", "MIMEParser",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -121,6 +122,7 @@ let package = Package(
         .testTarget(name: "MIMEParserTests", dependencies: ["MIMEParser", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HTMLScriptsTests", dependencies: ["HTMLScripts", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "JSONLDTests", dependencies: ["HTMLScripts", "JSONLD", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "JSONSchemaTests", dependencies: ["JSONLD", "JSONSchema", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "SMTPProtocolTests", dependencies: ["HookModel", "SMTPProtocol", "TestSupport"],
             swiftSettings: strict),

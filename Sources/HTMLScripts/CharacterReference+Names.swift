@@ -1,8 +1,8 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // Generated: the 2,231 named character references of HTML Standard 13.5, from the table html.entities.html5 of Python.
-// Not for editing by hand. NAME=CODE or NAME=CODE+CODE, hexadecimal, in the order of the bytes of the names; a name with and
-// a name without semicolon are two entries.
+// Not for editing by hand. NAME=CODE or NAME=CODE+CODE, hexadecimal, in the order of the bytes of the names; a name
+// with and a name without semicolon are two entries.
 
 enum NamedReferenceSource {
     static let count = 2231

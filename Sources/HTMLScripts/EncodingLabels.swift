@@ -1,7 +1,8 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Generated: the 228 labels of the Encoding Standard, section 4.2. Not for editing by hand. One encoding a line: its name, then
-// its labels. The labels of the standard's "replacement" keep the names of the encodings they come from (see HTMLCharset).
+// Generated: the 228 labels of the Encoding Standard, section 4.2. Not for editing by hand. One encoding a line: its
+// name, then its labels. The labels of the standard's "replacement" keep the names of the encodings they come from (see
+// HTMLCharset).
 
 enum EncodingLabels {
     static let count = 228

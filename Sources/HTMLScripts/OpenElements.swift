@@ -44,7 +44,9 @@ struct OpenElement {
 /// An element of the list of active formatting elements. It outlives its place on the stack, and the other way round.
 struct FormattingElement {
     let name: ElementName
-    let attributes: [ScriptElement.Attribute]
+    let tag: Tag
+    /// Read when it is first compared with another, which is seldom.
+    var attributes: [ScriptElement.Attribute]?
     var isListed = true
     var isOpen = true
     /// Counts the clones the adoption agency made of it.
@@ -213,24 +215,43 @@ struct OpenElements {
 
     /// Pushes an element onto the stack and onto the list; of four with the same name and attributes since the last
     /// marker the first leaves the list.
-    mutating func pushFormatting(_ element: OpenElement, _ attributes: [ScriptElement.Attribute]) {
+    mutating func pushFormatting(
+        _ element: OpenElement, _ tag: Tag, _ attributes: (Tag) -> [ScriptElement.Attribute]
+    ) {
         guard formatting.count < Self.formattingLimit else {
             isOverflown = true
             push(element)
             return
         }
-        var same: [Int] = []
-        for index in formatting.indices.reversed() {
-            let slot = formatting[index]
-            if slot < 0 { break }
-            if slots[slot].name == element.name, slots[slot].attributes == attributes { same.append(index) }
+        var added = FormattingElement(name: element.name, tag: tag)
+        var same = listedIndices(name: element.name)
+        if same.count >= 3 {
+            let own = attributes(tag)
+            added.attributes = own
+            same.removeAll { index in
+                let slot = formatting[index]
+                let other = slots[slot].attributes ?? attributes(slots[slot].tag)
+                slots[slot].attributes = other
+                return other != own
+            }
+            if same.count >= 3 { unlist(at: same[2]) }
         }
-        if same.count >= 3 { unlist(at: same[2]) }
-        let slot = newSlot(FormattingElement(name: element.name, attributes: attributes))
+        let slot = newSlot(added)
         formatting.append(slot)
         var element = element
         element.slot = slot
         push(element)
+    }
+
+    /// After the last marker, the last one first.
+    private func listedIndices(name: ElementName) -> [Int] {
+        var indices: [Int] = []
+        for index in formatting.indices.reversed() {
+            let slot = formatting[index]
+            if slot < 0 { break }
+            if slots[slot].name == name { indices.append(index) }
+        }
+        return indices
     }
 
     private mutating func newSlot(_ formatting: FormattingElement) -> Int {

@@ -156,6 +156,7 @@ struct ScanRun {
 
     /// Script elements in foreign namespaces end when they leave the stack, whatever tag made them.
     private mutating func close(_ tracker: inout TreeTracker, at tag: Tag) {
+        guard !tracker.open.closedScripts.isEmpty else { return }
         for index in tracker.open.closedScripts {
             let start = result.elements[index].content.lowerBound
             result.elements[index].content = start..<tag.open

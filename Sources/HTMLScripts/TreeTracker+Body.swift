@@ -122,8 +122,12 @@ extension TreeTracker {
             if !open.adopt(ElementNames.nobr) { endTagOfAnyOther(ElementNames.nobr) }
             open.reconstruct()
         }
-        open.pushFormatting(
-            OpenElement(token.name, token.element), attributes(token).sorted { $0.name < $1.name })
+        let (input, limits) = (input, limits)
+        open.pushFormatting(OpenElement(token.name, token.element), token.tag) { tag in
+            var list = AttributeList(input: input, limits: limits)
+            list.addAll(of: tag)
+            return list.attributes.sorted { $0.name < $1.name }
+        }
     }
 
     /// An `a` start tag while one is active.

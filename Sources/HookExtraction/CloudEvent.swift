@@ -63,6 +63,8 @@ struct CloudEvent {
 /// What the event of a mail's document says beside the document.
 struct MailAttributes {
     var candidate: Candidate
+    /// The name of the form the document was brought into, where it is not as it was sent.
+    var form: String?
     var envelope: Envelope
     /// What stood behind the `+` of the recipient's local part.
     var tag: String?
@@ -77,7 +79,7 @@ struct MailAttributes {
             ("partindex", candidate.origin == .script ? String(candidate.index) : nil),
             ("partorigin", candidate.origin.rawValue), ("filename", candidate.fileName),
             ("placement", candidate.placement?.rawValue), ("mislabelled", candidate.isMislabelled ? "true" : nil),
-            ("repairs", repairs), ("recipienttag", tag), ("trust", candidate.key == nil ? "none" : "key"),
+            ("repairs", repairs), ("form", form), ("recipienttag", tag), ("trust", candidate.key == nil ? "none" : "key"),
         ]
     }
 }

@@ -79,7 +79,11 @@ public struct DocumentFinder: Sendable {
             // Read where it stands in the message.
             return document(message.sources[part.source], in: part.body)
         }
-        let body = message.body(of: part)
+        // Four octets for each of the text: UTF-32, which becomes shorter.
+        let (body, isCut) = decodedBody(part, message, limit: limits.documentSize * 4)
+        guard !isCut else {
+            return (.failure(DocumentFailure(.limit, "is larger than \(limits.documentSize) octets")), [])
+        }
         if let label = Self.wideEncoding(body, charset: part.mediaType.value["charset"]) {
             return document(Charset.utf8(body, label: label))
         }
@@ -115,7 +119,9 @@ public struct DocumentFinder: Sendable {
                 case .damaged: DocumentFailure(.decompress, "the gzip file is damaged")
                 case .truncated: DocumentFailure(.decompress, "the gzip file is cut off")
                 case .noMemory: DocumentFailure(.decompress, "no memory to unpack it")
-                case .tooLarge: DocumentFailure(.limit, "unpacks to more than \(limits.decompressedSize) octets")
+                case .tooLarge:
+                    DocumentFailure(
+                        .limit, "unpacks to more than \(min(limits.decompressedSize, limits.documentSize)) octets")
                 case .ratio:
                     DocumentFailure(.limit, "unpacks to more than \(limits.decompressionRatio) times its size")
                 }
@@ -144,10 +150,10 @@ public struct DocumentFinder: Sendable {
     // MARK: - Scripts
 
     private func addScripts(of part: MIMEPart, in message: MIMEMessage, to found: inout [Candidate]) {
-        var html = htmlText(part, message)
-        if html.count > limits.htmlSize { html.removeSubrange(limits.htmlSize...) }
+        let (html, isCut) = htmlText(part, message)
+        let scan = ScriptScanner.scan(html)
         var index = 0
-        for script in ScriptScanner.scan(html).elements {
+        for script in scan.elements {
             guard let type = ScriptType(type: script.type, language: script.attribute("language")) else { continue }
             defer { index += 1 }
             guard html[script.content].contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D && $0 != 0x0C }) else {
@@ -158,26 +164,47 @@ public struct DocumentFinder: Sendable {
             candidate.index = index
             candidate.fileName = nil
             candidate.key = script.attribute("data-kustomer-key") ?? script.attribute("data-hook-key")
-            (candidate.content, candidate.repairs) = scriptText(html, script.content)
+            (candidate.content, candidate.repairs) = scriptText(script, in: html)
             found.append(candidate)
             guard found.count <= limits.documents else { return }
         }
+        let isIncomplete = scan.problems.contains { $0.code == .scriptLimit || $0.code == .depthLimit }
+        guard isCut || isIncomplete else { return }
+        var rest = Self.candidate(part, .json, source: .scripts, isMislabelled: false)
+        rest.origin = .script
+        rest.index = index
+        rest.content = .failure(
+            DocumentFailure(
+                .limit,
+                isCut
+                    ? "only the first \(limits.htmlSize) octets of an HTML part are looked at"
+                    : "the HTML holds more scripts, or is nested deeper, than is looked at"))
+        found.append(rest)
     }
 
-    private func scriptText(_ html: [UInt8], _ range: Range<Int>) -> (Candidate.Content, [JSONRepair]) {
-        let result = document(html, in: range)
-        guard case .failure = result.0, let bare = JSONRepair.withoutSections(Array(html[range])) else { return result }
+    private func scriptText(_ script: ScriptElement, in html: [UInt8]) -> (Candidate.Content, [JSONRepair]) {
+        // Inside of svg and math the content is markup, with references and CDATA sections.
+        guard script.namespace == .html else { return document(ScriptScanner.text(of: script, in: html)) }
+        let result = document(html, in: script.content)
+        guard case .failure = result.0, let bare = JSONRepair.withoutSections(Array(html[script.content])) else {
+            return result
+        }
         let (content, repairs) = document(bare)
         return (content, [.cdataWrapper] + repairs.filter { $0 != .cdataWrapper })
     }
 
-    /// WHATWG HTML section 13.2.3.2, with the MIME parameter as the transport's word.
-    private func htmlText(_ part: MIMEPart, _ message: MIMEMessage) -> [UInt8] {
-        let parameter = part.mediaType.value["charset"]
-        if let parameter, !parameter.isEmpty { return message.text(of: part) }
-        let body = message.body(of: part)
-        let (label, _) = HTMLCharset.label(of: body)
-        return Charset.utf8(body, label: label)
+    /// The text in UTF-8, and whether it is only the beginning of the part. WHATWG HTML section 13.2.3.2, with the MIME
+    /// parameter as the transport's word.
+    private func htmlText(_ part: MIMEPart, _ message: MIMEMessage) -> (html: [UInt8], isCut: Bool) {
+        let (body, isCut) = decodedBody(part, message, limit: limits.htmlSize)
+        let parameter = part.mediaType.value["charset"].flatMap { $0.isEmpty ? nil : $0 }
+        return (Charset.utf8(body, label: parameter ?? HTMLCharset.label(of: body).label), isCut)
+    }
+
+    /// A body with its transfer encoding removed. One that may pass `limit` is decoded no further than that: a large
+    /// part costs no more memory than what is looked at.
+    private func decodedBody(_ part: MIMEPart, _ message: MIMEMessage, limit: Int) -> (octets: [UInt8], isCut: Bool) {
+        part.body.count <= limit ? (message.body(of: part), false) : message.body(of: part, limit: limit)
     }
 
     // MARK: - Documents

@@ -27,13 +27,14 @@ enum Gunzip {
         defer { inflateEnd(&stream) }
         let ratioSize = packed.count.multipliedReportingOverflow(by: limits.decompressionRatio)
         let byRatio = max(ratioSize.overflow ? .max : ratioSize.partialValue, smallSize)
-        let room = min(limits.decompressedSize, byRatio)
+        // What is more than a document may have is of no use.
+        let room = min(limits.decompressedSize, limits.documentSize, byRatio)
         let result = packed.withUnsafeBufferPointer { input in
             Result { () throws(Failure) in try members(input, &stream, room: room) }
         }
         do throws(Failure) {
             return try result.get()
-        } catch .tooLarge where room < limits.decompressedSize {
+        } catch .tooLarge where room == byRatio {
             throw .ratio
         }
     }

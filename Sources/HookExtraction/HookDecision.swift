@@ -14,22 +14,41 @@ public enum CandidateDecision: String, Sendable, Hashable, CaseIterable {
     case attached
     /// The hook takes no documents from such a place.
     case sourceNotAccepted = "source_not_accepted"
+    case typeNotAccepted = "type_not_accepted"
+    case schemaInvalid = "schema_invalid"
+    case contextUnknown = "context_unknown"
+    case jsonldInvalid = "jsonld_invalid"
     case keyMissing = "key_missing"
     case keyWrong = "key_wrong"
 }
 
 public struct HookDecision: Sendable, Hashable {
     /// One for each candidate, in their order.
-    public var candidates: [CandidateDecision]
-    public var outcome: Outcome
+    public private(set) var candidates: [CandidateDecision] = []
+    /// The data of events that do not carry the document as it was sent, by the candidate's index: a JSON text.
+    public private(set) var shaped: [Int: [UInt8]] = [:]
+    /// Why JSON-LD processing failed, by the candidate's index.
+    public private(set) var reasons: [Int: String] = [:]
+    public private(set) var outcome = Outcome.noStructuredData
     /// What the sender is told.
-    public var answer: Outcome
+    public private(set) var answer = Outcome.noStructuredData
 
     /// - Parameter keys: the keys that are right now.
-    public init(_ candidates: [Candidate], policy: HookPolicy, keys: [String]) {
-        let decisions = candidates.map { Self.decide($0, policy, keys) }
-        self.candidates = decisions
-        outcome = Self.outcome(candidates, decisions)
+    init(_ candidates: [Candidate], policy: HookPolicy, keys: [String], shaper: DocumentShaper = DocumentShaper()) {
+        for (index, candidate) in candidates.enumerated() {
+            var decision = Self.decide(candidate, policy, keys)
+            if decision == .taken, let document = candidate.document {
+                switch shaper.shape(document, candidate.kind, policy) {
+                case .asSent: break
+                case .shaped(let data): shaped[index] = data
+                case .refused(let refusal, let reason):
+                    decision = refusal
+                    reasons[index] = reason
+                }
+            }
+            self.candidates.append(decision)
+        }
+        outcome = Self.outcome(candidates, self.candidates)
         answer = Self.answer(to: outcome, policy)
     }
 
@@ -47,6 +66,11 @@ public struct HookDecision: Sendable, Hashable {
         if decisions.contains(.taken) { return .accepted }
         if decisions.contains(.keyWrong) { return .keyWrong }
         if decisions.contains(.keyMissing) { return .keyMissing }
+        let refusals: [(CandidateDecision, Outcome)] = [
+            (.typeNotAccepted, .typeNotAccepted), (.schemaInvalid, .schemaInvalid), (.contextUnknown, .contextUnknown),
+            (.jsonldInvalid, .jsonldInvalid),
+        ]
+        if let refusal = refusals.first(where: { decisions.contains($0.0) }) { return refusal.1 }
         let failures = zip(candidates, decisions).filter { $0.1 == .failed }.compactMap(\.0.failure?.code)
         if !failures.isEmpty { return failures.allSatisfy { $0 == .limit } ? .limitExceeded : .jsonInvalid }
         return decisions.contains(.sourceNotAccepted) ? .sourceNotAccepted : .noStructuredData
@@ -56,7 +80,8 @@ public struct HookDecision: Sendable, Hashable {
     /// sender of a shop's confirmation, with us in Bcc, can do nothing about it.
     private static func answer(to outcome: Outcome, _ policy: HookPolicy) -> Outcome {
         switch outcome {
-        case .noStructuredData, .jsonInvalid, .sourceNotAccepted, .limitExceeded:
+        case .noStructuredData, .jsonInvalid, .sourceNotAccepted, .limitExceeded, .typeNotAccepted, .schemaInvalid,
+            .contextUnknown, .jsonldInvalid:
             policy.onNoData == .accept ? .accepted : outcome
         case .accepted, .duplicate, .keyMissing, .keyWrong, .recipientUnknown, .relayDenied, .tooManyRecipients,
             .messageTooLarge, .bareNewline, .tooManyConnections, .timedOut, .unauthorized, .forbidden, .rateLimited,

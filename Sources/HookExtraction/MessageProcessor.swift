@@ -4,7 +4,7 @@
 // and replay: no clock, no store, no network; the same input gives the same result.
 
 public import HookModel
-import JSONLD
+public import JSONLD
 public import MIMEParser
 
 /// What was found in a message, and what each hook makes of it.
@@ -24,12 +24,16 @@ public struct MessageProcessor: Sendable {
     private let finder: DocumentFinder
     private let repairingFinder: DocumentFinder
     private let mimeLimits: MIMELimits
+    private let shaper: DocumentShaper
 
-    /// - Parameter instance: the name of this installation, for the source of events.
+    /// - Parameters:
+    ///   - instance: the name of this installation, for the source of events.
+    ///   - contexts: what JSON-LD documents may name.
     public init(
-        directory: HookDirectory, instance: String, limits: ExtractionLimits = ExtractionLimits(),
-        mimeLimits: MIMELimits = MIMELimits()
+        directory: HookDirectory, instance: String, contexts: ContextLibrary = .standard,
+        limits: ExtractionLimits = ExtractionLimits(), mimeLimits: MIMELimits = MIMELimits()
     ) {
+        shaper = DocumentShaper(contexts: contexts, policies: directory.hooks.map(\.hook.policy))
         self.directory = directory
         self.instance = instance
         finder = DocumentFinder(limits: limits)
@@ -73,7 +77,7 @@ public struct MessageProcessor: Sendable {
                 repaired = candidates
             }
             let keys = addressed.keys(at: message.receivedAt)
-            let decision = HookDecision(candidates, policy: addressed.hook.policy, keys: keys)
+            let decision = HookDecision(candidates, policy: addressed.hook.policy, keys: keys, shaper: shaper)
             let context = Context(
                 addressed: addressed, tag: tag, message: message, digest: digest, messageID: mail.messageID,
                 subject: subject, instance: instance)
@@ -98,17 +102,20 @@ private struct Context {
     var instance: String
 
     func verdict(_ candidates: [Candidate], _ decision: HookDecision, recipient: String) -> HookVerdict {
-        let events = zip(candidates, decision.candidates).compactMap { candidate, decision -> Event? in
-            guard decision == .taken, let document = candidate.document else { return nil }
+        let form = addressed.hook.policy.form.name
+        let events = candidates.enumerated().compactMap { index, candidate -> Event? in
+            guard decision.candidates[index] == .taken, let document = candidate.document else { return nil }
             let id = EventIdentity.id(
                 eventName: addressed.hook.eventName, contentDigest: digest, path: candidate.path, index: candidate.index)
+            let shaped = decision.shaped[index]
             let attributes = MailAttributes(
-                candidate: candidate, envelope: message.envelope, tag: tag, messageID: messageID, subjectField: subject)
+                candidate: candidate, form: shaped == nil ? nil : form, envelope: message.envelope, tag: tag,
+                messageID: messageID, subjectField: subject)
             let event = CloudEvent(
                 id: id, source: "mailhookd://\(instance)/\(addressed.hook.app)", type: addressed.hook.eventName,
                 hookType: addressed.hook.type, intake: message.envelope.source, subject: document.root["@id"]?.string,
-                time: message.receivedAt, mediaType: candidate.kind.mediaType, extensions: attributes.extensions,
-                data: document.root.text)
+                time: message.receivedAt, mediaType: shaped == nil ? candidate.kind.mediaType : Candidate.Kind.jsonLD.mediaType,
+                extensions: attributes.extensions, data: shaped?[...] ?? document.root.text)
             return Event(id: id, type: addressed.hook.eventName, json: event.json())
         }
         return HookVerdict(

@@ -65,15 +65,35 @@ public struct HookPolicy: Sendable, Hashable {
     /// Whether broken JSON is mended where what was meant is plain; each change is named in the event.
     public var repair: Bool
 
+    /// Types a document must have one of, as IRIs or names of schema.org; empty takes all.
+    public var acceptTypes: [String]
+    public var form: DocumentForm
+    /// A JSON Schema (draft 2020-12 or 7) that a document must satisfy, as JSON text; nil takes all.
+    public var schema: [UInt8]?
+    /// What becomes of JSON-LD that cannot be processed although `acceptTypes` or `form` asks for it.
+    public var onUnprocessable: Unprocessable
+
+    /// What happens to JSON-LD that cannot be processed.
+    public enum Unprocessable: String, Sendable, Hashable, CaseIterable {
+        case refuse
+        /// It is delivered as it was sent.
+        case asSent
+    }
+
     public init(
-        aliases: [String] = [], sources: DocumentSources = .all,
-        key: KeyRequirement = .optional, onNoData: NoData = .accept, repair: Bool = false
+        aliases: [String] = [], sources: DocumentSources = .all, key: KeyRequirement = .optional,
+        onNoData: NoData = .accept, repair: Bool = false, acceptTypes: [String] = [], form: DocumentForm = .asSent,
+        schema: [UInt8]? = nil, onUnprocessable: Unprocessable = .refuse
     ) {
         self.aliases = aliases
         self.sources = sources
         self.key = key
         self.onNoData = onNoData
         self.repair = repair
+        self.acceptTypes = acceptTypes
+        self.form = form
+        self.schema = schema
+        self.onUnprocessable = onUnprocessable
     }
 }
 
@@ -96,4 +116,24 @@ public struct DocumentSources: OptionSet, Sendable, Hashable {
     public static let names: [(name: String, source: DocumentSources)] = [
         ("scripts", .scripts), ("parts", .parts), ("files", .files), ("body", .body),
     ]
+}
+
+/// In which form a JSON-LD document becomes the data of an event (JSON-LD 1.1, section 5).
+public enum DocumentForm: Sendable, Hashable {
+    case asSent
+    case expanded
+    /// In the terms of a context: a JSON text, the context or an object with `@context`.
+    case compacted(context: [UInt8])
+    /// Laid out by a frame: a JSON text.
+    case framed(frame: [UInt8])
+
+    /// The configuration's word for it, also the value of the event's attribute `form`.
+    public var name: String {
+        switch self {
+        case .asSent: "asSent"
+        case .expanded: "expanded"
+        case .compacted: "compacted"
+        case .framed: "framed"
+        }
+    }
 }

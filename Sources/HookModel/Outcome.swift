@@ -15,6 +15,14 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
     case jsonInvalid = "json_invalid"
     /// There were documents, but in places this hook does not take them from.
     case sourceNotAccepted = "source_not_accepted"
+    /// No document is of a type the hook accepts.
+    case typeNotAccepted = "type_not_accepted"
+    /// A document does not satisfy the JSON Schema of the hook.
+    case schemaInvalid = "schema_invalid"
+    /// A document needs a JSON-LD context that is not known here; contexts are never fetched.
+    case contextUnknown = "context_unknown"
+    /// A document is JSON but not JSON-LD, and the hook asks for JSON-LD.
+    case jsonldInvalid = "jsonld_invalid"
     /// The hook requires its key and no document carried one.
     case keyMissing = "key_missing"
     /// A document carried a key that is not the hook's.
@@ -65,6 +73,10 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
         case .jsonInvalid: row(550, "5.6.0", "The structured data is not valid JSON", exit: 65, http: 400)
         case .sourceNotAccepted:
             row(550, "5.6.1", "Structured data is not accepted from this part of a message", exit: 65, http: 422)
+        case .typeNotAccepted: row(550, "5.6.1", "Data of this type is not accepted", exit: 65, http: 422)
+        case .schemaInvalid: row(550, "5.6.1", "The data does not satisfy the hook's schema", exit: 65, http: 422)
+        case .contextUnknown: row(550, "5.6.0", "The data needs a JSON-LD context unknown here", exit: 65, http: 422)
+        case .jsonldInvalid: row(550, "5.6.0", "The data is not valid JSON-LD", exit: 65, http: 422)
         // One text for both, so that nobody can tell a wrong key from none.
         case .keyMissing, .keyWrong: row(550, "5.7.1", "The hook's key is missing or wrong", exit: 77, http: 403)
         case .recipientUnknown: row(550, "5.1.1", "No such hook", exit: 67, http: 404)

@@ -27,7 +27,9 @@ struct Boundary {
             let line = bytes.trimmed(index..<next)
             if line.lowerBound == index, line.count >= 4, bytes[index] == .hyphen, bytes[index + 1] == .hyphen, next < end,
                 bytes[line].allSatisfy({ $0 > 0x20 && $0 < 0x7F }), bytes[line].contains(where: { $0 != .hyphen }),
-                bytes[next] == .lineFeed || bytes[next] == .carriageReturn || HeaderScanner.fieldName(bytes, next, end) != nil {
+                bytes[next] == .lineFeed || bytes[next] == .carriageReturn
+                    || HeaderScanner.fieldName(bytes, next, end) != nil
+            {
                 self.init(Array(bytes[(index + 2)..<line.upperBound]))
                 return
             }

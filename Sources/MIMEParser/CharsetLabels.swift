@@ -14,13 +14,38 @@ enum CharsetLabels {
     }()
 
     private static let groups: [(String, CharsetEncoding)] = [
-        ("usascii ascii ansix341968 isoir6 iso646us cp367 ibm367 csascii us ansix341986 iso646irv1991 646", .unlabelled),
+        (
+            """
+            usascii ascii ansix341968 isoir6 iso646us cp367 ibm367 csascii us ansix341986 iso646irv1991 646
+            """,
+            .unlabelled
+        ),
         ("unicode11utf8 unicode20utf8 utf8 xunicode20utf8 cp65001 utf8sig utf8mb4 utf8n", .utf8),
         ("866 cp866 csibm866 ibm866", .singleByte(SingleByteTables.ibm866)),
-        ("csisolatin2 iso88592 isoir101 iso885921987 l2 latin2 88592 xiso88592 cp28592", .singleByte(SingleByteTables.iso88592)),
-        ("csisolatin3 iso88593 isoir109 iso885931988 l3 latin3 88593 xiso88593 cp28593", .singleByte(SingleByteTables.iso88593)),
-        ("csisolatin4 iso88594 isoir110 iso885941988 l4 latin4 88594 xiso88594 cp28594", .singleByte(SingleByteTables.iso88594)),
-        ("csisolatincyrillic cyrillic iso88595 isoir144 iso885951988 88595 xiso88595 cp28595", .singleByte(SingleByteTables.iso88595)),
+        (
+            """
+            csisolatin2 iso88592 isoir101 iso885921987 l2 latin2 88592 xiso88592 cp28592
+            """,
+            .singleByte(SingleByteTables.iso88592)
+        ),
+        (
+            """
+            csisolatin3 iso88593 isoir109 iso885931988 l3 latin3 88593 xiso88593 cp28593
+            """,
+            .singleByte(SingleByteTables.iso88593)
+        ),
+        (
+            """
+            csisolatin4 iso88594 isoir110 iso885941988 l4 latin4 88594 xiso88594 cp28594
+            """,
+            .singleByte(SingleByteTables.iso88594)
+        ),
+        (
+            """
+            csisolatincyrillic cyrillic iso88595 isoir144 iso885951988 88595 xiso88595 cp28595
+            """,
+            .singleByte(SingleByteTables.iso88595)
+        ),
         (
             """
             arabic asmo708 csiso88596e csiso88596i csisolatinarabic ecma114 iso88596 iso88596e iso88596i \
@@ -45,14 +70,34 @@ enum CharsetLabels {
         ("csisolatin6 iso885910 isoir157 l6 latin6 885910 xiso885910 cp28600", .singleByte(SingleByteTables.iso885910)),
         ("iso885913 885913 xiso885913 cp28603 latin7 l7 isoir179", .singleByte(SingleByteTables.iso885913)),
         ("iso885914 885914 xiso885914 cp28604 latin8 isoceltic l8 isoir199", .singleByte(SingleByteTables.iso885914)),
-        ("csisolatin9 iso885915 l9 885915 xiso885915 cp28605 latin9 latin0 isoir203", .singleByte(SingleByteTables.iso885915)),
+        (
+            """
+            csisolatin9 iso885915 l9 885915 xiso885915 cp28605 latin9 latin0 isoir203
+            """,
+            .singleByte(SingleByteTables.iso885915)
+        ),
         ("iso885916 885916 xiso885916 cp28606 latin10 l10 isoir226", .singleByte(SingleByteTables.iso885916)),
         ("cskoi8r koi koi8 koi8r", .singleByte(SingleByteTables.koi8R)),
         ("koi8ru koi8u", .singleByte(SingleByteTables.koi8U)),
         ("csmacintosh mac macintosh xmacroman macroman", .singleByte(SingleByteTables.macintosh)),
-        ("dos874 iso885911 tis620 windows874 cp874 ibm874 xwindows874 isoir166", .singleByte(SingleByteTables.windows874)),
-        ("cp1250 windows1250 xcp1250 win1250 ms1250 1250 cswindows1250 ibm1250 msee", .singleByte(SingleByteTables.windows1250)),
-        ("cp1251 windows1251 xcp1251 win1251 ms1251 1251 cswindows1251 ibm1251 mscyrl", .singleByte(SingleByteTables.windows1251)),
+        (
+            """
+            dos874 iso885911 tis620 windows874 cp874 ibm874 xwindows874 isoir166
+            """,
+            .singleByte(SingleByteTables.windows874)
+        ),
+        (
+            """
+            cp1250 windows1250 xcp1250 win1250 ms1250 1250 cswindows1250 ibm1250 msee
+            """,
+            .singleByte(SingleByteTables.windows1250)
+        ),
+        (
+            """
+            cp1251 windows1251 xcp1251 win1251 ms1251 1251 cswindows1251 ibm1251 mscyrl
+            """,
+            .singleByte(SingleByteTables.windows1251)
+        ),
         (
             """
             cp1252 cp819 csisolatin1 ibm819 iso88591 isoir100 iso885911987 l1 latin1 windows1252 xcp1252 win1252 \
@@ -61,7 +106,12 @@ enum CharsetLabels {
             """,
             .singleByte(SingleByteTables.windows1252)
         ),
-        ("cp1253 windows1253 xcp1253 win1253 ms1253 1253 cswindows1253 ibm1253 msgreek", .singleByte(SingleByteTables.windows1253)),
+        (
+            """
+            cp1253 windows1253 xcp1253 win1253 ms1253 1253 cswindows1253 ibm1253 msgreek
+            """,
+            .singleByte(SingleByteTables.windows1253)
+        ),
         (
             """
             cp1254 csisolatin5 iso88599 isoir148 iso885991989 l5 latin5 windows1254 xcp1254 win1254 ms1254 1254 \
@@ -69,10 +119,30 @@ enum CharsetLabels {
             """,
             .singleByte(SingleByteTables.windows1254)
         ),
-        ("cp1255 windows1255 xcp1255 win1255 ms1255 1255 cswindows1255 ibm1255 mshebr", .singleByte(SingleByteTables.windows1255)),
-        ("cp1256 windows1256 xcp1256 win1256 ms1256 1256 cswindows1256 ibm1256 msarab", .singleByte(SingleByteTables.windows1256)),
-        ("cp1257 windows1257 xcp1257 win1257 ms1257 1257 cswindows1257 ibm1257 winbaltrim", .singleByte(SingleByteTables.windows1257)),
-        ("cp1258 windows1258 xcp1258 win1258 ms1258 1258 cswindows1258 ibm1258", .singleByte(SingleByteTables.windows1258)),
+        (
+            """
+            cp1255 windows1255 xcp1255 win1255 ms1255 1255 cswindows1255 ibm1255 mshebr
+            """,
+            .singleByte(SingleByteTables.windows1255)
+        ),
+        (
+            """
+            cp1256 windows1256 xcp1256 win1256 ms1256 1256 cswindows1256 ibm1256 msarab
+            """,
+            .singleByte(SingleByteTables.windows1256)
+        ),
+        (
+            """
+            cp1257 windows1257 xcp1257 win1257 ms1257 1257 cswindows1257 ibm1257 winbaltrim
+            """,
+            .singleByte(SingleByteTables.windows1257)
+        ),
+        (
+            """
+            cp1258 windows1258 xcp1258 win1258 ms1258 1258 cswindows1258 ibm1258
+            """,
+            .singleByte(SingleByteTables.windows1258)
+        ),
         ("xmaccyrillic xmacukrainian maccyrillic macuk", .singleByte(SingleByteTables.macCyrillic)),
         (
             """
@@ -115,7 +185,12 @@ enum CharsetLabels {
         ("ibm852 cp852 852 csibm852 cspc852 cspcp852", .singleByte(SingleByteTables.ibm852)),
         ("ibm855 cp855 855 csibm855 cspc855", .singleByte(SingleByteTables.ibm855)),
         ("ibm857 cp857 857 csibm857 cspc857", .singleByte(SingleByteTables.ibm857)),
-        ("ibm858 cp858 858 csibm858 cspc858 cp00858 ccsid00858 pcmultilingual850euro", .singleByte(SingleByteTables.ibm858)),
+        (
+            """
+            ibm858 cp858 858 csibm858 cspc858 cp00858 ccsid00858 pcmultilingual850euro
+            """,
+            .singleByte(SingleByteTables.ibm858)
+        ),
         ("ibm860 cp860 860 csibm860 cspc860", .singleByte(SingleByteTables.ibm860)),
         ("ibm861 cp861 861 csibm861 cspc861", .singleByte(SingleByteTables.ibm861)),
         ("ibm862 cp862 862 csibm862 cspc862 cspc862latinhebrew", .singleByte(SingleByteTables.ibm862)),

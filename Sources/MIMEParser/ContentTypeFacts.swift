@@ -51,7 +51,7 @@ struct ContentTypeFacts {
         self.init(
             kind: name.withUTF8 { Self.kind($0, 0, $0.count) }, isNamed: isNamed,
             isMalformed: !isNamed && !value.value.isEmpty)
-        take(value)
+        take(value, bytes, range)
     }
 
     private static func kind(_ bytes: Bytes, _ start: Int, _ end: Int) -> Kind {
@@ -91,7 +91,7 @@ struct ContentTypeFacts {
         switch Self.plainParameter("charset", bytes, parameters) {
         case .absent: break
         case .found(let value): charset = Charset.encoding(bytes, value)
-        case .unusual: take(ParameterizedValue(bytes, range))
+        case .unusual: take(ParameterizedValue(bytes, range), bytes, range)
         }
     }
 
@@ -99,20 +99,32 @@ struct ContentTypeFacts {
         switch Self.plainParameter("boundary", bytes, parameters) {
         case .absent: break
         case .found(let value): boundary = Boundary(Array(bytes[value]))
-        case .unusual: take(ParameterizedValue(bytes, range))
+        case .unusual: take(ParameterizedValue(bytes, range), bytes, range)
         }
     }
 
-    private mutating func take(_ value: ParameterizedValue) {
+    private mutating func take(_ value: ParameterizedValue, _ bytes: Bytes, _ range: Range<Int>) {
         switch kind {
         case .text:
             charset = Charset.encoding(label: value["charset"])
             isAmbiguous = value.contradictions.contains("charset")
         case .multipart, .digest:
-            boundary = value["boundary"].flatMap { Boundary(Array($0.utf8)) }
+            boundary = value["boundary"].flatMap { text in
+                // Octets that are no text are compared as they are.
+                Boundary(text.utf8.allSatisfy { $0 < 0x80 } ? Array(text.utf8) : Self.rawBoundary(bytes, range))
+            }
             isAmbiguous = value.contradictions.contains("boundary")
         case .message, .other: break
         }
+    }
+
+    private static func rawBoundary(_ bytes: Bytes, _ range: Range<Int>) -> [UInt8] {
+        var scanner = ParameterScanner(bytes, range)
+        _ = scanner.mainValue()
+        while let (name, value) = scanner.next() {
+            if name.count == 8, bytes.hasWord("boundary", at: name.lowerBound, name.upperBound) { return value }
+        }
+        return []
     }
 
     private enum PlainParameter {

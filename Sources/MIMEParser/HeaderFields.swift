@@ -4,6 +4,7 @@
 
 /// The fields of a header, in the order they stand there.
 public struct HeaderFields: Sendable, Sequence {
+    /// One field.
     public struct Field: Sendable, Hashable {
         /// As it was sent.
         public var name: String
@@ -36,6 +37,7 @@ public struct HeaderFields: Sendable, Sequence {
         firstRange(name).map { range in EncodedWords.decoded(unfolded(range)) }
     }
 
+    /// All fields; lines that are none are left out.
     public func makeIterator() -> AnyIterator<Field> {
         var position = range.lowerBound
         return AnyIterator {

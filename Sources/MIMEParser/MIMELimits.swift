@@ -12,13 +12,21 @@ public struct MIMELimits: Sendable, Hashable {
     public var depth: Int
     /// Octets of one header section: what follows is not looked at for fields, the body begins where the header ends.
     public var headerSize: Int
+    /// Octets of attached messages that had to be decoded, all together: a message inside a message inside a message, each
+    /// in base64, would otherwise take several times the memory of the whole. What does not fit is not looked into.
+    public var decodedMessages: Int
     /// Problems that are kept; a broken mail can have one in every line.
     public var problems: Int
 
-    public init(parts: Int = 1000, depth: Int = 50, headerSize: Int = 256 << 10, problems: Int = 100) {
+    /// The defaults are what the daemon runs with.
+    public init(
+        parts: Int = 1000, depth: Int = 50, headerSize: Int = 256 << 10, decodedMessages: Int = 32 << 20,
+        problems: Int = 100
+    ) {
         self.parts = parts
         self.depth = depth
         self.headerSize = headerSize
+        self.decodedMessages = decodedMessages
         self.problems = problems
     }
 }

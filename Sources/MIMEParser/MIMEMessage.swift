@@ -8,8 +8,9 @@
 public struct MIMEMessage: Sendable {
     /// The message's bytes, then those of embedded messages that had to be decoded.
     public let sources: [[UInt8]]
-    /// Depth first; the message itself is the first. Never empty.
+    /// Depth first; the message itself is the first. Empty only where the limit of parts is zero.
     public let parts: [MIMEPart]
+    /// In the order they were found, as many as the limits keep.
     public let problems: [MIMEProblem]
 
     /// Finds the parts of a message. Takes time linear in its size, and no bytes are copied but those of embedded
@@ -33,10 +34,12 @@ public struct MIMEMessage: Sendable {
         part.bytes.withUnsafeBufferPointer { TransferDecoder.decode(Bytes(rebasing: $0[part.body]), part.encoding) }
     }
 
-    /// The body of a text part in UTF-8, by its `charset`. Without one, and with one that is unknown, octets that are
-    /// UTF-8 are taken as that, and others as windows-1252.
+    /// The body of a part in UTF-8, by its `charset`, whatever its type. Without one, and with one that is unknown, octets
+    /// that are UTF-8 are taken as that, and others as windows-1252.
     public func text(of part: MIMEPart) -> [UInt8] {
-        Charset.utf8(body(of: part), part.charset)
+        let charset =
+            part.isTextType ? part.charset : Charset.encoding(label: part.mediaType.value["charset"]) ?? .unlabelled
+        return Charset.utf8(body(of: part), charset)
     }
 
     /// The fields of a part's header.

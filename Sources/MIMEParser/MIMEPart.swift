@@ -5,6 +5,7 @@
 /// One entity of a message (RFC 2045 section 2.4). Types, dispositions and names are read from the bytes when they are
 /// asked for.
 public struct MIMEPart: Sendable {
+    /// What is in it.
     public enum Kind: Sendable, Hashable {
         case leaf
         case multipart
@@ -19,6 +20,7 @@ public struct MIMEPart: Sendable {
     /// IMAP section number (RFC 3501 section 6.4.5); empty for a multipart that is the body of the whole message. A
     /// multipart that is the body of an embedded message has the number of the part that holds the message.
     public internal(set) var path: String
+    /// A container whose limits or boundary do not allow to look into it is a leaf.
     public internal(set) var kind: Kind
     /// Which of the message's sources the ranges count in.
     public internal(set) var source: Int
@@ -26,6 +28,7 @@ public struct MIMEPart: Sendable {
     public internal(set) var header: Range<Int>
     /// As it was sent; without the line end before a boundary, which belongs to the boundary (RFC 2046 section 5.1.1).
     public internal(set) var body: Range<Int>
+    /// `7bit` where there is none (RFC 2045 section 6.1).
     public internal(set) var encoding: TransferEncoding
     /// Whether the part itself says of what type it is, and in a form that can be understood.
     public internal(set) var isTypeNamed: Bool

@@ -24,6 +24,8 @@ public struct MIMEProblem: Sendable, Hashable {
         case unknownEncoding = "transfer_encoding_unknown"
         /// A multipart or a message that claims to be encoded (RFC 2045 section 6.4 allows it for leaves only).
         case encodedContainer = "container_encoded"
+        /// An encoded message that would pass the limit of octets for such; it is not looked into.
+        case messageNotDecoded = "message_not_decoded"
         /// A field that must be there once is there again with another value, or a parameter is.
         case ambiguousHeader = "header_ambiguous"
         /// The `charset` of a text is not known: it is read as UTF-8 where it is that, else as windows-1252.
@@ -38,9 +40,11 @@ public struct MIMEProblem: Sendable, Hashable {
         case yEncodedText = "yencoded_text"
     }
 
+    /// What it is.
     public var code: Code
     /// Which of the message's sources `offset` counts in.
     public var source: Int
+    /// Where it is, or the header or body it is about.
     public var offset: Int
     /// Whether something of the message could not be looked at.
     public var isContentLost: Bool

@@ -4,11 +4,15 @@
 
 /// A date and time with its distance from UTC, as a field says it.
 public struct MailDate: Sendable, Hashable {
+    /// Of the Gregorian calendar, all digits.
     public var year: Int
     /// 1 to 12.
     public var month: Int
+    /// 1 to 31.
     public var day: Int
+    /// 0 to 23.
     public var hour: Int
+    /// 0 to 59.
     public var minute: Int
     /// Up to 60, for leap seconds.
     public var second: Int
@@ -55,6 +59,7 @@ public struct MailDate: Sendable, Hashable {
         guard 1...31 ~= day, hour < 24, minute < 60, second <= 60 else { return nil }
     }
 
+    /// A date that is known; nothing is checked.
     public init(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int, offset: Int) {
         self.year = year
         self.month = month

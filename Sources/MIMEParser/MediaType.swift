@@ -7,8 +7,11 @@ public struct MediaType: Sendable, Hashable {
     /// `type/subtype` in lower case, with its parameters.
     public var value: ParameterizedValue
 
+    /// `type/subtype` in lower case.
     public var name: String { value.value }
+    /// What is before the slash.
     public var type: Substring { name.prefix { $0 != "/" } }
+    /// What is behind the slash.
     public var subtype: Substring { name.drop { $0 != "/" }.dropFirst() }
 
     /// The value of a parameter by its lower-case name.

@@ -5,9 +5,11 @@
 
 /// A value with parameters, as of Content-Type and Content-Disposition.
 public struct ParameterizedValue: Sendable, Hashable {
+    /// One parameter.
     public struct Parameter: Sendable, Hashable {
         /// Lower case, without the asterisks of RFC 2231.
         public var name: String
+        /// Without quotes; in any charset it was sent, as text.
         public var value: String
     }
 
@@ -18,6 +20,7 @@ public struct ParameterizedValue: Sendable, Hashable {
     /// Names that were sent more than once with different values.
     public var contradictions: [String]
 
+    /// A value that is known.
     public init(value: String, parameters: [Parameter] = []) {
         self.value = value
         self.parameters = parameters

@@ -147,10 +147,14 @@ extension PartTableBuilder {
         }
     }
 
-    private mutating func beginMultipart(_ part: inout MIMEPart, _ entry: inout OpenPart, _ boundary: Boundary?, _ bytes: Bytes) {
+    private mutating func beginMultipart(
+        _ part: inout MIMEPart, _ entry: inout OpenPart, _ boundary: Boundary?, _ bytes: Bytes
+    ) {
         let isNamed = boundary != nil
         let boundary = boundary ?? Boundary(ofFirstDelimiterIn: bytes, part.body)
-        if !isNamed { note(.missingBoundaryParameter, part.source, at: part.header.lowerBound, isContentLost: boundary == nil) }
+        if !isNamed {
+            note(.missingBoundaryParameter, part.source, at: part.header.lowerBound, isContentLost: boundary == nil)
+        }
         guard let boundary else { return }
         guard mayContain(part) else { return }
         if part.encoding == .base64 || part.encoding == .quotedPrintable {

@@ -122,6 +122,10 @@ struct PartTableBuilder {
 
     mutating func descend(into index: Int) {
         let part = parts[index]
+        // Neither base64 nor quoted-printable can become longer by decoding.
+        guard part.body.count <= limits.decodedMessages - sources.dropFirst().reduce(0, { $0 + $1.count }) else {
+            return note(.messageNotDecoded, part.source, at: part.body.lowerBound, isContentLost: true)
+        }
         var decoded = part.bytes.withUnsafeBufferPointer {
             TransferDecoder.decode(Bytes(rebasing: $0[part.body]), part.encoding)
         }

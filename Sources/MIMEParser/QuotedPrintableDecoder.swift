@@ -92,8 +92,14 @@ struct QuotedPrintablePass {
     private mutating func decodeEscapes() {
         repeat {
             guard from + 2 < end else { return decodeOther() }
-            let high = digits[Int(input[from + 1])]
-            let low = digits[Int(input[from + 2])]
+            let first = input[from + 1]
+            let second = input[from + 2]
+            if first == .carriageReturn, second == .lineFeed {
+                from += 3
+                return
+            }
+            let high = digits[Int(first)]
+            let low = digits[Int(second)]
             guard (high | low) & 0xF0 == 0 else { return decodeOther() }
             output[to] = high << 4 | low
             to += 1
@@ -101,24 +107,25 @@ struct QuotedPrintablePass {
         } while from < end && input[from] == .equals
     }
 
-    /// An `=` without two digits behind it. Rule 5: at the end of a line, with blanks that were added on the way, it
-    /// takes the line end away. Anywhere else it stays.
+    @inline(__always)
     private mutating func decodeOther() {
-        var next = from + 1
-        if next < end, input[next] == .carriageReturn, next + 1 < end, input[next + 1] == .lineFeed {
-            from = next + 2
-            return
-        }
-        while next < end, input[next].isBlank { next += 1 }
-        if next < end, input[next] == .carriageReturn, next + 1 == end || input[next + 1] == .lineFeed { next += 1 }
-        if next >= end || input[next] == .lineFeed {
-            endsInSoftBreak = next >= end
-            from = min(next + 1, end)
+        if let next = Self.behindSoftBreak(input, from, end) {
+            endsInSoftBreak = next > end
+            from = min(next, end)
         } else {
             output[to] = .equals
             to += 1
             from += 1
         }
+    }
+
+    /// An `=` without two digits behind it. Rule 5: at the end of a line, with blanks that were added on the way, it
+    /// takes the line end away. Anywhere else it stays: nil. Beyond `end` where the input ends before the line does.
+    private static func behindSoftBreak(_ input: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Int? {
+        var next = start + 1
+        while next < end, input[next].isBlank { next += 1 }
+        if next < end, input[next] == .carriageReturn, next + 1 == end || input[next + 1] == .lineFeed { next += 1 }
+        return next >= end || input[next] == .lineFeed ? next + 1 : nil
     }
 
     /// Rule 3: blanks at the end of a line were put there on the way, unless they were written as escapes.

@@ -1,6 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Whether octets are UTF-8 (RFC 3629), and making them so. Eight octets at a time while they are ASCII.
+// Whether octets are UTF-8 (RFC 3629), and making them so. Many octets at a time while they are ASCII.
 
 enum UTF8Validation {
     static func isValid(_ bytes: Bytes) -> Bool { validCount(bytes, from: 0) == bytes.count }
@@ -10,16 +10,27 @@ enum UTF8Validation {
         guard let base = UnsafeRawPointer(bytes.baseAddress) else { return 0 }
         let count = bytes.count
         var index = start
-        while index + 32 <= count {
-            let first = base.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-            let second = base.loadUnaligned(fromByteOffset: index + 8, as: UInt64.self)
-            let third = base.loadUnaligned(fromByteOffset: index + 16, as: UInt64.self)
-            let fourth = base.loadUnaligned(fromByteOffset: index + 24, as: UInt64.self)
-            if (first | second | third | fourth) & 0x8080_8080_8080_8080 != 0 { break }
-            index += 32
+        while index + 8 <= count {
+            // Runs are short in most languages: the first word decides how to go on.
+            let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+            let marks = word & 0x8080_8080_8080_8080
+            if marks != 0 { return index + (marks.trailingZeroBitCount >> 3) }
+            index += 8
+            while index + 64 <= count, isASCII(base + index) { index += 64 }
         }
         while index < count, bytes[index] < 0x80 { index += 1 }
         return index
+    }
+
+    /// Whether 64 octets are ASCII.
+    @inline(__always)
+    private static func isASCII(_ place: UnsafeRawPointer) -> Bool {
+        var seen = place.loadUnaligned(as: SIMD16<UInt8>.self)
+        for offset in stride(from: 16, to: 64, by: 16) {
+            seen = seen | place.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self)
+        }
+        let halves = unsafeBitCast(seen, to: SIMD2<UInt64>.self)
+        return (halves[0] | halves[1]) & 0x8080_8080_8080_8080 == 0
     }
 
     /// How many octets from the beginning are UTF-8, given that those before `start` are and a character begins there.
@@ -63,19 +74,33 @@ enum UTF8Validation {
 
     /// With U+FFFD for each maximal subpart that is not UTF-8 (Unicode chapter 3, and the WHATWG decoder).
     static func repaired(_ bytes: Bytes, validCount start: Int) -> [UInt8] {
-        var output: [UInt8] = []
-        output.reserveCapacity(bytes.count + 16)
-        var copied = 0
-        var index = start
-        while index < bytes.count {
-            output += bytes[copied..<index]
-            output += [0xEF, 0xBF, 0xBD]
-            index += subpartLength(bytes, index)
-            copied = index
-            index = validCount(bytes, from: index)
+        // Counted first: growing an array on the way would take twice the memory of a result that is three times the input.
+        var size = bytes.count
+        var place = start
+        while place < bytes.count {
+            let length = subpartLength(bytes, place)
+            size += 3 - length
+            place = validCount(bytes, from: place + length)
         }
-        output += bytes[copied..<bytes.count]
-        return output
+        return [UInt8](unsafeUninitializedCapacity: size) { output, count in
+            var copied = 0
+            var index = start
+            func copy(upTo end: Int) {
+                guard end > copied, let target = output.baseAddress, let source = bytes.baseAddress else { return }
+                (target + count).initialize(from: source + copied, count: end - copied)
+                count += end - copied
+            }
+            while index < bytes.count {
+                copy(upTo: index)
+                for octet in UTF8.encodedReplacementCharacter {
+                    output[count] = octet
+                    count += 1
+                }
+                copied = index + subpartLength(bytes, index)
+                index = validCount(bytes, from: copied)
+            }
+            copy(upTo: bytes.count)
+        }
     }
 
     /// Octets at a place that begin a character which is then not completed; one at least.

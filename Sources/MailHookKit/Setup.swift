@@ -5,8 +5,10 @@
 
 import Glibc
 import HookDelivery
+import HookExtraction
 import HookIntake
 public import HookModel
+import JSONLD
 
 /// What the command line says about the configuration.
 public struct SetupRequest: Sendable {
@@ -34,6 +36,8 @@ public struct SetupFailure: Error, Sendable {
 public struct Setup: Sendable {
     public private(set) var configuration: Configuration
     public private(set) var definitions: [AppDefinition]
+    /// Schema.org and the contexts of the configured folder.
+    let contexts: ContextLibrary
     public private(set) var warnings: [Diagnostic]
 
     private static let sizeLimit = 4 << 20
@@ -44,10 +48,14 @@ public struct Setup: Sendable {
             return .failure(SetupFailure(diagnostics: diagnostics.all))
         }
         apply(request, to: &configuration, into: &diagnostics)
+        let contexts = ContextFolder.library(configuration.contexts, into: &diagnostics)
         let definitions = readDefinitions(configuration, into: &diagnostics)
         checkTogether(configuration, definitions, into: &diagnostics)
         if diagnostics.hasErrors { return .failure(SetupFailure(diagnostics: diagnostics.all)) }
-        return .success(Setup(configuration: configuration, definitions: definitions, warnings: diagnostics.all))
+        return .success(
+            Setup(
+                configuration: configuration, definitions: definitions, contexts: contexts,
+                warnings: diagnostics.all))
     }
 
     /// The hooks with their addresses and keys; makes the instance secret where it is missing.
@@ -74,6 +82,11 @@ public struct Setup: Sendable {
             subscriptions  \(configuration.subscriptions.map(\.name).joined(separator: ", "))
             ok
             """
+    }
+
+    /// What the daemon, `try` and replay do with a message.
+    func processor(_ directory: HookDirectory) -> MessageProcessor {
+        MessageProcessor(directory: directory, instance: configuration.hostname, contexts: contexts)
     }
 
     private func addressed(

@@ -21,7 +21,7 @@ struct MainCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             ServeCommand.self, CheckCommand.self, HooksCommand.self, TryCommand.self, ExtractCommand.self, MIMECommand.self,
-            ListenCommand.self, EventsCommand.self, SendTestCommand.self, KeysCommand.self,
+            JSONLDCommand.self, ListenCommand.self, EventsCommand.self, SendTestCommand.self, KeysCommand.self,
         ])
 }
 

@@ -11,29 +11,33 @@ enum JSONLDBench {
         case expand, quads
     }
 
-    /// Goes over the documents again and again for about `seconds`, three passes at least; the median pass counts.
+    /// Goes over the documents again and again for about `seconds`, three passes at least. As with the programs it is
+    /// compared with, the best pass counts.
     /// - Parameters:
     ///   - lines: One document a line.
     ///   - context: A context document to be known as schema.org's, instead of the one in the library.
     /// - Returns: One line of JSON.
-    static func run(_ operation: Operation, _ lines: [UInt8], context: [UInt8]? = nil, seconds: Double = 2) throws -> String {
+    static func run(
+        _ operation: Operation, _ lines: [UInt8], context: [UInt8]? = nil, seconds: Double = 2
+    ) throws -> String {
         let documents = lines.split(separator: UInt8(ascii: "\n")).map { Array($0) }
         let processor = JSONLDProcessor(contexts: try library(context))
         let clock = ContinuousClock()
         let start = clock.now
-        var times: [Double] = []
+        var passes = 0
+        var best = Double.infinity
         var result = 0
         repeat {
             let begin = clock.now
             result = 0
             for document in documents { result += try process(operation, document, processor) }
-            times.append((clock.now - begin) / .seconds(1))
-        } while times.count < 3 || (clock.now - start) / .seconds(1) < seconds
-        let median = times.sorted()[times.count / 2]
-        let rate = (Double(documents.count) / median * 10).rounded() / 10
-        let volume = (Double(lines.count) / 1e4 / median).rounded() / 100
+            best = min(best, (clock.now - begin) / .seconds(1))
+            passes += 1
+        } while passes < 3 || (clock.now - start) / .seconds(1) < seconds
+        let rate = (Double(documents.count) / best * 10).rounded() / 10
+        let volume = (Double(lines.count) / 1e4 / best).rounded() / 100
         return "{\"tool\":\"mailhookd \(operation.rawValue)\",\"docs\":\(documents.count),\"bytes\":\(lines.count),"
-            + "\"result\":\(result),\"sec\":\(median),\"docs_s\":\(rate),\"MBps\":\(volume)}"
+            + "\"result\":\(result),\"sec\":\(best),\"docs_s\":\(rate),\"MBps\":\(volume)}"
     }
 
     /// From the octets of a document to those of the result, whose number is returned.

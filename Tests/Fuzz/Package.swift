@@ -14,12 +14,13 @@ let package = Package(
         .target(name: "MIMEParser", swiftSettings: fuzzed),
         .target(name: "HTMLScripts", swiftSettings: fuzzed),
         .target(name: "JSONLD", swiftSettings: fuzzed),
+        .target(name: "JSONSchema", dependencies: ["JSONLD"], swiftSettings: fuzzed),
         .target(name: "HookModel", swiftSettings: fuzzed),
         .target(name: "SMTPProtocol", dependencies: ["HookModel"], swiftSettings: fuzzed),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         // Without what needs a library for digests.
         .target(
-            name: "HookExtraction", dependencies: ["CZlib", "HTMLScripts", "HookModel", "JSONLD", "MIMEParser"],
+            name: "HookExtraction", dependencies: ["CZlib", "HTMLScripts", "HookModel", "JSONLD", "JSONSchema", "MIMEParser"],
             exclude: ["CloudEvent.swift", "ContentDigest.swift", "EventIdentity.swift", "MessageProcessor.swift"],
             swiftSettings: fuzzed),
         .target(

@@ -111,6 +111,8 @@ import Testing
         Document("<svg></svg><![CDATA[<script>x</script>]]>"), Document("<svg/><style><script>x</script>"),
         Document("<svg><script><svg><script>b</script></svg>a</script>", "a", "b"),
         Document("<svg><script>a&#0;\u{0}\r\n</script>", "a\u{FFFD}\u{FFFD}\n"),
+        Document("<math><annotation-xml><svg><desc><style><script>x</script></style><script>y</script>", "y"),
+        Document("<svg><body></svg><frameset><script>y</script>", "y"),
         Document("<template><script>y</script></template>", "y"),
         Document("<template><col><script>x</script></template><script>y</script>", "y"),
         Document("<frameset><script>x</script><noframes><script>x</script></noframes></frameset><script>x</script>"),

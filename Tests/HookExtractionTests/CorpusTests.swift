@@ -53,8 +53,9 @@ import Testing
             #expect(difference == nil, "\(file) (\(level)): \(difference ?? "")")
         }
         let text = counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.passed) of \($0.value.all)" }
-        print("mail-corpus: \(text.joined(separator: ", "))")
-        #expect(counts.values.reduce(0) { $0 + $1.all } == 276)
+        let (ran, passed) = counts.values.reduce((0, 0)) { ($0.0 + $1.all, $0.1 + $1.passed) }
+        print("mail-corpus: ran \(ran), passed \(passed), failed \(ran - passed), left out 0 (\(text.joined(separator: ", ")))")
+        #expect(ran == 276)
     }
 
     /// The two suites whose `email-extraction.json` has one form.
@@ -67,18 +68,21 @@ import Testing
         let root = try JSONDocument(Conformance.bytes(suite, "email-extraction.json")).root
         let files = try #require(root["files"]).members
         #expect(files.count >= atLeast)
+        var passed = 0
         for (name, expected, _) in files {
             let found = DocumentFinder().candidates(in: MIMEMessage(try Conformance.bytes(suite, name)))
                 .filter { $0.document != nil }
             let wanted = try #require(expected["extracted"]).elements
-            #expect(found.count == wanted.count, "\(suite) \(name)")
-            for (candidate, want) in zip(found, wanted) {
-                #expect(candidate.path == want["part"]?.string, "\(suite) \(name)")
-                #expect(candidate.origin.rawValue == want["via"]?.string, "\(suite) \(name)")
-                let value = try #require(want["json"])
-                #expect(candidate.document.map { isSameValue($0.root, value) } == true, "\(suite) \(name)")
-            }
+            let isRight =
+                found.count == wanted.count
+                && zip(found, wanted).allSatisfy { candidate, want in
+                    guard let document = candidate.document, let value = want["json"] else { return false }
+                    return candidate.path == want["part"]?.string && candidate.origin.rawValue == want["via"]?.string
+                        && isSameValue(document.root, value)
+                }
+            #expect(isRight, "\(suite) \(name)")
+            if isRight { passed += 1 }
         }
-        print("\(suite): \(files.count) mails ran")
+        print("\(suite) mails: ran \(files.count), passed \(passed), failed \(files.count - passed), left out 0")
     }
 }

@@ -132,6 +132,37 @@ import Testing
         #expect(outcome(now.advanced(by: .seconds(10))) == .keyWrong)
     }
 
+    private static let order = #"{"@context":"https://schema.org","@type":"Order","orderNumber":"7"}"#
+    private static let unknown = #"{"@context":"https://contexts.example/x","@type":"Order"}"#
+    private static let brokenLD = #"{"@context":"https://schema.org","@id":7}"#
+
+    @Test(arguments: [
+        (order, HookPolicy(acceptTypes: ["Order"]), Outcome.accepted, order),
+        (order, HookPolicy(acceptTypes: ["https://schema.org/Order"]), .accepted, order),
+        (order, HookPolicy(acceptTypes: ["ParcelDelivery"]), .typeNotAccepted, ""),
+        ("{\"a\":1}", HookPolicy(acceptTypes: ["Order"]), .typeNotAccepted, ""),
+        (order, HookPolicy(form: .expanded), .accepted,
+            #"[{"@type":["http://schema.org/Order"],"http://schema.org/orderNumber":[{"@value":"7"}]}]"#),
+        (order, HookPolicy(form: .compacted(context: Array(#"{"@vocab":"http://schema.org/"}"#.utf8))), .accepted,
+            #"{"@context":{"@vocab":"http://schema.org/"},"@type":"Order","orderNumber":"7"}"#),
+        ("{\"a\":1}", HookPolicy(form: .expanded), .accepted, "{\"a\":1}"),
+        (unknown, HookPolicy(), .accepted, unknown),
+        (unknown, HookPolicy(form: .expanded), .contextUnknown, ""),
+        (unknown, HookPolicy(form: .expanded, onUnprocessable: .asSent), .accepted, unknown),
+        ("{\"n\":1}", HookPolicy(schema: Array(#"{"required":["n"]}"#.utf8)), .accepted, "{\"n\":1}"),
+        ("{\"m\":1}", HookPolicy(schema: Array(#"{"required":["n"]}"#.utf8)), .schemaInvalid, ""),
+        (order, HookPolicy(acceptTypes: ["Order"], schema: Array(#"{"properties":{"orderNumber":{"type":"number"}}}"#.utf8)),
+            .schemaInvalid, ""),
+        (brokenLD, HookPolicy(acceptTypes: ["Order"]), .jsonldInvalid, ""),
+    ])
+    func jsonLDPolicy(document: String, policy: HookPolicy, outcome: Outcome, data: String) throws {
+        let type = document.contains("@context") ? "application/ld+json" : "application/json"
+        let verdict = try #require(process(html("<script type=\(type)>\(document)</script>"), policy: policy).verdict.hooks.first)
+        #expect(verdict.outcome == outcome)
+        let event = try verdict.events.first.map { try JSONDocument($0.json).root["data"]?.text }
+        #expect(event.map { String(decoding: $0 ?? [], as: UTF8.self) } ?? "" == data)
+    }
+
     @Test func repairIsTheHooksChoice() throws {
         let broken = html("<script type=application/ld+json>{\"a\":1,}</script>")
         #expect(process(broken).verdict.hooks.first?.events.isEmpty == true)

@@ -82,6 +82,7 @@ import Testing
         ("<p title=\"<script type=application/ld+json>{}</script>\">", []),
         ("<script type=application/ld+json>{\"a\":\"&quot;\"}</script>", ["1 script 0 json-ld {\"a\":\"&quot;\"}"]),
         ("<script type=text/javascript>{}</script>", []),
+        ("<svg><script type=application/ld+json>{&quot;a&quot;:1}</script></svg>", ["1 script 0 json-ld {\"a\":1}"]),
     ] as [(String, [String])])
     func scripts(html: String, expected: [String]) {
         #expect(found("Content-Type: text/html; charset=utf-8\n\n\(html)\n") == expected)
@@ -137,6 +138,14 @@ import Testing
         #expect(
             found("Content-Type: text/html\n\n\(scripts)", limits: limits)
                 == ["1 script 0 json 1", "1 script 1 json 1", "1 script 2 !limit"])
+    }
+
+    @Test func htmlIsLookedAtAsFarAsTheLimit() {
+        let script = "<script type=application/json>1</script>"
+        let limits = ExtractionLimits(htmlSize: 60)
+        let mail = "Content-Type: text/html\n\n\(script)" + String(repeating: " ", count: 40) + script
+        #expect(found(mail, limits: limits) == ["1 script 0 json 1", "1 script 1 !limit"])
+        #expect(found("Content-Type: text/html\n\n\(script)", limits: limits) == ["1 script 0 json 1"])
     }
 
     @Test func gzip() throws {

@@ -51,7 +51,8 @@ struct HeaderTests {
     // RFC 3464 section 2.1.
     @Test func groupsOfFields() {
         let message = MIMEMessage(
-            "Content-Type: message/delivery-status\r\n\r\n\r\nReporting-MTA: dns; a\r\n\r\nAction: failed\r\nStatus: 5.1.1\r\n  x\r\n\r\n\r\nAction: delayed")
+            "Content-Type: message/delivery-status\r\n\r\n\r\nReporting-MTA: dns; a\r\n\r\nAction: failed\r\nStatus: 5.1.1\r\n  x\r\n\r\n\r\nAction: delayed"
+        )
         let groups = message.fieldGroups(of: message.parts[0])
         #expect(groups.map { $0.map(\.name) } == [["Reporting-MTA"], ["Action", "Status"], ["Action"]])
         #expect(groups.last?.rawValue("action") == "delayed")

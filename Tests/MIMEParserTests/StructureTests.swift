@@ -204,6 +204,16 @@ struct StructureTests {
         #expect(text(Array(message.encodedBody(of: message.parts[2]))) == "\u{0}\r\r\n\n")
     }
 
+    @Test func boundaryOfOctetsThatAreNoText() {
+        var bytes =
+            Array("Content-Type: multipart/mixed; boundary=\"".utf8) + [0xE9, 0x62] + Array("\"\n\n--".utf8) + [0xE9, 0x62]
+        bytes += Array("\n\nab\n--".utf8) + [0xE9, 0x62] + Array("--\n".utf8)
+        #expect(MIMEMessage(bytes).outline == "multipart/mixed(text/plain:2)")
+        #expect(
+            MIMEMessage(StructureTests.mixed.replacing("=b", with: "=é") + "--é\n\nab\n--é--").outline
+                == "multipart/mixed(text/plain:2)")
+    }
+
     @Test func whatIsAttached() {
         let inner = "Content-Type: message/rfc822\n\nContent-Type: multipart/mixed; boundary=c\n\n--c\n\nx\n--c--\n"
         let message = MIMEMessage(StructureTests.mixed + "--b\n\na\n--b\n\(inner)\n--b\n\nz\n--b--")
@@ -222,6 +232,29 @@ struct StructureTests {
         #expect(MIMEMessage("Content-Type: text/html; name=x\n\n").parts[0].fileName == "x")
         #expect(MIMEMessage("Content-Disposition: inline\n\n").parts[0].fileName == nil)
         #expect(!MIMEMessage("Content-Type: text\n\n").parts[0].isTypeNamed)
+    }
+
+    /// The search by blocks against one octet by octet, with LF and hyphens at all places of blocks.
+    @Test func searchOfLines() {
+        var generator = SeededGenerator(seed: 4)
+        let words = [
+            "\n", "-", "--", "\n-", "\n--", "x", String(repeating: "y", count: 30), String(repeating: "z", count: 90),
+        ]
+        for _ in 0..<3000 {
+            var bytes: [UInt8] = []
+            for _ in 0..<Int.random(in: 0..<20, using: &generator) {
+                bytes += Array((words.randomElement(using: &generator) ?? "").utf8)
+            }
+            let start = Int.random(in: 0...bytes.count, using: &generator)
+            let end = Int.random(in: start...bytes.count, using: &generator)
+            var expected = end
+            for index in stride(from: end - 3, through: start, by: -1)
+            where bytes[index] == 0x0A && bytes[index + 1] == 0x2D && bytes[index + 2] == 0x2D { expected = index + 1 }
+            let found = bytes.withUnsafeBufferPointer {
+                LineSearch.nextLine($0, from: start, end, first: 0x2D, second: 0x2D)
+            }
+            #expect(found == expected, "\(start)..<\(end) of \(text(bytes).debugDescription)")
+        }
     }
 
     // MARK: limits

@@ -67,6 +67,15 @@ struct TextTests {
     ])
     func charset(_ sample: Sample) { #expect(text(Charset.utf8(sample.octets, label: sample.label)) == sample.text) }
 
+    @Test func textOfAnyType() {
+        for type in ["text/plain", "text/html", "application/json", "text/plain (c)"] {
+            let message = MIMEMessage(Array("Content-Type: \(type); charset=\"KOI8-R\"\n\n".utf8) + [0xC1])
+            #expect(text(message.text(of: message.parts[0])) == "а", "\(type)")
+        }
+        let unlabelled = MIMEMessage(Array("Content-Type: application/json\n\n".utf8) + [0xE9])
+        #expect(text(unlabelled.text(of: unlabelled.parts[0])) == "é")
+    }
+
     @Test func labels() {
         for label in [
             "utf-8", "ISO-8859-1", "iso8859-1", "cp1252", "koi8-r", "x-sjis", "csISO2022JP", "unicode-1-1-utf-7",
@@ -95,9 +104,44 @@ struct TextTests {
     struct Oracle: CustomTestStringConvertible {
         var label: String
         var library: String
-        /// Pairs that the C library reads otherwise: as characters of private use, for the rows 0xF5 to 0xFE of EUC-JP.
+        /// What the C library reads otherwise than the WHATWG: the rows 0xF5 to 0xFE of EUC-JP (private use there), the euro
+        /// sign of x-mac-cyrillic, two letters of KOI8-U, the increment and the apple of macintosh.
         var differences: Int
         var testDescription: String { label }
+    }
+
+    static let singleByteOracles: [Oracle] =
+        [2, 3, 4, 5, 6, 7, 10, 13, 14, 15, 16].map {
+            Oracle(label: "iso-8859-\($0)", library: "ISO-8859-\($0)", differences: 0)
+        }
+        + (1250...1258).map { Oracle(label: "windows-\($0)", library: "CP\($0)", differences: 0) }
+        + ["437", "737", "775", "850", "852", "855", "857", "858", "860", "861", "862", "863", "865", "866", "869"].map {
+            Oracle(label: "cp\($0)", library: "CP\($0)", differences: 0)
+        }
+        + [
+            Oracle(label: "iso-8859-8", library: "ISO-8859-8", differences: 0),
+            Oracle(label: "koi8-r", library: "KOI8-R", differences: 0),
+            Oracle(label: "koi8-u", library: "KOI8-U", differences: 2),
+            Oracle(label: "macintosh", library: "MACINTOSH", differences: 2),
+            Oracle(label: "hp-roman8", library: "HP-ROMAN8", differences: 0),
+            Oracle(label: "koi8-t", library: "KOI8-T", differences: 0),
+            Oracle(label: "x-mac-cyrillic", library: "MAC-CYRILLIC", differences: 1),
+            Oracle(label: "x-mac-ce", library: "MAC-CENTRALEUROPE", differences: 0),
+        ]
+
+    /// All octets that the C library reads as a character, but those that are controls there or here.
+    @Test(arguments: singleByteOracles)
+    func octetsAgreeWithTheLibrary(_ oracle: Oracle) {
+        var differences: [String] = []
+        for octet in 0x80...0xFF {
+            let theirs = text(IconvConverter.utf8([UInt8(octet)], from: oracle.library) ?? [])
+            let ours = text(Charset.utf8([UInt8(octet)], label: oracle.label))
+            if theirs == "\u{FFFD}" || theirs.unicodeScalars.allSatisfy({ $0.value < 0xA0 }) { continue }
+            if ours != theirs { differences.append("\(String(octet, radix: 16)): \(ours), not \(theirs)") }
+        }
+        if differences.count != oracle.differences {
+            Issue.record("\(oracle.label): \(differences.count) differ, such as \(differences.prefix(12))")
+        }
     }
 
     /// All pairs of octets against the C library.

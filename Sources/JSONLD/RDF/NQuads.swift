@@ -115,11 +115,13 @@ public enum NQuads {
     }
 
     // RDFC-1.0 section 5: short escapes where there are some, \uXXXX for other controls and U+007F, else the character.
+    @inline(__always)
     private static func isEscapedInLiteral(_ byte: UInt8) -> Bool {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
     }
 
     /// What IRIREF does not allow; such an IRI is no IRI, but it must not break out of its place.
+    @inline(__always)
     static func isEscapedInIRI(_ byte: UInt8) -> Bool {
         switch byte {
         case 0...0x20, 0x7F, UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "\""), UInt8(ascii: "{"), UInt8(ascii: "}"),
@@ -129,21 +131,30 @@ public enum NQuads {
         }
     }
 
+    @inline(__always)
     private static func appendEscaped(
         _ text: String, to bytes: inout [UInt8], allowsShortEscapes: Bool, where isEscaped: (UInt8) -> Bool
     ) {
-        for byte in text.utf8 {
-            guard isEscaped(byte) else {
-                bytes.append(byte)
-                continue
+        var text = text
+        text.withUTF8 { content in
+            // Runs that need no escape are copied whole.
+            var runStart = 0
+            for position in 0..<content.count where isEscaped(content[position]) {
+                bytes.append(contentsOf: content[runStart..<position])
+                appendEscape(of: content[position], to: &bytes, allowsShortEscapes: allowsShortEscapes)
+                runStart = position + 1
             }
-            bytes.append(UInt8(ascii: "\\"))
-            if allowsShortEscapes, let short = shortEscape(of: byte) {
-                bytes.append(short)
-            } else {
-                bytes.append(contentsOf: "u00".utf8)
-                bytes.append(contentsOf: hexadecimal(byte))
-            }
+            bytes.append(contentsOf: content[runStart...])
+        }
+    }
+
+    private static func appendEscape(of byte: UInt8, to bytes: inout [UInt8], allowsShortEscapes: Bool) {
+        bytes.append(UInt8(ascii: "\\"))
+        if allowsShortEscapes, let short = shortEscape(of: byte) {
+            bytes.append(short)
+        } else {
+            bytes.append(contentsOf: "u00".utf8)
+            bytes.append(contentsOf: hexadecimal(byte))
         }
     }
 

@@ -97,6 +97,7 @@ extension String {
     /// Whether both have the same code points. `==` is canonical equivalence; hashes agree with both, since strings of
     /// the same code points are also canonically equivalent.
     func isSpelledLike(_ other: String) -> Bool {
+        // The first question is the fast one, and mostly the answer is no.
         self == other && utf8.elementsEqual(other.utf8)
     }
 }

@@ -8,9 +8,12 @@ import JSONLD
 import MIMEParser
 
 public enum Extraction {
+    /// More generous than the daemon, which serves strangers: who runs this command has chosen the mail.
+    private static let limits = ExtractionLimits(documentSize: 4 << 20)
+
     /// Prints one line a mail; false when a file could not be read.
     public static func run(_ paths: [String], repair: RepairMode = .off) throws(FileError) -> Bool {
-        let finder = DocumentFinder(repair: repair)
+        let finder = DocumentFinder(limits: limits, repair: repair)
         return try MailFile.forEach(paths) { path, bytes in
             Terminal.print(line(path, finder.candidates(in: MIMEMessage(bytes))))
         }

@@ -34,7 +34,7 @@ public struct Trial: Sendable {
     ///   - to: an address or an event name; nil finds the hook itself.
     public static func run(_ bytes: [UInt8], to name: String?, setup: Setup, now: Timestamp) throws(FileError) -> Trial {
         let directory = try setup.directory()
-        let processor = MessageProcessor(directory: directory, instance: setup.configuration.hostname)
+        let processor = setup.processor(directory)
         let recipient = recipient(name, bytes, directory, now)
         let envelope = Envelope(
             source: .smtp, mailFrom: sender(bytes), recipients: recipient.map { [$0] } ?? [])

@@ -74,6 +74,7 @@ extension Trial {
             if !candidate.repairs.isEmpty { words.append("mended: \(candidate.repairs.map(\.rawValue).joined(separator: ", "))") }
             let decision = index < decisions.count ? Self.words(decisions[index]) : "not judged: no hook"
             words.append("-> \(decision)")
+            if let reason = processed.decisions.first?.reasons[index] { words.append("(\(reason))") }
             if let failure = candidate.failure { words.append("(\(failure.code.rawValue): \(failure.reason))") }
             return "  " + Terminal.harmless(words.joined(separator: " "))
         }
@@ -86,6 +87,10 @@ extension Trial {
         case .failed: "refused: no document"
         case .attached: "refused: stands in an attached message"
         case .sourceNotAccepted: "refused: the hook takes nothing from there"
+        case .typeNotAccepted: "refused: the hook accepts other types"
+        case .schemaInvalid: "refused: the hook's schema is not satisfied"
+        case .contextUnknown: "refused: a context is not known here"
+        case .jsonldInvalid: "refused: no valid JSON-LD"
         case .keyMissing: "refused: the hook requires its key"
         case .keyWrong: "refused: the key is not the hook's"
         }
@@ -163,7 +168,7 @@ extension Trial {
             writer.member("filename", candidate.fileName)
             writer.member("decision", index < decisions.count ? decisions[index].rawValue : nil)
             writer.member("code", candidate.failure?.code.rawValue)
-            writer.member("reason", candidate.failure?.reason)
+            writer.member("reason", candidate.failure?.reason ?? processed.decisions.first?.reasons[index])
             writer.endObject()
         }
         writer.endArray()

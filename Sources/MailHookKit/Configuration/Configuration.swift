@@ -19,6 +19,8 @@ public struct Configuration: Sendable {
     public var apps: String
     /// Whether the file names `apps`: a missing folder is then an error.
     public var appsAreNamed: Bool
+    /// Absolute path of a folder with JSON-LD contexts besides schema.org's; nil for none.
+    public var contexts: String?
     public var listen: Listen
     /// Policy by event name; `*` holds the default for all.
     public var hooks: [String: HookSettings]

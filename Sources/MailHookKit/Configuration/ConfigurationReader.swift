@@ -9,6 +9,8 @@ import HookDelivery
 import HookExtraction
 import HookIntake
 import HookModel
+import JSONLD
+import JSONSchema
 
 struct ConfigurationReader {
     private let file: String
@@ -17,7 +19,8 @@ struct ConfigurationReader {
     private(set) var diagnostics = Diagnostics()
 
     private static let topKeys = [
-        "hostname", "domains", "data", "apps", "listen", "http", "maildirs", "hooks", "limits", "subscriptions", "log",
+        "hostname", "domains", "data", "apps", "contexts", "listen", "http", "maildirs", "hooks", "limits", "subscriptions",
+        "log",
     ]
     private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
 
@@ -98,6 +101,9 @@ struct ConfigurationReader {
             configuration.apps = Files.resolve(apps, in: folder)
             configuration.appsAreNamed = true
         }
+        if let contexts = top.string("contexts", into: &diagnostics) {
+            configuration.contexts = Files.resolve(contexts, in: folder)
+        }
         let words = Self.logLevels.joined(separator: ", ")
         if let level = top.value(
             "log", expected: "one of \(words)", into: &diagnostics, { Self.logLevels.contains($0) ? $0 : nil })
@@ -150,7 +156,10 @@ struct ConfigurationReader {
     private mutating func hookSettings(
         _ node: YAMLNode, place: String, over base: Configuration.HookSettings
     ) -> Configuration.HookSettings {
-        let keys = ["aliases", "sources", "key", "onNoData", "repair", "generation", "previousUntil"]
+        let keys = [
+            "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "schema", "form", "context",
+            "frame", "onUnprocessable", "generation", "previousUntil",
+        ]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
         let aliases = section.list(
@@ -169,6 +178,11 @@ struct ConfigurationReader {
         settings.policy.key = section.choice("key", into: &diagnostics) ?? settings.policy.key
         settings.policy.onNoData = section.choice("onNoData", into: &diagnostics) ?? settings.policy.onNoData
         if let repair: RepairMode = section.choice("repair", into: &diagnostics) { settings.policy.repair = repair == .on }
+        if let types = section.strings("acceptTypes", into: &diagnostics) { settings.policy.acceptTypes = types }
+        if section.node("schema") != nil { settings.policy.schema = schema(section) }
+        if let form = documentForm(section) { settings.policy.form = form }
+        settings.policy.onUnprocessable =
+            section.choice("onUnprocessable", into: &diagnostics) ?? settings.policy.onUnprocessable
         settings.generation =
             section.integer("generation", in: 1...1_000_000, into: &diagnostics) ?? settings.generation
         let until = section.value(
@@ -176,6 +190,51 @@ struct ConfigurationReader {
             Timestamp.init(rfc3339:))
         settings.previousUntil = until ?? settings.previousUntil
         return settings
+    }
+
+    /// `form` with the file it needs; nil where there is none or it is wrong.
+    private mutating func documentForm(_ section: YAMLSection) -> DocumentForm? {
+        let words = ["asSent", "expanded", "compacted", "framed"]
+        let word = section.value(
+            "form", expected: words.joined(separator: ", "), into: &diagnostics) { words.contains($0) ? $0 : nil }
+        for (key, form) in [("context", "compacted"), ("frame", "framed")] where section.node(key) != nil && word != form {
+            section.complain(key, "only goes with form: \(form)", into: &diagnostics)
+        }
+        switch word {
+        case "asSent": return .asSent
+        case "expanded": return .expanded
+        case "compacted": return jsonFile("context", section).map { .compacted(context: $0) }
+        case "framed": return jsonFile("frame", section).map { .framed(frame: $0) }
+        default: return nil
+        }
+    }
+
+    private mutating func schema(_ section: YAMLSection) -> [UInt8]? {
+        guard let text = jsonFile("schema", section), let document = try? JSONDocument(text) else { return nil }
+        do {
+            _ = try SchemaCompiler.compile(document)
+            return text
+        } catch {
+            section.complain("schema", "is no JSON Schema that can be used: \(error)", into: &diagnostics)
+            return nil
+        }
+    }
+
+    private mutating func jsonFile(_ key: String, _ section: YAMLSection) -> [UInt8]? {
+        guard let path = section.string(key, into: &diagnostics) else {
+            if section.node(key) == nil { section.complain("form", "needs '\(key)', a JSON file", into: &diagnostics) }
+            return nil
+        }
+        do {
+            let bytes = try Files.read(Files.resolve(path, in: folder), limit: 4 << 20)
+            _ = try JSONDocument(bytes)
+            return bytes
+        } catch let error as JSONError {
+            section.complain(key, "\(path) is no JSON: \(error.code.rawValue)", into: &diagnostics)
+        } catch {
+            section.complain(key, "\(error)", into: &diagnostics)
+        }
+        return nil
     }
 
     private mutating func readLimits(_ top: YAMLSection, into configuration: inout Configuration) {

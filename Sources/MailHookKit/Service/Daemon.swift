@@ -36,8 +36,8 @@ public struct Daemon: Sendable {
         let notifier = SystemdNotifier.fromEnvironment()
         let subscriptions = SubscriptionTable(configuration.subscriptions)
         let receiver = MailReceiver(
-            processor: MessageProcessor(directory: directory, instance: configuration.hostname), store: store,
-            subscriptions: subscriptions, logger: logger, now: Timestamp.now)
+            processor: setup.processor(directory), store: store, subscriptions: subscriptions, logger: logger,
+            now: Timestamp.now)
         let posts = PostIntake(
             processor: PostProcessor(instance: configuration.hostname), store: store, subscriptions: subscriptions,
             logger: logger)

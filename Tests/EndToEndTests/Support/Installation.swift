@@ -10,6 +10,8 @@ import Testing
 final class Installation {
     let folder: URL
     private(set) var daemon: Child?
+    /// What the daemon that was stopped last wrote to standard error.
+    private(set) var lastLog = ""
 
     static let orderUpdate = "kustomer.app.ecommstore.order.update"
     static let alias = "orders@hooks.example.com"
@@ -69,7 +71,9 @@ final class Installation {
         let child = try #require(daemon)
         child.signal(SIGTERM)
         daemon = nil
-        return try child.wait(seconds: 40).status
+        let result = try child.wait(seconds: 40)
+        lastLog = result.errors
+        return result.status
     }
 
     /// SIGKILL: no chance to tidy up.

@@ -119,6 +119,13 @@ extension Session {
         return intern(lowercased(key))
     }
 
+    /// A language tag in lower case, as which all are kept (the notes of sections 4.1.2 step 5.9, 4.2.2 step 22 and 5.1.2
+    /// steps 13.4.8 and 13.7 allow it): tags that differ in case only are the same (BCP 47 section 2.1.1).
+    func languageTag(_ tag: Symbol) -> Symbol {
+        let isLower = symbols.bytes(tag).allSatisfy { $0 &- UInt8(ascii: "A") >= 26 }
+        return isLower ? tag : intern(lowercased(Array(symbols.bytes(tag))))
+    }
+
     /// ASCII letters in lower case; language tags have no others.
     func lowercased(_ bytes: [UInt8]) -> [UInt8] {
         bytes.map { $0 &- UInt8(ascii: "A") < 26 ? $0 | 0x20 : $0 }

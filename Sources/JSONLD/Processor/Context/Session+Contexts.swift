@@ -204,7 +204,7 @@ extension Session {
         if let value = tree[object, .language] {
             switch value {
             case .null: result.language = nil
-            case .string(let language): result.language = language
+            case .string(let language): result.language = languageTag(language)
             default: throw error(.invalidDefaultLanguage, "@language is not a string or null")
             }
         }

@@ -88,7 +88,7 @@ extension Session {
         if let value = tree[object, .language] {
             switch value {
             case .null: definition.language = .null
-            case .string(let language): definition.language = .some(language)
+            case .string(let language): definition.language = .some(languageTag(language))
             default: throw error(.invalidLanguageMapping, "@language of a term is not a string or null")
             }
         }

@@ -168,8 +168,9 @@ extension Expander {
 
     // Step 13.4.8.
     private func expandLanguage(_ value: Value, _ scope: Scope) throws(JSONLDError) {
-        if value.string != nil {
-            return set(.language, scope.isFrame ? .array(tree.makeArray(value)) : value, scope)
+        if case .string(let tag) = value {
+            let normal = Value.string(session.languageTag(tag))
+            return set(.language, scope.isFrame ? .array(tree.makeArray(normal)) : normal, scope)
         }
         guard scope.isFrame, isEmptyObject(value) || strings(value) != nil else {
             throw session.error(.invalidLanguageTaggedString, "@language is not a string")

@@ -152,6 +152,7 @@ extension Expander {
         }
         for member in sortedIfOrdered(map) {
             let isNone = try session.expandIRI(member.key, scope.active) == Symbol.none
+            let tag = session.languageTag(member.key)
             session.path.append(.key(member.key))
             try tree.forEach(member.value) { item throws(JSONLDError) in
                 if item.isNull { return }
@@ -159,7 +160,7 @@ extension Expander {
                     throw session.error(.invalidLanguageMapValue, "a value of a language map is not a string")
                 }
                 let value = tree.makeObject(.value, item)
-                if !isNone { tree.add(.language, .string(member.key), to: value) }
+                if !isNone { tree.add(.language, .string(tag), to: value) }
                 if let direction { tree.add(.direction, .string(direction), to: value) }
                 tree.append(.object(value), to: result)
             }

@@ -4,13 +4,12 @@
 // which knows neither files nor HTML.
 
 import HTMLScripts
-import JSONLD
-import MailHookKit
+public import JSONLD
 
 /// Answers for addresses with files. `index.json` maps an address to a path, or to an object with `path` and, where
 /// the transport says more: `contentType`, `link` (one value or an array), `url` (where a redirect leads). Without an
 /// entry there, `https://HOST/PATH` is the file HOST/PATH.
-struct FolderDocuments: DocumentLoader {
+public struct FolderDocuments: DocumentLoader {
     private let folder: String
     private let index: [String: RemoteEntry]
 
@@ -23,7 +22,8 @@ struct FolderDocuments: DocumentLoader {
 
     private static let sizeLimit = 32 << 20
 
-    init(folder: String) throws {
+    /// Throws where `index.json` is there and is no JSON.
+    public init(folder: String) throws(JSONError) {
         self.folder = folder
         var index: [String: RemoteEntry] = [:]
         if let bytes = try? Files.read("\(folder)/index.json", limit: Self.sizeLimit) {
@@ -43,7 +43,7 @@ struct FolderDocuments: DocumentLoader {
         return entry
     }
 
-    func load(_ iri: String) throws(JSONLDError) -> RemoteDocument {
+    public func load(_ iri: String) throws(JSONLDError) -> RemoteDocument {
         let entry = index[iri] ?? Self.path(iri).map { RemoteEntry(path: $0) }
         guard let entry, let body = try? Files.read("\(folder)/\(entry.path)", limit: Self.sizeLimit) else {
             throw JSONLDError(.loadingDocumentFailed, "\(folder) has nothing for \(iri)")
@@ -63,7 +63,7 @@ struct FolderDocuments: DocumentLoader {
     }
 
     /// The media type that the ending of a name stands for.
-    static func type(of path: String) -> String {
+    public static func type(of path: String) -> String {
         let ending = path.split(separator: ".").last.map { $0.lowercased() } ?? ""
         return switch ending {
         case "json": "application/json"
@@ -87,8 +87,10 @@ extension String {
 }
 
 /// The scripts and the base element of an HTML document.
-struct HTMLScriptDocuments: HTMLScriptReader {
-    func read(_ html: [UInt8]) -> HTMLDocumentScripts {
+public struct HTMLScriptDocuments: HTMLScriptReader {
+    public init() {}
+
+    public func read(_ html: [UInt8]) -> HTMLDocumentScripts {
         let elements = ScriptScanner.scan(html).elements
         let scripts = elements.map { element in
             HTMLDocumentScripts.Script(

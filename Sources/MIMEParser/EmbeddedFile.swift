@@ -5,10 +5,13 @@
 
 /// A file in the text of a body.
 public struct EmbeddedFile: Sendable, Hashable {
+    /// How it is written.
     public enum Form: Sendable, Hashable { case uuencode, yEnc }
 
     public var form: Form
+    /// As its first line has it.
     public var name: String
+    /// Decoded.
     public var content: [UInt8]
     /// Its end line was found.
     public var isComplete: Bool

@@ -1,0 +1,82 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Looks at a document as JSON-LD where a hook asks for that: whether its types are accepted, and
+// in which form it becomes the data of an event. Contexts come from the library; nothing is fetched.
+
+import HookModel
+import JSONLD
+import JSONSchema
+
+struct DocumentShaper: Sendable {
+    enum Result: Sendable, Hashable {
+        case asSent
+        /// A JSON text.
+        case shaped([UInt8])
+        case refused(CandidateDecision, reason: String)
+    }
+
+    private let processor: JSONLDProcessor
+    /// Compiled schemas by their text.
+    private let schemas: [[UInt8]: CompiledSchema]
+
+    /// `policies` are those it will be asked about: their schemas are compiled once. One that cannot be compiled lets
+    /// nothing through; the configuration's check tells it first.
+    init(contexts: ContextLibrary = .standard, policies: [HookPolicy] = []) {
+        processor = JSONLDProcessor(contexts: contexts)
+        var schemas: [[UInt8]: CompiledSchema] = [:]
+        for text in policies.compactMap(\.schema) where schemas[text] == nil {
+            schemas[text] = (try? JSONDocument(text)).flatMap { try? SchemaCompiler.compile($0) }
+        }
+        self.schemas = schemas
+    }
+
+    func shape(_ document: JSONDocument, _ kind: Candidate.Kind, _ policy: HookPolicy) -> Result {
+        if let schema = policy.schema, let reason = violation(of: schema, in: document) {
+            return .refused(.schemaInvalid, reason: reason)
+        }
+        guard policy.form != .asSent || !policy.acceptTypes.isEmpty else { return .asSent }
+        // Plain JSON has no types and no other form; with a context it is JSON-LD whatever it is labelled.
+        guard kind == .jsonLD || document.root["@context"] != nil else {
+            return policy.acceptTypes.isEmpty ? .asSent : .refused(.typeNotAccepted, reason: "plain JSON has no type")
+        }
+        do throws(JSONLDError) {
+            if !policy.acceptTypes.isEmpty {
+                let types = try processor.topTypes(.document(document))
+                guard NodeTypes.accepts(policy.acceptTypes, types) else {
+                    return .refused(.typeNotAccepted, reason: types.isEmpty ? "no @type" : types.joined(separator: ", "))
+                }
+            }
+            return try formed(document, policy.form)
+        } catch {
+            guard policy.onUnprocessable == .refuse else { return .asSent }
+            let decision: CandidateDecision =
+                error.code == .loadingRemoteContextFailed || error.code == .loadingDocumentFailed
+                ? .contextUnknown : .jsonldInvalid
+            return .refused(decision, reason: error.description)
+        }
+    }
+
+    /// The places and rules that are violated, without anything of the data; nil where all is well.
+    private func violation(of schema: [UInt8], in document: JSONDocument) -> String? {
+        guard let compiled = schemas[schema] else { return "the schema cannot be compiled" }
+        let result = compiled.validate(document.root)
+        switch result.outcome {
+        case .valid: return nil
+        case .workLimitReached, .depthLimitReached: return "checking it takes more work than is allowed"
+        case .invalid:
+            return result.violations.prefix(5).map { violation in
+                let place = violation.instancePointer.isEmpty ? "the document" : violation.instancePointer
+                return "\(place): \(violation.message)"
+            }.joined(separator: "; ")
+        }
+    }
+
+    private func formed(_ document: JSONDocument, _ form: DocumentForm) throws(JSONLDError) -> Result {
+        switch form {
+        case .asSent: .asSent
+        case .expanded: .shaped(try processor.expand(.document(document)).json())
+        case .compacted(let context): .shaped(try processor.compact(.document(document), context: context).json())
+        case .framed(let frame): .shaped(try processor.frame(.document(document), frame: .json(frame)).json())
+        }
+    }
+}

@@ -1,0 +1,119 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The commands that need no daemon, as somebody at a terminal or a script sees them.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct CommandLineTests {
+    private func run(_ arguments: [String], input: String? = nil) throws -> Child.Result {
+        try Child.run(Installation.binary, arguments, input: input)
+    }
+
+    @Test func everyCommandExplainsItself() throws {
+        let overview = try run(["--help"]).output
+        let names = overview.split(separator: "\n").drop { !$0.hasPrefix("SUBCOMMANDS") }.dropFirst()
+            .filter { $0.hasPrefix("  ") && !$0.hasPrefix("   ") }
+            .compactMap { $0.split(separator: " ").first.map(String.init) }.filter { $0 != "See" }
+        #expect(names.count >= 10)
+        for name in names {
+            let help = try run([name, "--help"])
+            #expect(help.status == 0 && help.output.contains("USAGE: mailhookd \(name)"), "\(name)")
+        }
+        #expect(try run(["--version"]).output.hasPrefix("0."))
+        #expect(try run(["sereve"]).status == 64)
+    }
+
+    @Test func extractReadsFilesFoldersAndStandardInput() throws {
+        let mail = Installation.exampleMail.path
+        let file = try run(["extract", mail])
+        let object = try #require(try Installation.objects(file.output).first)
+        #expect(file.status == 0 && object["file"] as? String == mail)
+        let document = try #require((object["documents"] as? [[String: Any]])?.first)
+        #expect(document["path"] as? String == "2" && document["kind"] as? String == "json-ld")
+        #expect(document["origin"] as? String == "script" && document["index"] as? Int == 0 && document["attached"] as? Bool == false)
+        #expect((document["value"] as? [String: Any])?["orderNumber"] as? String == "88-104")
+        #expect((object["errors"] as? [Any])?.isEmpty == true)
+
+        let folder = try run(["extract", Installation.exampleMail.deletingLastPathComponent().path])
+        #expect(try Installation.objects(folder.output).count >= 1)
+        let text = try String(contentsOf: Installation.exampleMail, encoding: .utf8)
+        #expect(try run(["extract", "-"], input: text).output.contains("88-104"))
+        let missing = try run(["extract", "/no/such/file", mail])
+        #expect(missing.status == 66 && missing.errors.contains("/no/such/file") && missing.output.contains("88-104"))
+    }
+
+    @Test func extractTellsErrorsAndRepairs() throws {
+        let mail = "Content-Type: text/html\n\n<script type=application/ld+json>{\"a\":1,}</script>\n"
+        let strict = try #require(try Installation.objects(try run(["extract", "-"], input: mail).output).first)
+        let error = try #require((strict["errors"] as? [[String: Any]])?.first)
+        #expect(error["path"] as? String == "1" && error["index"] as? Int == 0 && error["code"] as? String == "invalid-json")
+        let mended = try #require(try Installation.objects(try run(["extract", "--repair", "-"], input: mail).output).first)
+        #expect((mended["documents"] as? [[String: Any]])?.first?["repairs"] as? [String] == ["trailing_commas"])
+    }
+
+    @Test func mimeShowsHeadersAndParts() throws {
+        let object = try #require(try Installation.objects(try run(["mime", Installation.exampleMail.path]).output).first)
+        let headers = try #require(object["headers"] as? [String: Any])
+        #expect(headers["subject"] as? String == "Your order 88-104 – thank you!")
+        #expect(headers["from"] as? [[String]] == [["Fernleaf Garden Supplies", "orders@fernleaf.example"]])
+        #expect(headers["date"] as? String == "2026-11-24T08:30:00Z")
+        let parts = try #require(object["parts"] as? [[String: Any]])
+        #expect(parts.map { $0["path"] as? String } == ["1", "2"])
+        #expect(parts.map { $0["type"] as? String } == ["text/plain", "text/html"])
+        #expect(parts.allSatisfy { ($0["sha256"] as? String)?.count == 64 && $0["size"] as? Int ?? 0 > 100 })
+    }
+
+    @Test func jsonldWorksOnItsOwn() throws {
+        let order = #"{"@context":"https://schema.org","@type":"Order","orderNumber":"7"}"#
+        let expanded = try run(["jsonld", "expand", "-"], input: order)
+        #expect(expanded.output.contains("http://schema.org/orderNumber") && expanded.status == 0)
+        let quads = try run(["jsonld", "canonize", "-"], input: order)
+        #expect(quads.output.contains("_:c14n0 <http://schema.org/orderNumber> \"7\" ."))
+        let unknown = try run(["jsonld", "expand", "-"], input: order.replacingOccurrences(of: "schema.org", with: "x.example"))
+        #expect(unknown.status == 65 && unknown.errors.hasPrefix("loading remote context failed"))
+        #expect(try run(["jsonld", "check", "-"], input: "[1,]").status == 65)
+        #expect(try run(["jsonld", "check", "-"], input: "[1]").status == 0)
+    }
+
+    @Test func checkTellsEverythingThatIsWrong() throws {
+        let installation = try Installation("limits: { recipient: 5 }\nlog: loud")
+        let result = try installation.command(["check"])
+        #expect(result.status == 78)
+        #expect(result.errors.contains("unknown key 'recipient' (did you mean 'recipients'?)"))
+        #expect(result.errors.contains("log: must be one of"))
+        #expect(try Installation().command(["check"]).status == 0)
+    }
+
+    @Test func sendTestGoesTheWholeWay() throws {
+        let installation = try Installation(hook: "key: required")
+        try installation.start()
+        let sent = try installation.command(["send-test", Installation.orderUpdate])
+        #expect(sent.status == 0 && sent.output.contains("S: 250 2.0.0 Accepted msg_"), "\(sent.output)\(sent.errors)")
+        let event = try #require(try installation.events().first)
+        #expect(event["trust"] as? String == "key")
+        let shown = try installation.command(["events", "show", try #require(event["id"] as? String)])
+        #expect(try Installation.objects(shown.output).first?["id"] as? String == event["id"] as? String)
+        #expect(try installation.command(["events", "show", "evt_none"]).status == 1)
+        // Heard from the beginning, by pattern.
+        let heard = try installation.command(["listen", "--all", "--count", "1", "--events", "kustomer.app.*.order.>", "--json"])
+        #expect(try Installation.objects(heard.output).first?["id"] as? String == event["id"] as? String)
+        let silent = try installation.command(["listen", "--count", "1", "--timeout", "1s"])
+        #expect(silent.status == 1 && silent.output.isEmpty)
+    }
+
+    /// Secrets, subjects and addresses are not for logs.
+    @Test func logHoldsNothingOfTheMail() throws {
+        let installation = try Installation()
+        try installation.start()
+        #expect(try installation.swaks().status == 0)
+        #expect(try installation.swaks(to: "nobody@hooks.example.com").status != 0)
+        try installation.stop()
+        let log = installation.lastLog
+        #expect(log.contains("message accepted") && log.contains("msg_"))
+        for word in ["fernleaf", "88-104", "ines@", "nobody@", "orders@", "127.0.0.1 "] {
+            #expect(!log.contains(word), "\(word)")
+        }
+    }
+}

@@ -1,0 +1,78 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What the largest mail a daemon takes costs in memory, whatever is in it.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct MemoryTests {
+    /// The daemon's limit of a message.
+    private static let size = 25 << 20
+
+    struct Mail: Sendable, CustomTestStringConvertible {
+        var name: String
+        var make: @Sendable () -> Data
+        var testDescription: String { name }
+    }
+
+    private static func base64(_ header: String, _ content: Data) -> Data {
+        let body = content.prefix(size * 72 / 100).base64EncodedData(options: [.lineLength76Characters, .endLineWithLineFeed])
+        return Data("\(header)\nContent-Transfer-Encoding: base64\n\n".utf8) + body
+    }
+
+    private static func filled(_ header: String, _ unit: [UInt8]) -> Data {
+        var data = Data("\(header)\n\n".utf8)
+        let block = Data(Array(repeating: unit, count: 4096).flatMap { $0 })
+        while data.count + block.count <= size { data.append(block) }
+        return data
+    }
+
+    private static func nested() -> Data {
+        var mail = Data("Content-Type: text/plain\n\n".utf8)
+        mail.append(Data(repeating: 0x78, count: 1 << 20))
+        while mail.count < size * 72 / 100 { mail = base64("Content-Type: message/rfc822", mail) }
+        return mail
+    }
+
+    static let mails = [
+        Mail(name: "one JSON string in base64") {
+            base64("Content-Type: application/json", Data("[\"".utf8) + Data(repeating: 0x78, count: size) + Data("\"]".utf8))
+        },
+        Mail(name: "HTML in windows-1252, base64") {
+            base64("Content-Type: text/html; charset=windows-1252", Data(repeating: 0xE9, count: size))
+        },
+        Mail(name: "HTML in Shift_JIS") {
+            filled("Content-Type: text/html; charset=shift_jis", Array(repeating: [0x83, 0x41], count: 35).flatMap { $0 } + [0x0A])
+        },
+        Mail(name: "scripts") { filled("Content-Type: text/html", Array("<script type=application/json>1</script>\n".utf8)) },
+        Mail(name: "large documents") {
+            let numbers = String(repeating: "1,", count: 20_000)
+            return filled("Content-Type: text/html", Array("<script type=application/json>[\(numbers)1]</script>\n".utf8)).prefix(size)
+        },
+        Mail(name: "parts") {
+            filled("Content-Type: multipart/mixed; boundary=b", Array("--b\nContent-Type: application/json\n\n1\n".utf8))
+        },
+        Mail(name: "messages in messages") { nested() },
+        Mail(name: "UTF-16") {
+            base64("Content-Type: application/json; charset=utf-16", Data([0xFF, 0xFE, 0x5B, 0]) + Data(repeating: 0x20, count: size))
+        },
+    ]
+
+    /// Peak memory stays below four times the size of the mail, the program itself included.
+    @Test(arguments: mails) func extractStaysInItsBounds(mail: Mail) throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("mailhookd-memory-\(UUID().uuidString).eml")
+        defer { try? FileManager.default.removeItem(at: file) }
+        let data = mail.make()
+        try data.write(to: file)
+        let script = """
+            import os, resource, subprocess, sys
+            status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+            print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+            """
+        let result = try Child.run("python3", ["-c", script, Installation.binary, "extract", file.path], seconds: 240)
+        let numbers = result.output.split(separator: " ").compactMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+        #expect(numbers.count == 2 && numbers.first == 0, "\(result.output)\(result.errors)")
+        #expect(numbers.last ?? .max < 4 * Self.size, "\(mail.name): \((numbers.last ?? 0) >> 20) MiB for \(data.count >> 20) MiB")
+    }
+}
