@@ -25,6 +25,8 @@ struct PostPayload {
     var json: ArraySlice<UInt8>
     /// `@id` of an object.
     var subject: String?
+    /// The name of the form a policy asked for, where `json` is not as it was sent.
+    var shape: String?
     /// Why the body could only be kept as text.
     var failure: Outcome?
 

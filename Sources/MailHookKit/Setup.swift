@@ -89,6 +89,12 @@ public struct Setup: Sendable {
         MessageProcessor(directory: directory, instance: configuration.hostname, contexts: contexts)
     }
 
+    /// The same for posts.
+    func postProcessor(_ directory: HookDirectory) -> PostProcessor {
+        PostProcessor(
+            instance: configuration.hostname, contexts: contexts, policies: directory.hooks.map(\.hook.policy))
+    }
+
     private func addressed(
         _ declaration: HookDeclaration, of definition: AppDefinition, _ secret: InstanceSecret
     ) -> AddressedHook {

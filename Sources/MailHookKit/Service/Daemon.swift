@@ -39,8 +39,7 @@ public struct Daemon: Sendable {
             processor: setup.processor(directory), store: store, subscriptions: subscriptions, logger: logger,
             now: Timestamp.now)
         let posts = PostIntake(
-            processor: PostProcessor(instance: configuration.hostname), store: store, subscriptions: subscriptions,
-            logger: logger)
+            processor: setup.postProcessor(directory), store: store, subscriptions: subscriptions, logger: logger)
         let readiness = Readiness(services: 2) { listeners in
             try RunningDaemon.note(listeners, dataFolder: configuration.data)
             if !listeners.isEmpty { Terminal.print(listeners.joined(separator: "\n")) }
