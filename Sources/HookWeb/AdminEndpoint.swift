@@ -108,7 +108,8 @@ struct AdminEndpoint: WebEndpoint {
 
     private func hooks(_ type: HookType, _ request: WebRequest) -> WebAnswer {
         let all = data.hooks().filter { $0.addressed.hook.type == type }
-        return AdminPage(request)?.answer(all, path: "/v1/hooks/\(type.rawValue)") { write($0, to: &$1) } ?? Self.badPage
+        guard let page = AdminPage(request) else { return Self.badPage }
+        return page.answer(all, path: "/v1/hooks/\(type.rawValue)") { write($0, to: &$1) }
     }
 
     /// By its id or its event name.
@@ -159,7 +160,8 @@ struct AdminEndpoint: WebEndpoint {
             let last = try await data.lastSequence()
             let newest = try await data.events(
                 after: max(0, last - Int64(Self.transactionDepth)), limit: Self.transactionDepth)
-            let all = newest.reversed().lazy.filter { $0.event.type == name }.compactMap { Transaction($0, since: dayAgo) }
+            let all = newest.reversed().lazy.filter { $0.event.type == name }
+                .compactMap { Transaction($0, since: dayAgo) }
             return page.answer(Array(all), path: "/v1/hooks/\(type.rawValue)/\(hook.id)/transactions") {
                 write($0, of: hook, to: &$1)
             }

@@ -110,7 +110,9 @@ struct WebEdge: Sendable {
     /// only what a trusted proxy added can be believed.
     private func peer(_ channel: any Channel, _ fields: HTTPFields) -> String {
         let address = channel.remoteAddress?.ipAddress ?? "unix"
-        guard address == "unix" || isTrustedProxy(address), let forwarded = fields[.forwardedFor] else { return address }
+        guard address == "unix" || isTrustedProxy(address), let forwarded = fields[.forwardedFor] else {
+            return address
+        }
         let hops = forwarded.split(separator: ",").suffix(20).map { String($0.drop { $0 == " " }.prefix { $0 != " " }) }
         let client = hops.last { !isTrustedProxy($0) } ?? hops.first
         return client.flatMap { RateLimiter.isAddress($0) ? $0 : nil } ?? address

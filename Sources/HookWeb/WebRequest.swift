@@ -18,7 +18,9 @@ struct WebRequest: Sendable {
     /// section 3.2.2).
     var path: Substring {
         let target = (head.path ?? "/")[...]
-        guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else { return target.prefix { $0 != "?" } }
+        guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else {
+            return target.prefix { $0 != "?" }
+        }
         return target[scheme.upperBound...].drop { $0 != "/" }.prefix { $0 != "?" }
     }
 

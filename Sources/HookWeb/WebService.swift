@@ -91,7 +91,8 @@ public struct WebService: Service {
         let adminEdge = WebEdge(
             endpoint: AdminEndpoint(data: admin.data, authorizer: admin.authorizer, logger: logger),
             limits: admin.limits, isTrustedProxy: { _ in false }, now: now)
-        let listeners = hooks.addresses.map { ("http", $0, publicEdge) } + admin.addresses.map { ("admin", $0, adminEdge) }
+        let listeners =
+            hooks.addresses.map { ("http", $0, publicEdge) } + admin.addresses.map { ("admin", $0, adminEdge) }
         guard !listeners.isEmpty else {
             try onReady([])
             try? await gracefulShutdown()

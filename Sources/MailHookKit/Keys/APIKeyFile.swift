@@ -77,7 +77,9 @@ public final class APIKeyFile: Sendable {
     public func list() throws(FileError) -> [APIKey] { try read() }
 
     /// Makes a key. The secret is not kept: this is the only time it can be shown.
-    public func create(name: String, roles: [APIRole], now: Timestamp) throws(FileError) -> (key: APIKey, secret: String) {
+    public func create(
+        name: String, roles: [APIRole], now: Timestamp
+    ) throws(FileError) -> (key: APIKey, secret: String) {
         try Files.makeFolder(folder, mode: 0o700)
         let secret = "mhk_" + Self.random(octets: 25)
         let key = APIKey(
