@@ -134,6 +134,10 @@ let package = Package(
             name: "HookStoreTests", dependencies: ["CSQLite", "HookModel", "HookStore", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
+            name: "HookIntakeTests",
+            dependencies: ["HookIntake", "HookModel", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict),
+        .testTarget(
             name: "HookDeliveryTests",
             dependencies: ["HookDelivery", "HookModel", "TestSupport", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict),

@@ -74,6 +74,7 @@ public struct DocumentFinder: Sendable {
     // MARK: - Parts
 
     private func jsonPart(_ part: MIMEPart, _ message: MIMEMessage) -> (Candidate.Content, [JSONRepair]) {
+        if Self.isPacked(part, message) { return gzipPart(part, message) }
         let isEncoded = part.encoding == .base64 || part.encoding == .quotedPrintable || part.encoding == .uuencode
         if !isEncoded, part.mediaType.name != "text/plain", !Self.mayBeWide(message.encodedBody(of: part)) {
             // Read where it stands in the message.
@@ -90,6 +91,12 @@ public struct DocumentFinder: Sendable {
         // The charset parameter has no meaning for JSON types (RFC 8259 section 11), but it has for text/plain.
         if part.mediaType.name == "text/plain" { return document(message.text(of: part)) }
         return document(body)
+    }
+
+    /// Content-Encoding is a field of HTTP (RFC 9110 section 8.4); programs that write both put it into mail as well.
+    private static func isPacked(_ part: MIMEPart, _ message: MIMEMessage) -> Bool {
+        guard let value = message.header(of: part).rawValue("content-encoding") else { return false }
+        return ["gzip", "x-gzip"].contains(value.lowercased().trimmed)
     }
 
     /// UTF-8 without a NUL or a byte order mark in its first octets is what it seems to be.

@@ -5,8 +5,9 @@
 
 import CZlib
 
-enum Gunzip {
-    enum Failure: Error, Sendable, Hashable {
+/// Front ends that keep mail compressed use it as well as the search for documents.
+public enum Gunzip {
+    public enum Failure: Error, Sendable, Hashable {
         case notGzip
         case damaged
         case truncated
@@ -18,7 +19,10 @@ enum Gunzip {
     /// Below this a high ratio is no attack.
     private static let smallSize = 1 << 20
 
-    static func unpack(_ packed: [UInt8], limits: ExtractionLimits) throws(Failure) -> [UInt8] {
+    /// The content of all members.
+    ///
+    /// - Throws: `tooLarge` or `ratio` beyond the limits; `notGzip`, `damaged` or `truncated` if it is no whole gzip file.
+    public static func unpack(_ packed: [UInt8], limits: ExtractionLimits) throws(Failure) -> [UInt8] {
         var stream = z_stream()
         // 15 bits of window, +16: a gzip header is required.
         guard inflateInit2_(&stream, 15 + 16, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {

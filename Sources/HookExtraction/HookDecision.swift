@@ -84,8 +84,8 @@ public struct HookDecision: Sendable, Hashable {
             .contextUnknown, .jsonldInvalid:
             policy.onNoData == .accept ? .accepted : outcome
         case .accepted, .duplicate, .keyMissing, .keyWrong, .recipientUnknown, .relayDenied, .tooManyRecipients,
-            .messageTooLarge, .bareNewline, .tooManyConnections, .timedOut, .unauthorized, .forbidden, .rateLimited,
-            .mediaTypeUnsupported, .idempotencyKeyReused, .storeFull, .storeFailed, .shuttingDown:
+            .messageTooLarge, .unreadable, .bareNewline, .tooManyConnections, .timedOut, .unauthorized, .forbidden,
+            .rateLimited, .mediaTypeUnsupported, .idempotencyKeyReused, .storeFull, .storeFailed, .shuttingDown:
             outcome
         }
     }

@@ -10,6 +10,9 @@ final class ConnectionCounter: Sendable {
         var byPeer: [String: Int] = [:]
     }
 
+    /// The peer at the other end of a Unix socket.
+    static let unixPeer = "local"
+
     private let state = Mutex(State())
     private let limit: Int
     private let limitPerPeer: Int
@@ -24,7 +27,8 @@ final class ConnectionCounter: Sendable {
 
     /// Takes a place for `peer`; false where none is left. A place taken is given back by `release`.
     func take(_ peer: String) -> Bool {
-        let isExempt = exempt.contains { $0.contains(peer) }
+        // All clients of a Unix socket have one name; they are the mail server on this machine.
+        let isExempt = peer == Self.unixPeer || exempt.contains { $0.contains(peer) }
         return state.withLock { state in
             let ofPeer = state.byPeer[peer, default: 0]
             guard state.total < limit, isExempt || ofPeer < limitPerPeer else { return false }

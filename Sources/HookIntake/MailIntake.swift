@@ -141,7 +141,11 @@ public struct MailIntake: Service {
         switch address {
         case .tcp(let host, let port): return try await bootstrap.bind(host: host, port: port).get()
         case .unix(let path):
-            return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+            let listener = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+            // Mail servers run as users of their own. Who may come near is a matter of the folder, as it is one of the
+            // address with TCP.
+            chmod(path, 0o666)
+            return listener
         }
     }
 

@@ -60,7 +60,7 @@ final class SessionHandler: ChannelInboundHandler {
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        peer = context.remoteAddress?.ipAddress ?? "local"
+        peer = context.remoteAddress?.ipAddress ?? ConnectionCounter.unixPeer
         guard shared.counter.take(peer) else {
             // The first reply says it: no greeting before it.
             _ = session.takeOutput()

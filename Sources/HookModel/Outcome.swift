@@ -35,6 +35,8 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
     case messageTooLarge = "message_too_large"
     /// A limit on parts, depth, documents or decoded size was passed.
     case limitExceeded = "limit_exceeded"
+    /// The file could not be read as mail: no permission, no regular file, damaged or unknown compression.
+    case unreadable
     /// A lone CR or LF in SMTP data, which other servers might read as a line end.
     case bareNewline = "bare_newline"
     case tooManyConnections = "too_many_connections"
@@ -84,6 +86,7 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
         case .tooManyRecipients: row(452, "4.5.3", "Too many recipients", exit: 75, http: 429)
         case .messageTooLarge: row(552, "5.3.4", "Message too big", exit: 65, http: 413)
         case .limitExceeded: row(550, "5.6.0", "The message passes a limit of this server", exit: 65, http: 413)
+        case .unreadable: row(550, "5.6.0", "The message cannot be read", exit: 65, http: 400)
         case .bareNewline: row(521, "5.5.2", "Bare CR or LF received", exit: 65, http: 400)
         case .tooManyConnections: row(421, "4.7.0", "Too many connections", exit: 75, http: 429)
         case .timedOut: row(421, "4.4.2", "Timed out", exit: 75, http: 408)

@@ -19,6 +19,10 @@ public struct SetupRequest: Sendable {
     public var smtp: [String] = []
     public var lmtp: [String] = []
     public var http: [String] = []
+    /// Instead of the configuration's Maildirs; empty keeps them.
+    public var maildirs: [String] = []
+    /// Address or event name for `maildirs`; nil lets the mail's header say it.
+    public var maildirRecipient: String?
 
     public static let usualFile = "/etc/mailhookd/mailhookd.yaml"
 
@@ -74,6 +78,7 @@ public struct Setup: Sendable {
         let listen = configuration.listen
         let listeners = [("smtp", listen.smtp), ("lmtp", listen.lmtp), ("http", listen.http), ("admin", listen.admin)]
             .flatMap { name, addresses in addresses.map { "\(name) \($0)" } }
+            + configuration.maildirs.map { "maildir \($0.path)" }
         return """
             configuration  \(configuration.file ?? "built-in defaults")
             apps           \(definitions.map { "\($0.app) \($0.version)" }.joined(separator: ", ")) (\(configuration.apps))
@@ -156,6 +161,11 @@ public struct Setup: Sendable {
         configuration.listen.smtp = addresses(request.smtp, "--smtp") ?? configuration.listen.smtp
         configuration.listen.lmtp = addresses(request.lmtp, "--lmtp") ?? configuration.listen.lmtp
         configuration.listen.http = addresses(request.http, "--http") ?? configuration.listen.http
+        if !request.maildirs.isEmpty {
+            configuration.maildirs = request.maildirs.map {
+                Maildir(path: Files.resolve($0, in: Files.workingFolder), to: request.maildirRecipient)
+            }
+        }
     }
 
     private static func readDefinitions(
@@ -222,6 +232,7 @@ public struct Setup: Sendable {
                         reason: "'\(hook.eventName)' is declared in \(other) too"))
             }
         }
+        checkMaildirs(configuration, definitions, into: &diagnostics)
         var aliases: [String: String] = [:]
         let file = configuration.file ?? "configuration"
         for (name, settings) in configuration.hooks.sorted(by: { $0.key < $1.key }) where name != "*" {

@@ -156,6 +156,10 @@ import Testing
         #expect(found(head + (try #require(gzipped(Array("[1,".utf8)))) + (try #require(gzipped(Array("2]".utf8))))) == ["1 part 0 json [1,2]"])
         for count in 1..<packed.count { #expect(found(head + packed[..<count]) == ["1 part 0 !decompress"]) }
         #expect(found(head + Array("{\"a\":1}".utf8)) == ["1 part 0 !decompress"])
+        let encoded = Array(
+            "Content-Type: application/json\r\nContent-Encoding: GZip\r\nContent-Transfer-Encoding: binary\r\n\r\n".utf8)
+        #expect(found(encoded + packed) == ["1 part 0 json {\"a\":1}"])
+        #expect(found(encoded + Array("{}".utf8)) == ["1 part 0 !decompress"])
         let bomb = try #require(gzipped(Array(repeating: 0x20, count: 8 << 20)))
         #expect(found(head + bomb) == ["1 part 0 !limit"])
         #expect(found(head + packed, limits: ExtractionLimits(decompressedSize: 3)) == ["1 part 0 !limit"])

@@ -19,6 +19,7 @@ import Testing
         #expect(configuration.data == "/var/lib/mailhookd")
         #expect(configuration.apps == "/etc/mailhookd/apps")
         #expect(configuration.listen.smtp == [.tcp(host: "127.0.0.1", port: 2525)])
+        #expect(configuration.maildirs.isEmpty)
         #expect(configuration.listen.lmtp.isEmpty && configuration.hooks.isEmpty && configuration.subscriptions.isEmpty)
         let limits = configuration.limits
         #expect(limits.connections == 200 && limits.connectionsPerPeer == 10 && limits.recipients == 100)
@@ -86,6 +87,9 @@ import Testing
             data: /srv/data
             apps: my/apps
             listen: { smtp: ["0.0.0.0:25", "[::]:25"], lmtp: ["/run/lmtp.sock", "127.0.0.1:24"] }
+            maildirs:
+              - { path: mail/a }
+              - { path: /var/mail/b, to: a.b, afterwards: delete }
             hooks:
               a.b: { aliases: [x@example.com], key: required, onNoData: reject, generation: 3 }
               "*": { sources: [scripts, parts], previousUntil: 2026-12-31T00:00:00Z }
@@ -102,6 +106,10 @@ import Testing
         #expect(configuration.data == "/srv/data" && configuration.apps == "/etc/mh/my/apps" && configuration.appsAreNamed)
         #expect(configuration.listen.smtp == [.tcp(host: "0.0.0.0", port: 25), .tcp(host: "::", port: 25)])
         #expect(configuration.listen.lmtp == [.unix(path: "/run/lmtp.sock"), .tcp(host: "127.0.0.1", port: 24)])
+        #expect(
+            configuration.maildirs == [
+                Maildir(path: "/etc/mh/mail/a"), Maildir(path: "/var/mail/b", to: "a.b", afterwards: .delete),
+            ])
         let hook = try #require(configuration.hooks["a.b"])
         #expect(hook.policy.aliases == ["x@example.com"] && hook.policy.key == .required)
         #expect(hook.policy.onNoData == .reject && hook.generation == 3)
@@ -152,6 +160,18 @@ import Testing
         Mistake(
             text: "hooks: { \"*\": { aliases: [a@b.example] } }",
             finding: "m.yaml:1:26: error: hooks.*.aliases: an alias belongs to one hook, not to all"),
+        Mistake(
+            text: "maildirs: [{ to: a }]",
+            finding: "m.yaml:1:12: error: maildirs[0]: needs 'path' (the folder that holds new, cur and tmp)"),
+        Mistake(
+            text: "maildirs: [{ path: a, afterwards: keep }]",
+            finding: "m.yaml:1:35: error: maildirs[0].afterwards: must be move or delete"),
+        Mistake(
+            text: "maildirs: [{ path: a }, { path: a }]",
+            finding: "m.yaml:1:33: error: maildirs[1].path: stands in this list twice"),
+        Mistake(
+            text: "maildirs: [{ path: a, too: b }]",
+            finding: "m.yaml:1:23: error: maildirs[0]: unknown key 'too' (did you mean 'to'?)"),
         Mistake(text: "domains: []", finding: "m.yaml:1:10: error: domains: must name at least one domain"),
         Mistake(text: "hostname: -x-", finding: "m.yaml:1:11: error: hostname: must be a host name"),
         Mistake(
@@ -209,13 +229,6 @@ import Testing
     @Test func tellsEverythingAtOnce() {
         let (_, findings) = read("hostnam: x\nlog: loud\nlimits: { recipients: 0 }\n")
         #expect(findings.count == 3)
-    }
-
-    @Test func saysWhatIsNotServed() {
-        let (configuration, findings) = read("maildirs: [{ path: /x, to: y }]\n")
-        #expect(configuration != nil)
-        #expect(findings.count == 1)
-        #expect(findings.allSatisfy { $0.contains(": warning: ") && $0.contains("does not serve it yet") })
     }
 
     @Test func nullAndEmptyKeepTheDefaults() throws {

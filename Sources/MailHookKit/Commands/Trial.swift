@@ -54,33 +54,18 @@ public struct Trial: Sendable {
 
     // MARK: - Recipient
 
-    /// As asked for; else the only email hook there is; else the first of the visible recipients that leads to one.
+    /// As asked for; else the first recipient of the header that leads to a hook, or the only email hook there is.
     private static func recipient(
         _ name: String?, _ bytes: [UInt8], _ directory: HookDirectory, _ now: Timestamp
     ) -> String? {
-        if let name {
-            let named = directory.hooks.first { $0.hook.eventName == name }
-            return named.flatMap { directory.address(of: $0) } ?? name
-        }
-        let header = MIMEMessage(bytes).header
-        for field in ["delivered-to", "x-original-to", "to", "cc"] {
-            for address in header.rawValues(field).flatMap(addresses) {
-                if case .hook = directory.resolve(address, now: now) { return address }
-            }
-        }
-        let email = directory.hooks.filter { $0.hook.type == .email }
-        return email.count == 1 ? email.first.flatMap { directory.address(of: $0) } : nil
-    }
-
-    /// Whatever looks like a mailbox in a field: a guess at an envelope needs no more.
-    private static func addresses(in field: String) -> [String] {
-        field.split { " \t\r\n<>,;:()\"".contains($0) }.map(String.init).filter { $0.contains("@") }
+        let finder = RecipientFinder(directory: directory)
+        return name.map { finder.address(named: $0) } ?? finder.recipient(HeaderGlance(bytes), now: now)
     }
 
     private static func sender(_ bytes: [UInt8]) -> String? {
         let header = MIMEMessage(bytes).header
         for field in ["return-path", "from"] {
-            if let address = header.rawValues(field).flatMap(addresses).first { return address }
+            if let address = header.rawValues(field).flatMap(HeaderGlance.addresses).first { return address }
         }
         return nil
     }

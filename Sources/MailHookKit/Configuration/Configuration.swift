@@ -22,6 +22,8 @@ public struct Configuration: Sendable {
     /// Absolute path of a folder with JSON-LD contexts besides schema.org's; nil for none.
     public var contexts: String?
     public var listen: Listen
+    /// `to` of each is an address or an event name.
+    public var maildirs: [Maildir]
     /// Policy by event name; `*` holds the default for all.
     public var hooks: [String: HookSettings]
     public var limits: Limits

@@ -49,7 +49,7 @@ struct ConfigurationReader {
         let hostname = machineName()
         return Configuration(
             file: nil, hostname: hostname, domains: [hostname], data: "", apps: "", appsAreNamed: false,
-            listen: .init(smtp: [], lmtp: []), hooks: [:],
+            listen: .init(smtp: [], lmtp: []), maildirs: [], hooks: [:],
             limits: .init(
                 connections: 0, connectionsPerPeer: 0, perPeerExempt: [], messageSize: 0, recipients: 0,
                 idleTimeout: .zero, dataTimeout: .zero),
@@ -79,6 +79,9 @@ struct ConfigurationReader {
         readListen(top, into: &configuration)
         if let node = top.node("http") {
             HTTPSettingsReader.read(node, file: file, into: &configuration.http, &diagnostics)
+        }
+        if let items = top.list("maildirs", into: &diagnostics) {
+            configuration.maildirs = MaildirReader.read(items, file: file, folder: folder, into: &diagnostics)
         }
         readHooks(top, into: &configuration)
         readLimits(top, into: &configuration)
@@ -110,15 +113,6 @@ struct ConfigurationReader {
         {
             configuration.logLevel = level
         }
-        if let maildirs = top.list("maildirs", into: &diagnostics), !maildirs.isEmpty { notServed("maildirs", top) }
-    }
-
-    /// The configuration's shape is fixed; what this version does not serve is said, not ignored.
-    private mutating func notServed(_ key: String, _ section: YAMLSection) {
-        diagnostics.add(
-            Diagnostic(
-                .warning, file: file, position: section.node(key)?.position, place: section.path(key),
-                reason: "this version does not serve it yet"))
     }
 
     private mutating func readListen(_ top: YAMLSection, into configuration: inout Configuration) {

@@ -32,7 +32,7 @@ public struct Daemon: Sendable {
         signal(SIGPIPE, SIG_IGN)
         let logger = DaemonLog.logger(level: configuration.logLevel)
         let directory = try self.directory()
-        let store = try openStore(configuration.data)
+        let store = try await openStore(configuration.data)
         let notifier = SystemdNotifier.fromEnvironment()
         let subscriptions = SubscriptionTable(configuration.subscriptions)
         let receiver = MailReceiver(
@@ -40,7 +40,16 @@ public struct Daemon: Sendable {
             now: Timestamp.now)
         let posts = PostIntake(
             processor: setup.postProcessor(directory), store: store, subscriptions: subscriptions, logger: logger)
-        let readiness = Readiness(services: 2) { listeners in
+        let maildirs = MaildirIntake(
+            configuration: MaildirIntakeConfiguration(
+                maildirs: configuration.maildirs, messageSize: configuration.limits.messageSize),
+            guide: MaildirRoute(directory: directory, now: Timestamp.now), receiver: receiver, logger: logger,
+            now: Timestamp.now)
+        let pipe = PipeIntake(
+            path: PipeSocket.path(configuration.data), receiver: receiver,
+            messageSize: configuration.limits.messageSize, logger: logger, now: Timestamp.now)
+        let readiness = Readiness(services: 2) { bound in
+            let listeners = bound + configuration.maildirs.map { "maildir \($0.path)" }
             try RunningDaemon.note(listeners, dataFolder: configuration.data)
             if !listeners.isEmpty { Terminal.print(listeners.joined(separator: "\n")) }
             notifier.ready(status: "Accepting mail")
@@ -56,8 +65,8 @@ public struct Daemon: Sendable {
         let group = ServiceGroup(
             configuration: .init(
                 services: [
-                    .init(service: StoreService(store: store)), .init(service: dispatcher), .init(service: intake),
-                    .init(service: web),
+                    .init(service: StoreService(store: store)), .init(service: dispatcher), .init(service: pipe),
+                    .init(service: maildirs), .init(service: intake), .init(service: web),
                     .init(service: StopNotice(notifier: notifier, logger: logger)),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: DaemonLog.quiet))
@@ -92,12 +101,20 @@ public struct Daemon: Sendable {
         }
     }
 
-    private func openStore(_ dataFolder: String) throws(DaemonError) -> SQLiteStore {
-        do throws(StoreError) {
-            return try SQLiteStore.open(StorePath.inFolder(dataFolder), as: .owner)
-        } catch {
-            let failure = SetupError(storeError: error, dataFolder: dataFolder)
-            throw DaemonError(description: failure.description, exitStatus: failure.exitStatus)
+    /// `mailhookd receive` may have the store for a moment; only another daemon keeps it.
+    private func openStore(_ dataFolder: String) async throws(DaemonError) -> SQLiteStore {
+        let end = ContinuousClock.now + .seconds(10)
+        while true {
+            do throws(StoreError) {
+                return try SQLiteStore.open(StorePath.inFolder(dataFolder), as: .owner)
+            } catch {
+                if case .busy = error, !PipeSocket.isServed(dataFolder: dataFolder), ContinuousClock.now < end {
+                    try? await Task.sleep(for: .milliseconds(5))
+                    continue
+                }
+                let failure = SetupError(storeError: error, dataFolder: dataFolder)
+                throw DaemonError(description: failure.description, exitStatus: failure.exitStatus)
+            }
         }
     }
 
@@ -121,6 +138,8 @@ public struct Daemon: Sendable {
             DaemonError(
                 description: error.description,
                 exitStatus: error.isPermission ? SysExit.noPermission : SysExit.temporaryFailure)
+        case let error as MaildirIntakeError:
+            DaemonError(description: error.description, exitStatus: SysExit.temporaryFailure)
         case let error as FileError:
             DaemonError(description: error.description, exitStatus: SysExit.noPermission)
         default: DaemonError(description: "\(error)", exitStatus: SysExit.temporaryFailure)

@@ -47,11 +47,12 @@ struct MailReceiver: MessageReceiver {
                     "outcome": "\(verdict.hooks.map(\.outcome.rawValue).joined(separator: ","))",
                     "events": "\(receipt.newEvents)", "duplicate": "\(receipt.isDuplicate)",
                 ]
-                logger.info("message accepted", metadata: metadata)
+                // The sender waits; the log does not.
                 completion(
                     Reception(
                         answer: isRepeated ? .duplicate : verdict.answer,
                         recipients: recipients.map { isRepeated && $0.isPositive ? .duplicate : $0 }, detail: id))
+                logger.info("message accepted", metadata: metadata)
             case .failure(let error):
                 logger.error("message not stored", metadata: ["message": "\(id)", "error": "\(error)"])
                 completion(

@@ -28,8 +28,27 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Listen for form and web hooks over HTTP here.", valueName: "host:port"))
     var http: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Take mail from this Maildir instead of those of the configuration. May be repeated.", valueName: "dir"))
+    var maildir: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Whom the mail in --maildir is for: an address or an event name. Without it, the mail's Delivered-To, \
+            X-Original-To or To says it, or else it is for the only email hook there is.
+            """, valueName: "address"))
+    var to: String?
+
+    func validate() throws {
+        if to != nil, maildir.isEmpty { throw ValidationError("--to goes with --maildir") }
+    }
+
     func run() async throws {
         var request = options.request
+        request.maildirs = maildir
+        request.maildirRecipient = to
         request.smtp = smtp
         request.lmtp = lmtp
         request.http = http

@@ -58,6 +58,18 @@ final class Child: Sendable {
 
     var isRunning: Bool { process.isRunning }
 
+    /// Seconds of processor time used so far (proc(5): fields 14 and 15 of `stat`, behind the name in brackets).
+    var processorSeconds: Double {
+        get throws {
+            let text = try String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)
+            let fields = (text.split(separator: ")").last ?? "").split(separator: " ")
+            guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
+                throw Failure(description: "no times in \(text)")
+            }
+            return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+        }
+    }
+
     /// Waits for the end; a child that takes longer is killed and the test fails.
     func wait(seconds: Double = 60) throws -> Result {
         let deadline = Date(timeIntervalSinceNow: seconds)
@@ -103,10 +115,10 @@ final class Child: Sendable {
 }
 
 /// Polls until `condition` holds; throws with `what` when it does not in time.
-func eventually(_ what: String, seconds: Double = 30, _ condition: () throws -> Bool) throws {
+func eventually(_ what: @autoclosure () -> String, seconds: Double = 30, _ condition: () throws -> Bool) throws {
     let deadline = Date(timeIntervalSinceNow: seconds)
     while try !condition() {
-        guard Date() < deadline else { throw Child.Failure(description: "waited in vain: \(what)") }
+        guard Date() < deadline else { throw Child.Failure(description: "waited in vain: \(what())") }
         usleep(10_000)
     }
 }

@@ -147,3 +147,49 @@ func doubleInRDF(text: String, expected: String) {
     tree.set(keys[0], .null, in: object)
     #expect(tree[object, keys[0]] == .null)
 }
+
+// MARK: limits and loaded contexts
+
+@Test func documentReadWithWiderLimitsIsStillLimited() throws {
+    let text = String(repeating: "[", count: 5_000) + String(repeating: "]", count: 5_000)
+    let document = try JSONDocument(Array(text.utf8), limits: JSONLimits(depth: 10_000))
+    #expect {
+        _ = try JSONLDProcessor().expand(.document(document))
+    } throws: { error in
+        (error as? JSONLDError)?.code == .limitExceeded
+    }
+}
+
+@Test func errorInALoadedContextNamesIt() throws {
+    let context = Array(#"{"@context":{"t":{"@id":7}}}"#.utf8)
+    let iri = "https://c.example/"
+    let loader = DocumentCollection([iri: RemoteDocument(documentIRI: iri, body: context)])
+    #expect {
+        let text = Array(#"[{"@context":[{},"https://c.example/"],"t":1}]"#.utf8)
+        _ = try JSONLDProcessor(loader: loader).expand(.json(text))
+    } throws: { error in
+        guard let error = error as? JSONLDError else { return false }
+        return error.code == .invalidIRIMapping && error.pointer == "/0/@context/1"
+            && error.detail.hasSuffix("in the context https://c.example/")
+    }
+}
+
+@Test func libraryOfContexts() throws {
+    let terms = #""@vocab":"http://v.example/","n":{"@id":"http://v.example/name","@type":"@id"}"#
+    let context = Array("{\"@context\":{\(terms)}}".utf8)
+    let library = try ContextLibrary(["https://c.example/v": context])
+    let processor = JSONLDProcessor(contexts: library)
+    for context in [#""https://c.example/v""#, #"[{"x":"http://x.example/"},"https://c.example/v"]"#] {
+        let text = #"{"@context":\#(context),"n":"http://o.example/","m":1}"#
+        let result = try processor.expand(.json(Array(text.utf8)))
+        let node = try #require(result.root.elements.first)
+        #expect(node["http://v.example/name"]?.elements.first?.id == "http://o.example/")
+        #expect(node["http://v.example/m"]?.elements.first?["@value"]?.number == "1")
+    }
+    // Schema.org is known beside it, unless that wasn't wanted.
+    let order = JSONLDInput.json(Array(#"{"@context":"http://schema.org","@type":"Order"}"#.utf8))
+    #expect(try processor.topTypes(order) == ["http://schema.org/Order"])
+    let alone = JSONLDProcessor(contexts: try ContextLibrary(["https://c.example/v": context], includesSchemaOrg: false))
+    #expect(throws: JSONLDError.self) { try alone.expand(order) }
+    #expect(throws: JSONLDError.self) { try ContextLibrary(["https://c.example/v": Array("{}".utf8)]) }
+}

@@ -164,7 +164,9 @@ struct IRIReference {
         }
         result.append("#", target.part(target.fragment))
         // A first segment with a colon would be read as a scheme, and one like a keyword as none at all.
-        if let colon = result.firstIndex(of: UInt8(ascii: ":")), !result[..<colon].contains(where: { $0.isOne(of: "/?#") }) {
+        if let colon = result.firstIndex(of: UInt8(ascii: ":")),
+            !result[..<colon].contains(where: { $0.isOne(of: "/?#") })
+        {
             result.insert(contentsOf: "./".utf8, at: 0)
         } else if result.first == UInt8(ascii: "@") {
             result.insert(contentsOf: "./".utf8, at: 0)
@@ -174,8 +176,9 @@ struct IRIReference {
 
     /// From the folder of the base's path to the target's path.
     private static func relativePath(_ target: IRIReference, _ base: IRIReference) -> [UInt8] {
-        let targetSegments = target.bytes[target.path].split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        let baseSegments = base.bytes[base.path].split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        let slash = UInt8(ascii: "/")
+        let targetSegments = target.bytes[target.path].split(separator: slash, omittingEmptySubsequences: false)
+        let baseSegments = base.bytes[base.path].split(separator: slash, omittingEmptySubsequences: false)
         // The last segment of the base is no folder; the last of the target has to be named.
         var common = 0
         while common < baseSegments.count - 1, common < targetSegments.count - 1,

@@ -12,6 +12,9 @@ struct ContextUse {
     var overrideProtected = false
     var propagate = true
     var validateScoped = true
+
+    /// Nothing but the base differs from the defaults.
+    var isPlain: Bool { remoteContexts.isEmpty && !overrideProtected && propagate && validateScoped }
 }
 
 extension Session {
@@ -22,6 +25,17 @@ extension Session {
 
     // Section 4.1.2.
     func process(_ local: Value, _ active: ActiveContext, _ use: ContextUse) throws(JSONLDError) -> ActiveContext {
+        guard case .string(let address) = local, use.isPlain else { return try processAnew(local, active, use) }
+        let key = AppliedKey(active: ObjectIdentifier(active), address: address, baseURL: use.baseURL)
+        if let known = appliedContexts[key] { return known.result }
+        let result = try processAnew(local, active, use)
+        appliedContexts[key] = ScopedResult(result: result, active: active, source: active)
+        return result
+    }
+
+    private func processAnew(
+        _ local: Value, _ active: ActiveContext, _ use: ContextUse
+    ) throws(JSONLDError) -> ActiveContext {
         var use = use
         // Step 1.
         var result = active.clone()
@@ -101,7 +115,16 @@ extension Session {
         inner.baseURL = remote.documentIRI
         inner.remoteContexts.append(iri)
         inner.propagate = true
-        return try process(remote.context, result, inner)
+        let depth = path.count
+        do {
+            return try process(remote.context, result, inner)
+        } catch {
+            // The pointer leads to where the context is referred to: its own text isn't what the caller has.
+            path.truncate(to: depth)
+            let isNamed = error.detail.contains(", in the context ")
+            let place = isNamed ? "" : ", in the context \(symbols.text(iri).prefix(200))"
+            throw self.error(error.code, error.detail + place)
+        }
     }
 
     // Steps 5.2.4 and 5.2.5.

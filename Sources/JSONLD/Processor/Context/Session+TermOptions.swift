@@ -114,7 +114,7 @@ extension Session {
             definition.nest = nest
         }
         if let value = tree[object, .prefix] {
-            if isVersion1_0 || symbols.bytes(term).contains(where: { $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "/") }) {
+            if isVersion1_0 || symbols.bytes(term).contains(where: { $0.isOne(of: ":/") }) {
                 throw error(.invalidTermDefinition, "@prefix of a term that can't be one", term)
             }
             guard case .boolean(let isPrefix) = value else {
@@ -131,7 +131,8 @@ extension Session {
     func checkEntries(_ object: ObjectID) throws(JSONLDError) {
         for member in tree.members(object) {
             switch member.key {
-            case .id, .reverse, .container, .context, .direction, .index, .language, .nest, .prefix, .protected, .type: break
+            case .id, .reverse, .container, .context, .direction, .index, .language, .nest, .prefix, .protected, .type:
+                continue
             default: throw error(.invalidTermDefinition, "an unknown entry in a term definition", member.key)
             }
         }

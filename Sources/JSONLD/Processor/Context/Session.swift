@@ -36,6 +36,15 @@ final class Session {
     /// came from, which they may refer to as their previous ones.
     var scopedContexts: [ScopedKey: ScopedResult] = [:]
 
+    /// Results of applying a loaded context to an active one: neighbours in an array often name the same context.
+    var appliedContexts: [AppliedKey: ScopedResult] = [:]
+
+    struct AppliedKey: Hashable {
+        var active: ObjectIdentifier
+        var address: Symbol
+        var baseURL: Symbol?
+    }
+
     struct ScopedKey: Hashable {
         var active: ObjectIdentifier
         /// The context that defines the term, where it is another one.
@@ -64,7 +73,8 @@ final class Session {
         self.options = options
         limits = options.limits
         maximumDepth = options.limits.depth
-        maximumCells = options.limits.cells
+        // Places in the tree are numbers of 32 bits.
+        maximumCells = min(options.limits.cells, Int(Int32.max) / 2)
         maximumText = options.limits.textSize
         self.loader = loader
         self.compiled = compiled

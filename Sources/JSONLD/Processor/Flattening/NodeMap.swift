@@ -218,6 +218,8 @@ struct NodeMapGenerator {
             _ = map.makeGraph(id, tree)
             try add(graph, to: id, .none)
         }
-        if present.contains(.included), let included = tree[element, .included] { try add(included, to: graphName, .none) }
+        if present.contains(.included), let included = tree[element, .included] {
+            try add(included, to: graphName, .none)
+        }
     }
 }

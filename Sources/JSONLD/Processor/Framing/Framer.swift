@@ -212,7 +212,9 @@ struct Framer {
             let copy = tree.makeObject(.list, .array(tree.makeArray()))
             add(.object(copy), to: parent)
             var listFrame = implicitFrame(flags)
-            if case .object(let first) = tree.first(tree.asArray(subframe)), let own = tree[first, .list] { listFrame = own }
+            if case .object(let first) = tree.first(tree.asArray(subframe)), let own = tree[first, .list] {
+                listFrame = own
+            }
             for element in tree.elements(list) {
                 if let id = reference(element) {
                     try frame(inner, [id], listFrame, .property(copy, .list))

@@ -37,7 +37,9 @@ public struct ContextLibrary: Sendable {
             all.append(
                 ContextDocument(iris: [iri]) { tree throws(JSONLDError) in
                     do throws(JSONError) {
-                        return tree.read(try JSONDocument(text))
+                        let limit = JSONLDLimits().depth
+                        let document = try JSONDocument(text, limits: JSONLimits(depth: limit))
+                        return tree.read(document, depth: limit) ?? .null
                     } catch {
                         throw JSONLDError(.loadingRemoteContextFailed, "\(iri): \(error.code.rawValue)")
                     }

@@ -106,7 +106,7 @@ struct Run {
         case .json(let bytes):
             return LoadedDocument(value: try session.read(bytes, .loadingDocumentFailed), documentIRI: "")
         case .document(let document):
-            return LoadedDocument(value: tree.read(document), documentIRI: "")
+            return LoadedDocument(value: try session.read(document), documentIRI: "")
         case .remote(let document):
             let (address, fragment) = Session.splitFragment(document.documentIRI)
             var document = document
@@ -159,9 +159,12 @@ struct Run {
         _ expanded: Value, _ context: Value, base: Symbol?, keepsGraph: Bool = false, keepsEmptyGraph: Bool = false
     ) throws(JSONLDError) -> Value {
         session.resetPath()
-        let active = try session.process(context, session.initialContext(base: base), ContextUse(baseURL: base))
-        // Step 7. A base of the context itself counts for its own IRIs only.
-        if session.options.base == nil, !session.options.compactsToRelative { active.base = nil }
+        var active = try session.process(context, session.initialContext(base: base), ContextUse(baseURL: base))
+        // Step 7.
+        if session.options.base == nil, !session.options.compactsToRelative {
+            active = active.clone()
+            active.base = nil
+        }
         // Step 8.
         var compacted = try Compactor(session).compact(expanded, active, nil)
         if keepsGraph, case .object(let object) = compacted, tree.count(object) > 0 {

@@ -72,8 +72,8 @@ public struct JSONLDNode: Sendable {
 
     /// The IRIs in `@type` of an expanded node.
     public var types: [String] {
-        self["@type"].map { types in types.kind == .array ? types.elements.compactMap(\.string) : [types.string].compactMap(\.self) }
-            ?? []
+        guard let types = self["@type"] else { return [] }
+        return types.kind == .array ? types.elements.compactMap(\.string) : [types.string].compactMap(\.self)
     }
 
     /// The `@id` of a node.

@@ -67,13 +67,23 @@ extension Session {
 
     /// Reads a JSON text into the tree.
     func read(_ bytes: [UInt8], _ code: JSONLDError.Code) throws(JSONLDError) -> Value {
-        do {
-            return tree.read(try JSONDocument(bytes, limits: JSONLimits(depth: limits.depth)))
+        let document: JSONDocument
+        do throws(JSONError) {
+            document = try JSONDocument(bytes, limits: JSONLimits(depth: limits.depth))
         } catch {
-            if error.code == .tooDeep { throw self.error(.limitExceeded, "nested deeper than \(limits.depth)") }
+            if error.code == .tooDeep { throw tooDeep }
             throw self.error(code, "\(error.code.rawValue) at octet \(error.offset)")
         }
+        return try read(document)
     }
+
+    /// Takes a document that was read, with whatever limits, into the tree.
+    func read(_ document: JSONDocument) throws(JSONLDError) -> Value {
+        guard let value = tree.read(document, depth: limits.depth) else { throw tooDeep }
+        return value
+    }
+
+    private var tooDeep: JSONLDError { error(.limitExceeded, "nested deeper than \(limits.depth)") }
 
     static func splitFragment(_ iri: String) -> (address: String, fragment: String?) {
         guard let sign = iri.utf8.firstIndex(of: UInt8(ascii: "#")) else { return (iri, nil) }

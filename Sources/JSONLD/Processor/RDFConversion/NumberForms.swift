@@ -37,7 +37,9 @@ enum NumberForms {
         let length = withVaList([value]) { vsnprintf(&buffer, buffer.count, "%.15E", $0) }
         // "-1.234500000000000E+03": sign, digit, point, fifteen digits, E, sign and digits of the exponent.
         let written = buffer.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }
-        guard let mark = written.firstIndex(of: UInt8(ascii: "E")) else { return String(decoding: written, as: UTF8.self) }
+        guard let mark = written.firstIndex(of: UInt8(ascii: "E")) else {
+            return String(decoding: written, as: UTF8.self)
+        }
         var mantissa = written[..<mark]
         while mantissa.last == UInt8(ascii: "0"), mantissa.dropLast().last != UInt8(ascii: ".") { mantissa.removeLast() }
         let exponent = Int(String(decoding: written[(mark + 1)...], as: UTF8.self)) ?? 0

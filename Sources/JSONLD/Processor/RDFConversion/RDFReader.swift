@@ -52,7 +52,9 @@ struct RDFReader {
             guard case .object(let node) = member.value else { continue }
             if let graph = graphs[member.key] {
                 let content = tree.makeArray()
-                for inner in nodes(member.key, graph) where hasContent(inner.value) { tree.append(inner.value, to: content) }
+                for inner in nodes(member.key, graph) where hasContent(inner.value) {
+                    tree.append(inner.value, to: content)
+                }
                 tree.set(.graph, .array(content), in: node)
             }
             if hasContent(member.value) { tree.append(member.value, to: result) }

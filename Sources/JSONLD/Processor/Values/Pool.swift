@@ -76,6 +76,11 @@ struct Pool<Element: BitwiseCopyable>: @unchecked Sendable, BitwiseCopyable {
         header.pointee.count = count &+ bytes.count
     }
 
+    /// Forgets all elements but the first `count`, if there are more.
+    func truncate(to count: Int) {
+        header.pointee.count = min(header.pointee.count, max(count, 0))
+    }
+
     /// Forgets all elements and keeps the memory.
     func removeAll() {
         header.pointee.count = 0

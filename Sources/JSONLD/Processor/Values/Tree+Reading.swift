@@ -4,13 +4,16 @@
 
 extension Tree {
     /// The value of a document. Of members of one name the last counts, in the place of the first.
-    func read(_ document: JSONDocument) -> Value {
+    /// - Returns: Nil where arrays and objects are nested deeper than `depth`.
+    func read(_ document: JSONDocument, depth: Int) -> Value? {
         document.storage.bytes.withUnsafeBufferPointer { bytes in
-            document.storage.tape.withUnsafeBufferPointer { tape in read(bytes, tape) }
+            document.storage.tape.withUnsafeBufferPointer { tape in read(bytes, tape, depth) }
         }
     }
 
-    private func read(_ bytes: UnsafeBufferPointer<UInt8>, _ tape: UnsafeBufferPointer<JSONToken>) -> Value {
+    private func read(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ tape: UnsafeBufferPointer<JSONToken>, _ depth: Int
+    ) -> Value? {
         var open: [Value] = []
         var current = Value.null
         var key: Symbol?
@@ -37,6 +40,7 @@ extension Tree {
             default: break
             }
             if kind == .object || kind == .array {
+                guard open.count < depth else { return nil }
                 open.append(value)
                 current = value
             } else if open.isEmpty {

@@ -5,7 +5,6 @@
 import ArgumentParser
 import MailHookKit
 
-@main
 struct MainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mailhookd",
@@ -21,8 +20,30 @@ struct MainCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             ServeCommand.self, CheckCommand.self, HooksCommand.self, TryCommand.self, ExtractCommand.self, MIMECommand.self,
-            JSONLDCommand.self, ListenCommand.self, EventsCommand.self, SendTestCommand.self, KeysCommand.self,
+            JSONLDCommand.self, ListenCommand.self, EventsCommand.self, SendTestCommand.self, ReceiveCommand.self,
+            KeysCommand.self,
         ])
+
+    static func main() async {
+        // ArgumentParser takes `--from=` for an option without its value; a mail server means the null sender by it.
+        let arguments = CommandLine.arguments.dropFirst().flatMap { $0 == "--from=" ? ["--from", ""] : [$0] }
+        do {
+            var command = try parseAsRoot(arguments)
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            let isMailServer = arguments.first == ReceiveCommand.configuration.commandName
+            // Mail must not be returned to its sender because of a wrong option in a mail server's configuration.
+            if isMailServer, exitCode(for: error) == .validationFailure {
+                Terminal.printError("4.3.5 \(message(for: error))")
+                exit(withError: ExitCode(SysExit.temporaryFailure))
+            }
+            exit(withError: error)
+        }
+    }
 }
 
 /// Where the configuration is; the same for all commands that need it.

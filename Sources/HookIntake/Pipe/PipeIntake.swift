@@ -1,0 +1,96 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The daemon's end of `mailhookd receive`: a socket in the data folder that only the daemon's
+// user may open. A socket that a daemon left behind when it was killed is replaced; that no
+// other daemon lives is known from the store, which is opened before.
+
+import Glibc
+public import HookModel
+public import Logging
+import NIOCore
+import NIOPosix
+public import ServiceLifecycle
+
+public struct PipeIntake: Service {
+    private let path: String
+    private let receiver: any MessageReceiver
+    private let messageSize: Int
+    private let drainTimeout: Duration
+    private let logger: Logger
+    private let now: @Sendable () -> Timestamp
+
+    /// - Parameter path: where the socket is made.
+    public init(
+        path: String, receiver: any MessageReceiver, messageSize: Int, drainTimeout: Duration = .seconds(10),
+        logger: Logger, now: @escaping @Sendable () -> Timestamp
+    ) {
+        self.path = path
+        self.receiver = receiver
+        self.messageSize = messageSize
+        self.drainTimeout = drainTimeout
+        self.logger = logger
+        self.now = now
+    }
+
+    public func run() async throws {
+        let sessions = SessionRegistry()
+        let listener = try await bind(sessions)
+        try? await gracefulShutdown()
+        // Without the name, commands find no daemon and wait for the store.
+        unlink(path)
+        try? await listener.close()
+        await sessions.drain(within: drainTimeout)
+    }
+
+    private func bind(_ sessions: SessionRegistry) async throws -> any Channel {
+        guard let short = SocketPath(path) else { throw failure(errno) }
+        let (receiver, messageSize, now) = (receiver, messageSize, now)
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.backlog, value: 512)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        PipeHandler(receiver: receiver, messageSize: messageSize, sessions: sessions, now: now))
+                }
+            }
+        do {
+            let listener = try await bootstrap.bind(
+                unixDomainSocketPath: short.text, cleanupExistingSocketFile: true).get()
+            chmod(path, 0o600)
+            adoptOwner()
+            return listener
+        } catch {
+            throw failure((error as? IOError)?.errnoCode ?? EIO)
+        }
+    }
+
+    /// A daemon that root runs serves the folder's owner, as whom mail servers start the command.
+    private func adoptOwner() {
+        var status = stat()
+        guard geteuid() == 0, let slash = path.lastIndex(of: "/"), stat(String(path[...slash]), &status) == 0 else { return }
+        lchown(path, status.st_uid, status.st_gid)
+    }
+
+    private func failure(_ cause: Int32) -> ListenError {
+        ListenError(
+            address: .unix(path: path), reason: String(cString: strerror(cause)),
+            isPermission: cause == EACCES || cause == EPERM)
+    }
+
+    // MARK: - The same with and without a daemon
+
+    /// Why a request is refused before it is looked into: too large, or none of its recipients is ours.
+    public static func refusal(
+        _ request: PipeRequest, by receiver: any MessageReceiver, messageSize: Int
+    ) -> Outcome? {
+        guard request.message.count <= messageSize else { return .messageTooLarge }
+        let admissions = request.recipients.map { receiver.admit(recipient: $0) }
+        return admissions.contains(where: \.isPositive) ? nil : admissions.first ?? .recipientUnknown
+    }
+
+    public static func message(_ request: PipeRequest, now: Timestamp) -> ReceivedMessage {
+        ReceivedMessage(
+            envelope: Envelope(source: .pipe, mailFrom: request.sender, recipients: request.recipients),
+            bytes: request.message, receivedAt: now)
+    }
+}

@@ -1,0 +1,27 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Paths of Unix sockets end at 107 octets (unix(7)). A longer one is reached through a
+// descriptor of its folder.
+
+import Glibc
+
+/// Keep it as long as `text` is used.
+public final class SocketPath: Sendable {
+    /// A path that fits into a socket address and leads to the same place.
+    public let text: String
+    private let folder: Int32
+
+    /// nil with `errno` set where the folder can't be opened.
+    public init?(_ path: String) {
+        guard path.utf8.count > 107, let slash = path.lastIndex(of: "/") else {
+            text = path
+            folder = -1
+            return
+        }
+        folder = open(String(path[...slash]), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return nil }
+        text = "/proc/self/fd/\(folder)/\(path[path.index(after: slash)...])"
+    }
+
+    deinit { if folder >= 0 { close(folder) } }
+}

@@ -1,0 +1,149 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// `mailhookd receive`: one mail from standard input, through the running daemon, or into the
+// store where none runs. Whatever can't be decided is a temporary failure: the mail server
+// keeps the mail and tries again.
+
+import Glibc
+import HookDelivery
+import HookExtraction
+import HookIntake
+import HookModel
+import HookStore
+
+public enum PipeDelivery {
+    public struct Result: Sendable, Hashable {
+        public var exitStatus: Int32
+        /// One line. Begins with an enhanced status code (RFC 3463), which Postfix's pipe(8) takes over.
+        public var text: String
+    }
+
+    /// How long it is tried to find either a daemon or a free store.
+    private static let patience = Duration.seconds(20)
+
+    /// - Parameters:
+    ///   - descriptor: is read to its end.
+    ///   - sender: `""` is the null reverse-path; nil takes the mail's own `Return-Path`.
+    public static func receive(
+        from descriptor: Int32, sender: String?, recipients: [String], setup: Setup
+    ) async -> Result {
+        // A daemon that goes away is an error to handle.
+        signal(SIGPIPE, SIG_IGN)
+        let limit = setup.configuration.limits.messageSize
+        let message: [UInt8]
+        do throws(FileError) {
+            message = try Files.read(descriptor: descriptor, path: "standard input", limit: limit)
+        } catch {
+            // Everything has to be read, or the mail server sees a broken pipe instead of the exit status.
+            let isTooLarge = drain(descriptor)
+            return isTooLarge ? result(.messageTooLarge) : temporary(error.description)
+        }
+        let request = PipeRequest(
+            message: message, sender: sender ?? HeaderGlance(message).returnPath ?? "", recipients: recipients)
+        return await deliver(request, setup)
+    }
+
+    private static func deliver(_ request: PipeRequest, _ setup: Setup) async -> Result {
+        let end = ContinuousClock.now + patience
+        var reason = ""
+        while true {
+            do {
+                return try await attempt(request, setup)
+            } catch {
+                switch error {
+                // The same mail handed over twice makes the same events.
+                case .later(let text): reason = text
+                case .failed(let text): return temporary(text)
+                }
+            }
+            guard ContinuousClock.now < end else { return temporary(reason) }
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    private enum Failure: Error {
+        /// Worth another try at once.
+        case later(String)
+        case failed(String)
+    }
+
+    private static func attempt(_ request: PipeRequest, _ setup: Setup) async throws(Failure) -> Result {
+        let folder = setup.configuration.data
+        do throws(PipeSocket.Failure) {
+            let answer = try PipeSocket(dataFolder: folder).deliver(request)
+            if answer.outcome == .shuttingDown { throw .noAnswer }
+            return result(answer.outcome, answer.detail)
+        } catch {
+            switch error {
+            case .noDaemon: return try await store(request, setup)
+            case .busy: throw .later("the daemon is busy")
+            case .noAnswer: throw .later("the daemon gave no answer")
+            case .failed(let text): throw .failed(text)
+            }
+        }
+    }
+
+    /// Opens the store as its owner for this one message.
+    private static func store(_ request: PipeRequest, _ setup: Setup) async throws(Failure) -> Result {
+        becomeOwner(of: setup.configuration.data)
+        let directory: HookDirectory
+        do throws(FileError) {
+            directory = try setup.directory()
+        } catch {
+            throw .failed(error.description)
+        }
+        let store: SQLiteStore
+        do throws(StoreError) {
+            store = try SQLiteStore.open(StorePath.inFolder(setup.configuration.data), as: .owner)
+        } catch {
+            // A daemon that starts, or another mail like this one.
+            if case .busy(let text) = error { throw .later(text) }
+            throw .failed(SetupError(storeError: error, dataFolder: setup.configuration.data).description)
+        }
+        let receiver = MailReceiver(
+            processor: MessageProcessor(directory: directory, instance: setup.configuration.hostname), store: store,
+            subscriptions: SubscriptionTable(setup.configuration.subscriptions), logger: DaemonLog.quiet,
+            now: Timestamp.now)
+        let result = await receive(request, receiver, setup.configuration.limits.messageSize)
+        await store.close()
+        return result
+    }
+
+    private static func receive(_ request: PipeRequest, _ receiver: MailReceiver, _ messageSize: Int) async -> Result {
+        if let refusal = PipeIntake.refusal(request, by: receiver, messageSize: messageSize) { return result(refusal) }
+        let message = PipeIntake.message(request, now: .now())
+        let reception = await withCheckedContinuation { continuation in
+            receiver.receive(message) { continuation.resume(returning: $0) }
+        }
+        return result(reception.answer, reception.detail)
+    }
+
+    /// What root would leave in the store, the daemon's user could not open.
+    private static func becomeOwner(of folder: String) {
+        var status = stat()
+        guard geteuid() == 0, stat(folder, &status) == 0, status.st_uid != 0 else { return }
+        _ = setgroups(0, nil)
+        _ = setgid(status.st_gid)
+        _ = setuid(status.st_uid)
+    }
+
+    /// Reads the rest; whether there was more to read or the end came without an error.
+    private static func drain(_ descriptor: Int32) -> Bool {
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return count == 0 }
+        }
+    }
+
+    private static func result(_ outcome: Outcome, _ detail: String = "") -> Result {
+        let reply = outcome.smtpReply
+        let words = [reply.enhancedStatus ?? "", reply.text, detail].filter { !$0.isEmpty }
+        return Result(exitStatus: outcome.exitStatus, text: words.joined(separator: " "))
+    }
+
+    private static func temporary(_ reason: String) -> Result {
+        Result(exitStatus: SysExit.temporaryFailure, text: "4.3.0 \(reason)")
+    }
+}

@@ -1,0 +1,40 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Whom a mail in a Maildir is for, and what Dovecot's compressed files hold.
+
+import HookExtraction
+import HookIntake
+import HookModel
+
+struct MaildirRoute: MaildirGuide {
+    private let recipients: RecipientFinder
+    private let now: @Sendable () -> Timestamp
+
+    init(directory: HookDirectory, now: @escaping @Sendable () -> Timestamp) {
+        recipients = RecipientFinder(directory: directory)
+        self.now = now
+    }
+
+    func envelope(of message: [UInt8], in maildir: Maildir) -> Envelope {
+        let header = HeaderGlance(message)
+        let recipient = maildir.to.map { recipients.address(named: $0) } ?? recipients.recipient(header, now: now())
+        return Envelope(
+            source: .maildir, mailFrom: header.returnPath, recipients: recipient.map { [$0] } ?? [])
+    }
+
+    func unpack(_ packed: [UInt8], limit: Int) throws(MaildirUnpackFailure) -> [UInt8] {
+        var limits = ExtractionLimits()
+        limits.decompressedSize = limit
+        do throws(Gunzip.Failure) {
+            return try Gunzip.unpack(packed, limits: limits)
+        } catch .tooLarge {
+            throw MaildirUnpackFailure(.messageTooLarge)
+        } catch .ratio {
+            throw MaildirUnpackFailure(.limitExceeded)
+        } catch .noMemory {
+            throw MaildirUnpackFailure(.storeFailed)
+        } catch {
+            throw MaildirUnpackFailure(.unreadable)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The other end of the daemon's socket for `mailhookd receive`: one request, one answer, every
+// wait bounded.
+
+import Glibc
+import HookIntake
+
+struct PipeSocket: ~Copyable {
+    enum Failure: Error {
+        /// Nobody listens.
+        case noDaemon
+        /// The daemon has no room for another connection at this moment.
+        case busy
+        /// The connection ended without an answer: the message may be stored or not.
+        case noAnswer
+        case failed(String)
+    }
+
+    static func path(_ dataFolder: String) -> String { dataFolder + "/receive.sock" }
+
+    private let descriptor: Int32
+
+    /// The store may have to wait for a disk.
+    private static let timeoutSeconds = 300
+
+    init(dataFolder: String) throws(Failure) {
+        descriptor = try Self.connection(Self.path(dataFolder))
+    }
+
+    private static func connection(_ path: String) throws(Failure) -> Int32 {
+        guard let short = SocketPath(path) else { throw failure(errno, path) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let octets = Array(short.text.utf8)
+        guard octets.count < MemoryLayout.size(ofValue: address.sun_path) else { throw .failed("\(path) is too long") }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: octets) }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw .failed(String(cString: strerror(errno))) }
+        var limit = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
+        let size = socklen_t(MemoryLayout<timeval>.size)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
+        let status = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard status == 0 else {
+            let cause = errno
+            close(descriptor)
+            throw failure(cause, path)
+        }
+        return descriptor
+    }
+
+    deinit { close(descriptor) }
+
+    /// Whether a daemon listens there.
+    static func isServed(dataFolder: String) -> Bool {
+        guard let descriptor = try? connection(path(dataFolder)) else { return false }
+        close(descriptor)
+        return true
+    }
+
+    func deliver(_ request: PipeRequest) throws(Failure) -> PipeAnswer {
+        // A daemon that stopped reading may have said why.
+        send(request.encoded)
+        var answer: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while answer.count < 65536 {
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            answer += buffer[..<count]
+        }
+        guard let answer = PipeAnswer(answer) else { throw .noAnswer }
+        return answer
+    }
+
+    private func send(_ bytes: [UInt8]) {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes[sent...].withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }
+            sent += count
+        }
+    }
+
+    private static func failure(_ cause: Int32, _ path: String) -> Failure {
+        switch cause {
+        case ENOENT, ECONNREFUSED, ENOTDIR: .noDaemon
+        case EAGAIN: .busy
+        default: .failed("\(path): \(String(cString: strerror(cause)))")
+        }
+    }
+}

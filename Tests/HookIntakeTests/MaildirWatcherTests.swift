@@ -1,0 +1,283 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The watcher on real folders, with a receiver that answers as a test wants.
+
+import Foundation
+import HookModel
+import Logging
+import Synchronization
+import Testing
+
+@testable import HookIntake
+
+/// Answers by a rule, at once or when told to.
+private final class Receiver: MessageReceiver {
+    struct State {
+        var messages: [ReceivedMessage] = []
+        var open: [@Sendable () -> Void] = []
+        var mostOpen = 0
+    }
+
+    let state = Mutex(State())
+    private let rule: @Sendable (_ message: ReceivedMessage, _ number: Int) -> Outcome
+    private let isHeld: Bool
+
+    init(isHeld: Bool = false, _ rule: @escaping @Sendable (ReceivedMessage, Int) -> Outcome) {
+        self.rule = rule
+        self.isHeld = isHeld
+    }
+
+    var count: Int { state.withLock { $0.messages.count } }
+    var bodies: [String] { state.withLock { $0.messages.map { String(decoding: $0.bytes, as: UTF8.self) } } }
+
+    func admit(recipient: String) -> Outcome { .accepted }
+
+    func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
+        let answer: @Sendable () -> Void = state.withLock { state in
+            state.messages.append(message)
+            let outcome = rule(message, state.messages.count)
+            let answer: @Sendable () -> Void = { completion(Reception(answer: outcome, recipients: [outcome])) }
+            guard isHeld else { return answer }
+            state.open.append(answer)
+            state.mostOpen = max(state.mostOpen, state.open.count)
+            return {}
+        }
+        answer()
+    }
+
+    func release() {
+        let open = state.withLock { state in
+            defer { state.open = [] }
+            return state.open
+        }
+        open.forEach { $0() }
+    }
+}
+
+private struct Guide: MaildirGuide {
+    func envelope(of message: [UInt8], in maildir: Maildir) -> Envelope {
+        Envelope(source: .maildir, mailFrom: nil, recipients: maildir.to.map { [$0] } ?? [])
+    }
+
+    func unpack(_ packed: [UInt8], limit: Int) throws(MaildirUnpackFailure) -> [UInt8] {
+        guard packed.count > 4 else { throw MaildirUnpackFailure(.unreadable) }
+        return Array("unpacked".utf8)
+    }
+}
+
+/// A Maildir in a temporary folder with a watcher on it.
+private final class Place {
+    let root = FileManager.default.temporaryDirectory.appendingPathComponent("mailhookd-maildir-\(UUID().uuidString)")
+    let watcher: MaildirWatcher
+    private let ended = DispatchSemaphore(value: 0)
+
+    init(
+        _ receiver: Receiver, waiting: [String] = [], afterwards: Maildir.Afterwards = .move,
+        _ configure: (inout MaildirIntakeConfiguration) -> Void = { _ in }
+    ) throws {
+        for folder in ["new", "cur", "tmp"] {
+            try FileManager.default.createDirectory(
+                at: root.appendingPathComponent(folder), withIntermediateDirectories: true)
+        }
+        for name in waiting { try Data(name.utf8).write(to: root.appendingPathComponent("new/\(name)")) }
+        var configuration = MaildirIntakeConfiguration(
+            maildirs: [Maildir(path: root.path, to: "a@b.example", afterwards: afterwards)], messageSize: 1000)
+        configure(&configuration)
+        let made = MaildirWatcher(
+            configuration: configuration, guide: Guide(), receiver: receiver,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, now: { Timestamp(microseconds: 0) })
+        watcher = try #require(made)
+        Thread.detachNewThread { [watcher, ended] in
+            watcher.run()
+            ended.signal()
+        }
+    }
+
+    deinit {
+        stop()
+        try? FileManager.default.removeItem(at: root)
+    }
+
+    @discardableResult
+    func stop() -> Bool {
+        watcher.stop()
+        defer { ended.signal() }
+        return ended.wait(timeout: .now() + 15) == .success
+    }
+
+    func deliver(_ name: String, _ text: String? = nil) throws {
+        let temporary = root.appendingPathComponent("tmp/\(name)")
+        try Data((text ?? name).utf8).write(to: temporary)
+        rename(temporary.path, root.appendingPathComponent("new/\(name)").path)
+    }
+
+    func list(_ folder: String) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: root.appendingPathComponent(folder).path)) ?? []).sorted()
+    }
+
+    var refused: [String] { list(".mailhookd-refused/new") }
+
+    func eventually(_ what: String, _ condition: () -> Bool) throws {
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while !condition() {
+            guard Date() < deadline else {
+                struct InVain: Error { var what: String }
+                throw InVain(what: what)
+            }
+            usleep(2000)
+        }
+    }
+}
+
+@Suite struct MaildirWatcherTests {
+    @Test func backlogAndNewMailMoveToCurInTheirOrder() throws {
+        let receiver = Receiver { _, _ in .accepted }
+        let waiting = (100..<400).map { "m\($0)" }
+        let place = try Place(receiver, waiting: waiting)
+        try place.eventually("the backlog is moved") { place.list("cur").count == 300 }
+        #expect(receiver.bodies == waiting)
+        try place.deliver("n1")
+        try place.eventually("the new one is moved") { place.list("cur").contains("n1:2,S") }
+        // As qmail and Postfix deliver: link(2), then unlink(2).
+        let temporary = place.root.appendingPathComponent("tmp/n2")
+        try Data("n2".utf8).write(to: temporary)
+        #expect(link(temporary.path, place.root.appendingPathComponent("new/n2").path) == 0)
+        unlink(temporary.path)
+        try place.eventually("the linked one is moved") { place.list("cur").contains("n2:2,S") }
+        #expect(place.list("new").isEmpty && receiver.count == 302)
+        #expect(receiver.state.withLock { $0.messages[0].envelope } == Envelope(source: .maildir, mailFrom: nil, recipients: ["a@b.example"]))
+    }
+
+    @Test func aFileThatIsStillBeingWrittenIsLeftAlone() throws {
+        let receiver = Receiver { _, _ in .accepted }
+        let place = try Place(receiver)
+        usleep(100_000)
+        let descriptor = open(place.root.appendingPathComponent("new/slow").path, O_WRONLY | O_CREAT, 0o600)
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        for piece in ["one ", "two ", "three"] {
+            try file.write(contentsOf: Data(piece.utf8))
+            usleep(50_000)
+        }
+        #expect(receiver.count == 0)
+        try file.close()
+        try place.eventually("it is taken") { place.list("cur") == ["slow:2,S"] }
+        #expect(receiver.bodies == ["one two three"])
+    }
+
+    @Test func onlySoManyAreInFlight() throws {
+        let receiver = Receiver(isHeld: true) { _, _ in .accepted }
+        let place = try Place(receiver, waiting: (0..<50).map { "m\($0)" }) { $0.filesInFlight = 8 }
+        for round in 1...7 {
+            try place.eventually("round \(round)") { receiver.count == min(round * 8, 50) }
+            usleep(10_000)
+            #expect(receiver.count == min(round * 8, 50))
+            receiver.release()
+        }
+        try place.eventually("all are moved") { place.list("cur").count == 50 }
+        #expect(receiver.state.withLock { $0.mostOpen } == 8)
+    }
+
+    @Test func temporaryFailuresAreTriedAgainWithoutABusyLoop() throws {
+        let receiver = Receiver { _, number in number <= 2 ? .storeFull : .accepted }
+        let place = try Place(receiver, waiting: ["a"])
+        let before = clock()
+        try place.eventually("taken in the end") { place.list("cur") == ["a:2,S"] }
+        // Waits of 1 and 2 seconds.
+        #expect(receiver.count == 3)
+        #expect(Double(clock() - before) / Double(CLOCKS_PER_SEC) < 2)
+        #expect(place.refused.isEmpty)
+    }
+
+    @Test func whatIsRefusedIsSetAsideWithItsOutcome() throws {
+        let receiver = Receiver { message, _ in message.bytes == Array("bad".utf8) ? .jsonInvalid : .accepted }
+        let place = try Place(receiver, waiting: ["bad", "good"])
+        try place.deliver("large", String(repeating: "x", count: 1001))
+        try place.deliver("damaged.gz", "\u{1F}")
+        try FileManager.default.createDirectory(
+            at: place.root.appendingPathComponent("new/folder"), withIntermediateDirectories: true)
+        symlink("/etc/passwd", place.root.appendingPathComponent("new/link").path)
+        mkfifo(place.root.appendingPathComponent("new/fifo").path, 0o600)
+        try Data([0x1F, 0x8B, 0]).write(to: place.root.appendingPathComponent("new/broken"))
+        try Data([0x28, 0xB5, 0x2F, 0xFD, 0, 0]).write(to: place.root.appendingPathComponent("new/zstd"))
+        let expected = [
+            "bad,R=json_invalid", "broken,R=unreadable", "fifo,R=unreadable", "folder,R=unreadable",
+            "large,R=message_too_large", "link,R=unreadable", "zstd,R=unreadable",
+        ]
+        try place.eventually("all are set aside: \(place.refused)") { place.refused.count == expected.count }
+        #expect(place.refused == expected)
+        try place.eventually("the rest is moved") { place.list("cur") == ["damaged.gz:2,S", "good:2,S"] }
+        #expect(!receiver.bodies.contains { $0.contains("root:") })
+        #expect(place.list(".mailhookd-refused") == ["cur", "maildirfolder", "new", "tmp"])
+        // Moved back by hand, it is tried again.
+        rename(
+            place.root.appendingPathComponent(".mailhookd-refused/new/bad,R=json_invalid").path,
+            place.root.appendingPathComponent("new/bad,R=json_invalid").path)
+        try place.eventually("refused again") { place.refused.contains("bad,R=json_invalid") && place.list("new").isEmpty }
+    }
+
+    @Test func compressedMailIsUnpacked() throws {
+        let receiver = Receiver { _, _ in .accepted }
+        let place = try Place(receiver)
+        try Data([0x1F, 0x8B, 8, 0, 0, 0]).write(to: place.root.appendingPathComponent("tmp/z"))
+        rename(place.root.appendingPathComponent("tmp/z").path, place.root.appendingPathComponent("new/z").path)
+        try place.eventually("moved") { place.list("cur") == ["z:2,S"] }
+        #expect(receiver.bodies == ["unpacked"])
+    }
+
+    @Test func deletesByOption() throws {
+        let receiver = Receiver { _, _ in .duplicate }
+        let place = try Place(receiver, waiting: ["a", "b"], afterwards: .delete)
+        try place.eventually("both are gone") { place.list("new").isEmpty }
+        #expect(place.list("cur").isEmpty && receiver.count == 2)
+    }
+
+    /// The message is stored, but its file can't leave: it is not stored again and again, and moved when that works.
+    @Test func aFileThatCannotBeMovedIsStoredOnce() throws {
+        let receiver = Receiver { _, _ in .accepted }
+        let place = try Place(receiver)
+        try FileManager.default.removeItem(at: place.root.appendingPathComponent("cur"))
+        try Data().write(to: place.root.appendingPathComponent("cur"))
+        try place.deliver("a")
+        try place.eventually("stored") { receiver.count == 1 }
+        usleep(1_500_000)
+        #expect(receiver.count == 1 && place.list("new") == ["a"])
+        try FileManager.default.removeItem(at: place.root.appendingPathComponent("cur"))
+        try place.eventually("moved") { place.list("cur") == ["a:2,S"] }
+        #expect(receiver.count == 1)
+    }
+
+    @Test func aMaildirMayComeLaterAndGoAway() throws {
+        let receiver = Receiver { _, _ in .accepted }
+        let place = try Place(receiver, waiting: ["a"])
+        try place.eventually("first") { receiver.count == 1 }
+        let aside = place.root.appendingPathExtension("old")
+        defer { try? FileManager.default.removeItem(at: aside) }
+        rename(place.root.appendingPathComponent("new").path, aside.path)
+        usleep(100_000)
+        try FileManager.default.createDirectory(
+            at: place.root.appendingPathComponent("new"), withIntermediateDirectories: true)
+        try place.deliver("b")
+        try place.eventually("second") { receiver.bodies == ["a", "b"] }
+    }
+
+    @Test func stopWaitsForWhatIsInFlight() throws {
+        let receiver = Receiver(isHeld: true) { _, _ in .accepted }
+        let place = try Place(receiver, waiting: ["a", "b"])
+        try place.eventually("both are handed over") { receiver.count == 2 }
+        place.watcher.stop()
+        usleep(50_000)
+        try place.deliver("late")
+        receiver.release()
+        #expect(place.stop())
+        #expect(place.list("cur") == ["a:2,S", "b:2,S"] && place.list("new") == ["late"])
+    }
+
+    /// More events than the kernel keeps while nobody reads them: everything is found all the same.
+    @Test func nothingIsLostInAFlood() throws {
+        let receiver = Receiver { _, _ in .accepted }
+        let place = try Place(receiver)
+        for index in 0..<5000 { try place.deliver("f\(index)", "x") }
+        try place.eventually("all are moved") { place.list("cur").count == 5000 }
+        #expect(receiver.count == 5000)
+    }
+}
