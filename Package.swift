@@ -20,8 +20,12 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0", traits: []),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        // Without its default traits, which need full Foundation.
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2", traits: []),
@@ -72,13 +76,27 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
+        .target(
+            name: "HookWeb",
+            dependencies: [
+                "HookModel", "JSONLD",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict),
 
         // Top: wiring and the executable.
         .target(
             name: "MailHookKit",
             dependencies: [
-                "CYAML", "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "HTMLScripts", "JSONLD",
-                "JSONSchema", "MIMEParser",
+                "CYAML", "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "HookWeb", "HTMLScripts",
+                "JSONLD", "JSONSchema", "MIMEParser",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -89,7 +107,7 @@ let package = Package(
         .executableTarget(
             name: "MailHookd",
             dependencies: [
-                "HookExtraction", "HookModel", "JSONLD", "MailHookKit", "MIMEParser",
+                "HookExtraction", "HookModel", "HookWeb", "JSONLD", "MailHookKit", "MIMEParser",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -124,8 +142,15 @@ let package = Package(
             dependencies: ["HookDelivery", "HookModel", "TestSupport", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict),
         .testTarget(
+            name: "HookWebTests",
+            dependencies: [
+                "HookModel", "HookWeb", "JSONLD", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
             name: "MailHookKitTests",
-            dependencies: ["HookDelivery", "HookIntake", "HookModel", "MailHookKit", "TestSupport"], swiftSettings: strict),
+            dependencies: ["HookDelivery", "HookIntake", "HookModel", "HookWeb", "MailHookKit", "TestSupport"], swiftSettings: strict),
         // The functions the fuzzers of Tests/Fuzz run, and the inputs that once failed.
         .target(
             name: "FuzzTargets", dependencies: ["HTMLScripts", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "SMTPProtocol"],

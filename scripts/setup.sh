@@ -75,3 +75,18 @@ need_standardwebhooks() {
     fi
     export MAILHOOKD_TEST_PYTHON=$PWD/$venv/bin/python
 }
+
+# Tests the description of the management interface against the daemon. As above.
+need_schemathesis() {
+    local python=.build/test-venv/bin/python
+    [ -x "$python" ] || return 0
+    "$python" -c 'import schemathesis' 2>/dev/null || "$python" -m pip install -q schemathesis >&2 ||
+        printf 'warning: schemathesis could not be installed; its test will be skipped\n' >&2
+}
+
+# A browser without a window. Where it can't be had, its test says so and is skipped.
+need_browser() {
+    command -v chromium-headless-shell >/dev/null 2>&1 || command -v chromium >/dev/null 2>&1 ||
+        (need_packages chromium-headless-shell) ||
+        printf 'warning: no chromium; its test will be skipped\n' >&2
+}

@@ -66,3 +66,8 @@ public enum WebhookSecretError: Error, Sendable, Hashable, CustomStringConvertib
         }
     }
 }
+
+extension WebhookSecret {
+    /// What follows `whsec_` in the secret of these octets.
+    public static func base64(_ octets: [UInt8]) -> String { Base64.encode(octets) }
+}

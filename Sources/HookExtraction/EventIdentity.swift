@@ -25,6 +25,16 @@ enum EventIdentity {
         hasher.update(data: contentDigest)
         return "evt_" + Base32.lowerCase(hasher.finalize().prefix(20))
     }
+
+    private static let postVersion = "mailhookd-post-event-1"
+
+    /// The same for a POST, which is told from others by its identity alone: the sender's Idempotency-Key, else the
+    /// request's own id, so that two posts of the same content are two events.
+    static func id(eventName: String, postIdentity: String) -> String {
+        var hasher = SHA256()
+        for field in [postVersion, eventName, postIdentity] { hasher.update(data: Array(field.utf8) + [0]) }
+        return "evt_" + Base32.lowerCase(hasher.finalize().prefix(20))
+    }
 }
 
 /// The short name of a message in replies and logs, the same by every road it may come.

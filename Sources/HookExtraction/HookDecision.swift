@@ -84,7 +84,8 @@ public struct HookDecision: Sendable, Hashable {
             .contextUnknown, .jsonldInvalid:
             policy.onNoData == .accept ? .accepted : outcome
         case .accepted, .duplicate, .keyMissing, .keyWrong, .recipientUnknown, .relayDenied, .tooManyRecipients,
-            .messageTooLarge, .unreadable, .bareNewline, .tooManyConnections, .timedOut, .storeFull, .storeFailed, .shuttingDown:
+            .messageTooLarge, .unreadable, .bareNewline, .tooManyConnections, .timedOut, .unauthorized, .forbidden,
+            .rateLimited, .mediaTypeUnsupported, .idempotencyKeyReused, .storeFull, .storeFailed, .shuttingDown:
             outcome
         }
     }

@@ -107,11 +107,16 @@ private struct Context {
             guard decision.candidates[index] == .taken, let document = candidate.document else { return nil }
             let id = EventIdentity.id(
                 eventName: addressed.hook.eventName, contentDigest: digest, path: candidate.path, index: candidate.index)
+            let shaped = decision.shaped[index]
+            let kind = shaped == nil ? candidate.kind : .jsonLD
+            let attributes = MailAttributes(
+                candidate: candidate, form: shaped == nil ? nil : form, envelope: message.envelope, tag: tag,
+                messageID: messageID, subjectField: subject)
             let event = CloudEvent(
                 id: id, source: "mailhookd://\(instance)/\(addressed.hook.app)", type: addressed.hook.eventName,
-                hookType: addressed.hook.type, time: message.receivedAt, candidate: candidate, document: document,
-                shaped: decision.shaped[index].map { (data: $0, form: form) }, envelope: message.envelope, tag: tag, messageID: messageID, subjectField: subject,
-                isKeyed: candidate.key != nil)
+                hookType: addressed.hook.type, intake: message.envelope.source, subject: document.root["@id"]?.string,
+                time: message.receivedAt, mediaType: kind.mediaType, extensions: attributes.extensions,
+                data: shaped?[...] ?? document.root.text)
             return Event(id: id, type: addressed.hook.eventName, json: event.json())
         }
         return HookVerdict(

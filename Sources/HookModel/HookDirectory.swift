@@ -58,6 +58,8 @@ public struct HookDirectory: Sendable {
     public let domains: [String]
     private let aliases: [String: Int]
     private let tokens: [String: (hook: Int, until: Timestamp?)]
+    /// Of form and web hooks.
+    private let paths: [String: (hook: Int, until: Timestamp?)]
     private let ourDomains: Set<String>
 
     /// Only email hooks get addresses. Where two hooks claim one alias, the first has it.
@@ -75,8 +77,14 @@ public struct HookDirectory: Sendable {
             if let previous = addressed.previous { tokens[previous.credentials.token] = (index, previous.until) }
             tokens[addressed.current.token] = (index, nil)
         }
+        var paths: [String: (hook: Int, until: Timestamp?)] = [:]
+        for (index, addressed) in hooks.enumerated() where addressed.hook.type != .email {
+            if let previous = addressed.previous { paths[previous.credentials.token] = (index, previous.until) }
+            paths[addressed.current.token] = (index, nil)
+        }
         self.aliases = aliases
         self.tokens = tokens
+        self.paths = paths
         self.ourDomains = ourDomains
     }
 
@@ -103,6 +111,14 @@ public struct HookDirectory: Sendable {
     public func address(of addressed: AddressedHook) -> String? {
         guard addressed.hook.type == .email, let domain = domains.first else { return nil }
         return "\(addressed.current.token)@\(domain)"
+    }
+
+    /// The form or web hook with this token in its URL, without regard to case; nil where there is none, or where the
+    /// token is of a previous generation whose time is over at `now`.
+    public func hook(type: HookType, token: some StringProtocol, now: Timestamp) -> AddressedHook? {
+        guard let entry = paths[token.lowercased()], hooks[entry.hook].hook.type == type else { return nil }
+        if let until = entry.until, now >= until { return nil }
+        return hooks[entry.hook]
     }
 
     private func lookUp(_ local: Substring, _ domain: Substring, _ now: Timestamp) -> Int? {

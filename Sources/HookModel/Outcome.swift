@@ -42,6 +42,16 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
     case tooManyConnections = "too_many_connections"
     /// The peer was silent for too long.
     case timedOut = "timed_out"
+    /// Neither an API key nor a signature that is right.
+    case unauthorized
+    /// The API key is right, but may not do this.
+    case forbidden
+    /// The hook or the peer had its share for this minute.
+    case rateLimited = "rate_limited"
+    /// An HTTP body in a form that is not read.
+    case mediaTypeUnsupported = "media_type_unsupported"
+    /// An Idempotency-Key came again with other content.
+    case idempotencyKeyReused = "idempotency_key_reused"
     case storeFull = "store_full"
     case storeFailed = "store_failed"
     case shuttingDown = "shutting_down"
@@ -80,6 +90,12 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
         case .bareNewline: row(521, "5.5.2", "Bare CR or LF received", exit: 65, http: 400)
         case .tooManyConnections: row(421, "4.7.0", "Too many connections", exit: 75, http: 429)
         case .timedOut: row(421, "4.4.2", "Timed out", exit: 75, http: 408)
+        case .unauthorized: row(530, "5.7.0", "Authentication required", exit: 77, http: 401)
+        case .forbidden: row(550, "5.7.1", "Not allowed", exit: 77, http: 403)
+        case .rateLimited: row(450, "4.7.0", "Too many requests, try again later", exit: 75, http: 429)
+        case .mediaTypeUnsupported: row(550, "5.6.1", "Content of this type is not accepted", exit: 65, http: 415)
+        case .idempotencyKeyReused:
+            row(550, "5.6.0", "The idempotency key was used with other content", exit: 65, http: 422)
         case .storeFull: row(452, "4.3.1", "Insufficient storage, try again later", exit: 75, http: 503)
         case .storeFailed: row(451, "4.3.0", "Local failure, try again later", exit: 75, http: 503)
         case .shuttingDown: row(421, "4.3.2", "Shutting down, try again later", exit: 75, http: 503)

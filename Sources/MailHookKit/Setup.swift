@@ -18,6 +18,7 @@ public struct SetupRequest: Sendable {
     /// Instead of the configuration's listeners of this kind; empty keeps them.
     public var smtp: [String] = []
     public var lmtp: [String] = []
+    public var http: [String] = []
     /// Instead of the configuration's Maildirs; empty keeps them.
     public var maildirs: [String] = []
     /// Address or event name for `maildirs`; nil lets the mail's header say it.
@@ -74,8 +75,9 @@ public struct Setup: Sendable {
     public var summary: String {
         let hooks = definitions.flatMap(\.hooks)
         let counts = HookType.allCases.map { type in "\(hooks.count { $0.type == type }) \(type.rawValue)" }
-        let listeners =
-            configuration.listen.smtp.map { "smtp \($0)" } + configuration.listen.lmtp.map { "lmtp \($0)" }
+        let listen = configuration.listen
+        let listeners = [("smtp", listen.smtp), ("lmtp", listen.lmtp), ("http", listen.http), ("admin", listen.admin)]
+            .flatMap { name, addresses in addresses.map { "\(name) \($0)" } }
             + configuration.maildirs.map { "maildir \($0.path)" }
         return """
             configuration  \(configuration.file ?? "built-in defaults")
@@ -90,6 +92,12 @@ public struct Setup: Sendable {
     /// What the daemon, `try` and replay do with a message.
     func processor(_ directory: HookDirectory) -> MessageProcessor {
         MessageProcessor(directory: directory, instance: configuration.hostname, contexts: contexts)
+    }
+
+    /// The same for posts.
+    func postProcessor(_ directory: HookDirectory) -> PostProcessor {
+        PostProcessor(
+            instance: configuration.hostname, contexts: contexts, policies: directory.hooks.map(\.hook.policy))
     }
 
     private func addressed(
@@ -152,6 +160,7 @@ public struct Setup: Sendable {
         }
         configuration.listen.smtp = addresses(request.smtp, "--smtp") ?? configuration.listen.smtp
         configuration.listen.lmtp = addresses(request.lmtp, "--lmtp") ?? configuration.listen.lmtp
+        configuration.listen.http = addresses(request.http, "--http") ?? configuration.listen.http
         if !request.maildirs.isEmpty {
             configuration.maildirs = request.maildirs.map {
                 Maildir(path: Files.resolve($0, in: Files.workingFolder), to: request.maildirRecipient)

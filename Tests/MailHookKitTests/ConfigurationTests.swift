@@ -28,6 +28,40 @@ import Testing
         #expect(limits.perPeerExempt.count == 2)
         #expect(configuration.domains == [configuration.hostname])
         #expect(configuration.logLevel == "info")
+        #expect(configuration.listen.http.isEmpty && configuration.listen.admin.isEmpty)
+        let http = configuration.http
+        #expect(http.publicURL == nil && http.organization == nil && http.bodySize == 400_000)
+        #expect(http.connections == 1000 && http.connectionsPerPeer == 100 && http.trustedProxies.count == 2)
+        #expect(http.idleTimeout == .seconds(60) && http.requestTimeout == .seconds(30))
+        #expect(http.perHook == 2000 && http.perPeer == 600)
+    }
+
+    @Test func readsHTTPSettings() throws {
+        let (read, findings) = read(
+            """
+            listen: { http: ["0.0.0.0:8025"], admin: ["127.0.0.1:8026", "[::1]:8026", "localhost:1", "/run/admin.sock"] }
+            http:
+              publicURL: https://hooks.example.com/in/
+              organization: fern_leaf-1
+              bodySize: 1MiB
+              connections: 5
+              connectionsPerPeer: 4
+              trustedProxies: [10.0.0.0/8]
+              idleTimeout: 2s
+              requestTimeout: 3s
+              perHook: unlimited
+              perPeer: 9
+            """)
+        #expect(findings.isEmpty, "\(findings)")
+        let configuration = try #require(read)
+        #expect(configuration.listen.http == [.tcp(host: "0.0.0.0", port: 8025)])
+        #expect(configuration.listen.admin.count == 4)
+        let http = configuration.http
+        #expect(http.publicURL == "https://hooks.example.com/in" && http.organization == "fern_leaf-1")
+        #expect(http.bodySize == 1 << 20 && http.connections == 5 && http.connectionsPerPeer == 4)
+        #expect(http.trustedProxies == [NetworkRange("10.0.0.0/8")])
+        #expect(http.idleTimeout == .seconds(2) && http.requestTimeout == .seconds(3))
+        #expect(http.perHook == nil && http.perPeer == 9)
     }
 
     /// Every example in the built-in file is loaded as it stands, without its comment sign.
@@ -159,6 +193,20 @@ import Testing
             text: "subscriptions:\n  - { name: a, events: [\">\"], webhook: { url: \"https://x.example\" } }",
             finding: "m.yaml:2:40: error: subscriptions[0].webhook: needs 'secretFile'"),
         Mistake(
+            text: "listen: { admin: [\"0.0.0.0:8026\"] }",
+            finding: "m.yaml:1:18: error: listen.admin: must be a socket or an address of this machine's own"),
+        Mistake(
+            text: "http: { publicURL: hooks.example.com }",
+            finding: "m.yaml:1:20: error: http.publicURL: must be a URL such as https://hooks.example.com"),
+        Mistake(text: "http: { publicURL: \"https:///x\" }", finding: "m.yaml:1:20: error: http.publicURL: must be a URL"),
+        Mistake(
+            text: "http: { organization: a/b }",
+            finding: "m.yaml:1:23: error: http.organization: must be letters, digits, - and _, 64 at most"),
+        Mistake(text: "http: { bodySize: 10 }", finding: "m.yaml:1:19: error: http.bodySize: must be from 1kB to 16MiB"),
+        Mistake(text: "http: { perHook: 0 }", finding: "m.yaml:1:18: error: http.perHook: must be a whole number from 1"),
+        Mistake(text: "http: { idleTimeout: 0s }", finding: "m.yaml:1:22: error: http.idleTimeout: must be 1s or more"),
+        Mistake(text: "http: { trustedProxies: [all] }", finding: "m.yaml:1:26: error: http.trustedProxies[0]: must be"),
+        Mistake(
             text: "hooks:\n  a.b: { form: compacted }",
             finding: "m.yaml:2:16: error: hooks.a.b.form: needs 'context', a JSON file"),
         Mistake(
@@ -181,13 +229,6 @@ import Testing
     @Test func tellsEverythingAtOnce() {
         let (_, findings) = read("hostnam: x\nlog: loud\nlimits: { recipients: 0 }\n")
         #expect(findings.count == 3)
-    }
-
-    @Test func saysWhatIsNotServed() {
-        let (configuration, findings) = read("listen: { http: [\"127.0.0.1:8025\"] }\n")
-        #expect(configuration != nil)
-        #expect(findings.count == 1)
-        #expect(findings.allSatisfy { $0.contains(": warning: ") && $0.contains("does not serve it yet") })
     }
 
     @Test func nullAndEmptyKeepTheDefaults() throws {

@@ -41,6 +41,22 @@ public struct InstanceSecret: Sendable {
             token: derive("address", app, eventName, generation), key: "k_" + derive("key", app, eventName, generation))
     }
 
+    /// What the management interface calls a hook, in every generation: 24 hexadecimal digits.
+    public func hookID(app: String, eventName: String) -> String {
+        Self.hexadecimal(code("hook", app, eventName).prefix(12))
+    }
+
+    /// The organization in the longer form of form hooks' URLs: 24 hexadecimal digits.
+    public var organization: String { Self.hexadecimal(code("organization").prefix(12)) }
+
+    private static func hexadecimal(_ octets: some Sequence<UInt8>) -> String {
+        octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    private func code(_ fields: String...) -> [UInt8] {
+        Array(HMAC<SHA256>.authenticationCode(for: Array(fields.joined(separator: "\0").utf8), using: key))
+    }
+
     private func derive(_ purpose: String, _ app: String, _ eventName: String, _ generation: Int) -> String {
         // NUL cannot stand in any of them, so no two lists of fields give the same octets.
         let fields = [purpose, app, eventName, String(generation)].joined(separator: "\0")

@@ -30,10 +30,15 @@ public struct Configuration: Sendable {
     public var subscriptions: [Subscription]
     /// A level of swift-log.
     public var logLevel: String
+    public var http = HTTPSettings()
 
     public struct Listen: Sendable, Hashable {
         public var smtp: [ListenAddress]
         public var lmtp: [ListenAddress]
+        /// Form and web hooks.
+        public var http: [ListenAddress] = []
+        /// The management interface: an address of this machine, or a Unix socket.
+        public var admin: [ListenAddress] = []
     }
 
     /// What the configuration says about a hook: its policy and the generation of its address.
@@ -43,6 +48,25 @@ public struct Configuration: Sendable {
         public var generation = 1
         /// Until when the generation before is still taken; nil for not at all.
         public var previousUntil: Timestamp?
+    }
+
+    /// The public HTTP side. Its defaults stand in mailhookd.yaml.
+    public struct HTTPSettings: Sendable, Hashable {
+        /// What URLs of hooks begin with, without a slash at the end; nil: the first listener.
+        public var publicURL: String?
+        /// The segment before the token in the longer form of form hooks' URLs; nil: derived from the instance secret.
+        public var organization: String?
+        public var connections = 0
+        public var connectionsPerPeer = 0
+        /// Whose X-Forwarded-For is believed.
+        public var trustedProxies: [NetworkRange] = []
+        /// Octets.
+        public var bodySize = 0
+        public var idleTimeout = Duration.zero
+        public var requestTimeout = Duration.zero
+        /// Posts a minute; nil for any number.
+        public var perHook: Int?
+        public var perPeer: Int?
     }
 
     /// Limits of the intake. Each has its outcome in `Outcome`.

@@ -19,7 +19,8 @@ struct ConfigurationReader {
     private(set) var diagnostics = Diagnostics()
 
     private static let topKeys = [
-        "hostname", "domains", "data", "apps", "contexts", "listen", "maildirs", "hooks", "limits", "subscriptions", "log",
+        "hostname", "domains", "data", "apps", "contexts", "listen", "http", "maildirs", "hooks", "limits", "subscriptions",
+        "log",
     ]
     private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
 
@@ -76,6 +77,9 @@ struct ConfigurationReader {
         let top = YAMLSection(root, file: file, place: "", keys: Self.topKeys, into: &diagnostics)
         readGeneral(top, into: &configuration)
         readListen(top, into: &configuration)
+        if let node = top.node("http") {
+            HTTPSettingsReader.read(node, file: file, into: &configuration.http, &diagnostics)
+        }
         if let items = top.list("maildirs", into: &diagnostics) {
             configuration.maildirs = MaildirReader.read(items, file: file, folder: folder, into: &diagnostics)
         }
@@ -111,23 +115,22 @@ struct ConfigurationReader {
         }
     }
 
-    /// The configuration's shape is fixed; what this version does not serve is said, not ignored.
-    private mutating func notServed(_ key: String, _ section: YAMLSection) {
-        diagnostics.add(
-            Diagnostic(
-                .warning, file: file, position: section.node(key)?.position, place: section.path(key),
-                reason: "this version does not serve it yet"))
-    }
-
     private mutating func readListen(_ top: YAMLSection, into configuration: inout Configuration) {
         guard let node = top.node("listen") else { return }
-        let listen = YAMLSection(node, file: file, place: "listen", keys: ["smtp", "lmtp", "http"], into: &diagnostics)
+        let listen = YAMLSection(node, file: file, place: "listen", keys: ["smtp", "lmtp", "http", "admin"], into: &diagnostics)
         let expected = "HOST:PORT, [IPV6]:PORT or the absolute path of a socket"
         configuration.listen.smtp =
             listen.list("smtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.smtp
         configuration.listen.lmtp =
             listen.list("lmtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.lmtp
-        if let http = listen.list("http", into: &diagnostics), !http.isEmpty { notServed("http", listen) }
+        configuration.listen.http =
+            listen.list("http", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.http
+        configuration.listen.admin =
+            listen.list("admin", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.admin
+        if configuration.listen.admin.contains(where: { !HTTPSettingsReader.isLocal($0) }) {
+            listen.complain(
+                "admin", "must be a socket or an address of this machine's own, such as 127.0.0.1:8026", into: &diagnostics)
+        }
     }
 
     private mutating func readHooks(_ top: YAMLSection, into configuration: inout Configuration) {

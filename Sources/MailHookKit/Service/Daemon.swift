@@ -1,6 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The daemon: its services in the order of their dependencies (store, dispatcher, intake).
+// The daemon: its services in the order of their dependencies (store, dispatcher, intake, web).
 // They are stopped in reverse, so that what was accepted is stored and what is under way ends.
 
 import Glibc
@@ -9,6 +9,7 @@ import HookExtraction
 import HookIntake
 import HookModel
 import HookStore
+import HookWeb
 import Logging
 import ServiceLifecycle
 import UnixSignals
@@ -33,9 +34,12 @@ public struct Daemon: Sendable {
         let directory = try self.directory()
         let store = try await openStore(configuration.data)
         let notifier = SystemdNotifier.fromEnvironment()
+        let subscriptions = SubscriptionTable(configuration.subscriptions)
         let receiver = MailReceiver(
-            processor: setup.processor(directory), store: store,
-            subscriptions: SubscriptionTable(configuration.subscriptions), logger: logger, now: Timestamp.now)
+            processor: setup.processor(directory), store: store, subscriptions: subscriptions, logger: logger,
+            now: Timestamp.now)
+        let posts = PostIntake(
+            processor: setup.postProcessor(directory), store: store, subscriptions: subscriptions, logger: logger)
         let maildirs = MaildirIntake(
             configuration: MaildirIntakeConfiguration(
                 maildirs: configuration.maildirs, messageSize: configuration.limits.messageSize),
@@ -44,15 +48,17 @@ public struct Daemon: Sendable {
         let pipe = PipeIntake(
             path: PipeSocket.path(configuration.data), receiver: receiver,
             messageSize: configuration.limits.messageSize, logger: logger, now: Timestamp.now)
-        let intake = MailIntake(
-            configuration: intakeConfiguration, receiver: receiver, logger: logger, now: Timestamp.now
-        ) { bound in
+        let readiness = Readiness(services: 2) { bound in
             let listeners = bound + configuration.maildirs.map { "maildir \($0.path)" }
             try RunningDaemon.note(listeners, dataFolder: configuration.data)
-            listeners.forEach { Terminal.print($0) }
+            if !listeners.isEmpty { Terminal.print(listeners.joined(separator: "\n")) }
             notifier.ready(status: "Accepting mail")
             logger.info("ready", metadata: ["listeners": "\(listeners.joined(separator: ", "))"])
         }
+        let intake = MailIntake(
+            configuration: intakeConfiguration, receiver: receiver, logger: logger, now: Timestamp.now,
+            onReady: { try readiness.report(0, $0) })
+        let web = try webService(directory, store, posts, logger, readiness)
         let dispatcher = Dispatcher(
             store: store, subscriptions: configuration.subscriptions, userAgent: "mailhookd/\(Version.text)",
             logger: logger)
@@ -60,7 +66,7 @@ public struct Daemon: Sendable {
             configuration: .init(
                 services: [
                     .init(service: StoreService(store: store)), .init(service: dispatcher), .init(service: pipe),
-                    .init(service: maildirs), .init(service: intake),
+                    .init(service: maildirs), .init(service: intake), .init(service: web),
                     .init(service: StopNotice(notifier: notifier, logger: logger)),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: DaemonLog.quiet))
@@ -78,6 +84,18 @@ public struct Daemon: Sendable {
     private func directory() throws(DaemonError) -> HookDirectory {
         do throws(FileError) {
             return try setup.directory()
+        } catch {
+            throw DaemonError(description: error.description, exitStatus: SysExit.noPermission)
+        }
+    }
+
+    private func webService(
+        _ directory: HookDirectory, _ store: SQLiteStore, _ posts: PostIntake, _ logger: Logger, _ readiness: Readiness
+    ) throws(DaemonError) -> WebService {
+        do throws(FileError) {
+            return try setup.webService(
+                directory: directory, store: store, receiver: posts, logger: logger,
+                onReady: { try readiness.report(1, $0) })
         } catch {
             throw DaemonError(description: error.description, exitStatus: SysExit.noPermission)
         }
@@ -113,6 +131,10 @@ public struct Daemon: Sendable {
     private static func failure(_ error: any Error) -> DaemonError {
         switch error {
         case let error as ListenError:
+            DaemonError(
+                description: error.description,
+                exitStatus: error.isPermission ? SysExit.noPermission : SysExit.temporaryFailure)
+        case let error as WebListenError:
             DaemonError(
                 description: error.description,
                 exitStatus: error.isPermission ? SysExit.noPermission : SysExit.temporaryFailure)

@@ -18,10 +18,15 @@ enum RunningDaemon {
 
     /// The first SMTP listener that was written down; nil where there is none. After a crash the note may be stale:
     /// connecting then fails and says so.
-    static func smtp(dataFolder: String) -> ListenAddress? {
+    static func smtp(dataFolder: String) -> ListenAddress? { first("smtp ", dataFolder) }
+
+    /// The same for form and web hooks.
+    static func http(dataFolder: String) -> ListenAddress? { first("http ", dataFolder) }
+
+    private static func first(_ name: String, _ dataFolder: String) -> ListenAddress? {
         guard let bytes = try? Files.read(path(dataFolder), limit: 65536) else { return nil }
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-            .first { $0.hasPrefix("smtp ") }
-            .flatMap { ListenAddress(String($0.dropFirst(5))) }
+            .first { $0.hasPrefix(name) }
+            .flatMap { ListenAddress(String($0.dropFirst(name.count))) }
     }
 }

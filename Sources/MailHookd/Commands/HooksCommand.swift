@@ -6,7 +6,7 @@ import MailHookKit
 struct HooksCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hooks",
-        abstract: "Show every hook with its address and key.",
+        abstract: "Show every hook with its address or URL, and its key.",
         discussion: """
             Addresses and keys are secrets: whoever knows a hook's address can send to it. They follow from the \
             instance secret in the data folder, which is made if it is missing.
@@ -21,7 +21,7 @@ struct HooksCommand: ParsableCommand {
         let setup = try loadSetup(options.request)
         do {
             let directory = try setup.directory()
-            Terminal.print(json ? HookListing.json(directory, setup) : HookListing.text(directory, setup))
+            Terminal.print(json ? try HookListing.json(directory, setup) : try HookListing.text(directory, setup))
         } catch {
             throw fail(error.description, status: SysExit.noPermission)
         }

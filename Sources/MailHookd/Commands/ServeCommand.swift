@@ -25,6 +25,9 @@ struct ServeCommand: AsyncParsableCommand {
         help: ArgumentHelp("Listen for LMTP here: an address or the path of a Unix socket.", valueName: "host:port|path"))
     var lmtp: [String] = []
 
+    @Option(help: ArgumentHelp("Listen for form and web hooks over HTTP here.", valueName: "host:port"))
+    var http: [String] = []
+
     @Option(
         help: ArgumentHelp(
             "Take mail from this Maildir instead of those of the configuration. May be repeated.", valueName: "dir"))
@@ -48,6 +51,7 @@ struct ServeCommand: AsyncParsableCommand {
         request.maildirRecipient = to
         request.smtp = smtp
         request.lmtp = lmtp
+        request.http = http
         let setup = try loadSetup(request, showWarnings: true)
         do {
             try await Daemon(setup: setup).run()

@@ -1,0 +1,84 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// From a POST to the event its hook makes of it. As with mail, no clock, no store, no network:
+// the stored entity, read again, gives the same event.
+
+import Crypto
+public import HookModel
+public import JSONLD
+
+public struct PostProcessor: Sendable {
+    private let instance: String
+    private let limits: ExtractionLimits
+    private let shaper: DocumentShaper
+
+    /// - Parameters:
+    ///   - instance: the name of this installation, for the source of events.
+    ///   - policies: those of the hooks it will be asked about.
+    public init(
+        instance: String, limits: ExtractionLimits = ExtractionLimits(), contexts: ContextLibrary = .standard,
+        policies: [HookPolicy] = []
+    ) {
+        self.instance = instance
+        self.limits = limits
+        shaper = DocumentShaper(contexts: contexts, policies: policies)
+    }
+
+    /// One hook, one event, unless the hook wants data and there is none that can be read.
+    public func process(_ post: ReceivedPost) -> Verdict {
+        var payload = PostPayload(entity: post.message.bytes, limits: limits)
+        let hook = post.hook.hook
+        let isKept = payload.failure == nil || hook.policy.onNoData == .accept
+        let answer = (isKept ? shape(&payload, hook.policy) : payload.failure) ?? .accepted
+        let isAccepted = answer == .accepted
+        let verdict = HookVerdict(
+            eventName: hook.eventName, recipient: post.message.envelope.recipients.first ?? "",
+            outcome: answer, answer: answer, events: isAccepted ? [event(post, payload)] : [])
+        let digest = Array(SHA256.hash(data: post.message.bytes))
+        return Verdict(contentDigest: digest, messageID: post.identity, hooks: [verdict])
+    }
+
+    /// Brings the data into the form the policy asks for. Returns why the hook does not want it: unlike the sender of a
+    /// mail, that of a post is there to hear it.
+    private func shape(_ payload: inout PostPayload, _ policy: HookPolicy) -> Outcome? {
+        guard policy.schema != nil || policy.form != .asSent || !policy.acceptTypes.isEmpty else { return nil }
+        let document: JSONDocument
+        do {
+            document = try JSONDocument(Array(payload.json), limits: JSONLimits(depth: limits.depth))
+        } catch {
+            return .jsonInvalid
+        }
+        switch shaper.shape(document, payload.form == .jsonLD ? .jsonLD : .json, policy) {
+        case .asSent: return nil
+        case .shaped(let data):
+            payload.json = data[...]
+            payload.shape = policy.form.name
+            return nil
+        case .refused(let decision, _): return Outcome(rawValue: decision.rawValue) ?? .jsonInvalid
+        }
+    }
+
+    private func event(_ post: ReceivedPost, _ payload: PostPayload) -> Event {
+        let hook = post.hook.hook
+        let envelope = post.message.envelope
+        let id = EventIdentity.id(eventName: hook.eventName, postIdentity: post.identity)
+        let event = CloudEvent(
+            id: id, source: "mailhookd://\(instance)/\(hook.app)", type: hook.eventName, hookType: hook.type,
+            intake: envelope.source, subject: payload.subject, time: post.message.receivedAt,
+            mediaType: payload.form == .jsonLD || payload.shape != nil ? "application/ld+json" : "application/json",
+            extensions: [
+                ("messageid", post.identity), ("bodyform", payload.form.rawValue), ("form", payload.shape),
+                ("trust", trust(envelope.mailFrom)),
+            ], data: payload.json)
+        return Event(id: id, type: hook.eventName, json: event.json())
+    }
+
+    /// How the sender showed who it is.
+    private func trust(_ sender: String?) -> String {
+        switch sender {
+        case nil: "none"
+        case Envelope.signedSender: "signature"
+        default: "key"
+        }
+    }
+}

@@ -1,0 +1,177 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Stands in each connection between the HTTP decoder and the rest and keeps it within limits:
+// places, the time a body may take, what is still read of a request that was answered early.
+// It answers what is not HTTP, and it makes sure that half a body never passes for a whole one.
+
+import HookModel
+import HTTPTypes
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+
+/// The connection ended inside of a request.
+struct RequestTruncated: Error {}
+
+final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    private let places: ConnectionPlaces
+    private let requestTimeout: TimeAmount
+    /// The peer whose place this connection has.
+    private var peer: String?
+    /// A request's head came and its end did not.
+    private var isReading = false
+    /// Requests whose answers did not end.
+    private var answersDue = 0
+    /// The answer to the oldest of them has begun.
+    private var isAnswering = false
+    private var deadline: Scheduled<Void>?
+    /// The client asked for the end of the connection in a spelling that the layer above does not know.
+    private var closesAfterAnswer = false
+    /// Octets still taken of a request that was answered already; nil where there is none.
+    private var lingering: Int?
+
+    /// What a client may go on sending after it was answered, so that it comes to read the answer: a connection that
+    /// is closed with unread input is reset, and the answer lost.
+    private static let lingerOctets = 4 << 20
+    private static let lingerTime = TimeAmount.seconds(2)
+    /// How long a request may take to end once the daemon stops.
+    private static let drainTime = TimeAmount.seconds(10)
+
+    init(places: ConnectionPlaces, requestTimeout: TimeAmount) {
+        self.places = places
+        self.requestTimeout = requestTimeout
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        let peer = context.channel.remoteAddress?.ipAddress ?? "unix"
+        if places.take(peer) { self.peer = peer }
+        context.fireChannelActive()
+        if self.peer == nil { context.close(promise: nil) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        if let peer { places.release(peer) }
+        peer = nil
+        deadline?.cancel()
+        inputEnded(context)
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            isReading = true
+            answersDue += 1
+            closesAfterAnswer = Self.closes(head.headerFields[.connection])
+        case .body(let buffer):
+            if let left = lingering {
+                lingering = left - buffer.readableBytes
+                // What comes after an answer is of no interest to anybody.
+                if left < buffer.readableBytes { context.close(promise: nil) }
+                return
+            }
+        case .end:
+            isReading = false
+            lingering = nil
+            deadline?.cancel()
+            deadline = nil
+        }
+        context.fireChannelRead(data)
+    }
+
+    /// A request that came in one piece needs no clock.
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if isReading, deadline == nil, lingering == nil {
+            schedule(requestTimeout, context) { $0.requestTimedOut($1) }
+        }
+        context.fireChannelReadComplete()
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        switch unwrapOutboundIn(data) {
+        case .head(let head): isAnswering = head.status.kind != .informational
+        case .body: break
+        case .end:
+            isAnswering = false
+            answersDue -= 1
+            if isReading, answersDue == 0 {
+                lingering = Self.lingerOctets
+                schedule(Self.lingerTime, context) { $1.close(promise: nil) }
+            } else if closesAfterAnswer, answersDue == 0 {
+                context.writeAndFlush(data, promise: promise)
+                return context.close(mode: .output, promise: nil)
+            }
+        }
+        context.write(data, promise: promise)
+    }
+
+    /// RFC 9112 section 9.6: an option in any case of letters, perhaps among others.
+    private static func closes(_ connection: String?) -> Bool {
+        guard let connection, connection != "close" else { return false }
+        return connection.lowercased().split(separator: ",").contains { $0.drop { $0 == " " }.prefix(5) == "close" }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
+        let answer: WebAnswer = switch error {
+        case .headerOverflow:
+            .error(status: 431, code: "header_too_large", "The header of the request is too large")
+        default: .error(status: 400, code: "request_malformed", "This is not a valid HTTP/1.1 request")
+        }
+        refuse(answer, context)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event as? ChannelEvent == .inputClosed { inputEnded(context) }
+        if event is ChannelShouldQuiesceEvent, answersDue > 0 {
+            schedule(Self.drainTime, context) { $1.close(promise: nil) }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    /// The layer above takes the end of the connection for the end of the body (RFC 9112 section 8 says it is not).
+    private func inputEnded(_ context: ChannelHandlerContext) {
+        guard isReading else { return }
+        isReading = false
+        context.fireErrorCaught(RequestTruncated())
+    }
+
+    private func requestTimedOut(_ context: ChannelHandlerContext) {
+        refuse(.refusal(.timedOut), context)
+    }
+
+    /// Answers in place of the layer above, if that has not begun to, and closes.
+    private func refuse(_ answer: WebAnswer, _ context: ChannelHandlerContext) {
+        let isNext = !isAnswering && answersDue == (isReading ? 1 : 0)
+        isReading = false
+        deadline?.cancel()
+        if isNext {
+            var fields = answer.fields
+            fields[.connection] = "close"
+            fields[.contentLength] = String(answer.body.count)
+            let head = HTTPResponse(status: .init(code: answer.status), headerFields: fields)
+            context.write(wrapOutboundOut(.head(head)), promise: nil)
+            context.write(wrapOutboundOut(.body(ByteBuffer(bytes: answer.body))), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        }
+        // Nobody above may answer as well, or take what there is for a request.
+        context.fireErrorCaught(RequestTruncated())
+        context.close(promise: nil)
+    }
+
+    private func schedule(
+        _ time: TimeAmount, _ context: ChannelHandlerContext,
+        _ action: @escaping (ConnectionGuard, ChannelHandlerContext) -> Void
+    ) {
+        deadline?.cancel()
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) { action(self, context) }
+    }
+}
+
+@available(*, unavailable)
+extension ConnectionGuard: Sendable {}

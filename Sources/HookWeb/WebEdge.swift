@@ -1,0 +1,120 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Between Hummingbird's server and an endpoint: requests become values, answers become
+// responses, bodies are read within their limit.
+
+import HookModel
+import HTTPTypes
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+
+struct WebEdge: Sendable {
+    let endpoint: any WebEndpoint
+    let limits: WebLimits
+    let isTrustedProxy: @Sendable (String) -> Bool
+    let now: @Sendable () -> Timestamp
+    private let places: ConnectionPlaces
+
+    init(
+        endpoint: any WebEndpoint, limits: WebLimits, isTrustedProxy: @escaping @Sendable (String) -> Bool,
+        now: @escaping @Sendable () -> Timestamp
+    ) {
+        self.endpoint = endpoint
+        self.limits = limits
+        self.isTrustedProxy = isTrustedProxy
+        self.now = now
+        places = ConnectionPlaces(
+            limit: limits.connections, limitPerPeer: limits.connectionsPerPeer,
+            isExempt: { $0 == "unix" || isTrustedProxy($0) })
+    }
+
+    func server(on address: WebAddress, isBound: @escaping @Sendable (any Channel) -> Void) throws -> any Service {
+        let bind: BindAddress = switch address {
+        case .tcp(let host, let port): .hostname(host, port: port)
+        case .unix(let path): .unixDomainSocket(path: path)
+        }
+        let requestTimeout = TimeAmount(limits.requestTimeout)
+        let places = places
+        let configuration = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [ConnectionGuard(places: places, requestTimeout: requestTimeout)],
+            idleTimeout: TimeAmount(limits.idleTimeout),
+            httpDecoderConfiguration: .init(
+                maxHeaderFieldSize: limits.headerFieldSize, maxHeaderListSize: limits.headerSize,
+                maxHeaderFieldCount: limits.headerFields))
+        return try HTTPServerBuilder.http1(configuration: configuration).buildServer(
+            configuration: ServerConfiguration(address: bind, backlog: 1024),
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+            // What the library has to say is none of an operator's news; what it fails at is thrown.
+            logger: Logger(label: "mailhookd.http") { _ in SwiftLogNoOpLogHandler() },
+            responder: { request, writer, channel in try await respond(to: request, writer, channel) },
+            onServerRunning: { isBound($0) })
+    }
+
+    private func respond(
+        to request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
+    ) async throws {
+        let incoming = WebRequest(
+            head: request.head, peer: peer(channel, request.headers), id: WebRequest.makeID(), receivedAt: now())
+        let answer: WebAnswer
+        switch endpoint.step(incoming) {
+        case .answer(let ready): answer = ready
+        case .work(let work): answer = await work()
+        case .body(let limit, let prefix, let then):
+            let announced = request.headers[.contentLength].flatMap { Int($0) }
+            if let announced, announced > limit {
+                answer = await then(nil)
+            } else {
+                // RFC 9110 section 10.1.1: the client waits for a word before it sends the body.
+                if request.headers[.expect]?.lowercased() == "100-continue" {
+                    try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+                }
+                answer = await then(try await collect(request.body, announced, limit: limit, prefix: prefix))
+            }
+        }
+        try await writer.write(response: head(of: answer, to: incoming), body: body(of: answer, to: incoming))
+    }
+
+    private func head(of answer: WebAnswer, to request: WebRequest) -> HTTPResponse {
+        var fields = answer.fields
+        fields[.requestID] = request.id
+        // RFC 9110 section 8.6: none with 204.
+        if answer.status != 204 { fields[.contentLength] = String(answer.body.count) }
+        return HTTPResponse(status: .init(code: answer.status), headerFields: fields)
+    }
+
+    private func body(of answer: WebAnswer, to request: WebRequest) -> ResponseBody {
+        // RFC 9110 section 9.3.2.
+        if answer.body.isEmpty || request.head.method == .head { return ResponseBody() }
+        return ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body))
+    }
+
+    /// Prefix and body; nil for a body of more than `limit` octets, whose rest is not kept.
+    private func collect(
+        _ body: RequestBody, _ announced: Int?, limit: Int, prefix: [UInt8]
+    ) async throws -> [UInt8]? {
+        var bytes = prefix
+        bytes.reserveCapacity(prefix.count + min(announced ?? 0, limit))
+        for try await buffer in body {
+            guard bytes.count - prefix.count + buffer.readableBytes <= limit else { return nil }
+            buffer.withUnsafeReadableBytes { bytes.append(contentsOf: $0) }
+        }
+        // The connection may have ended before the body did.
+        if let announced, bytes.count - prefix.count != announced { throw RequestTruncated() }
+        return bytes
+    }
+
+    /// The peer, or behind trusted proxies the nearest that is none: X-Forwarded-For is written from left to right, and
+    /// only what a trusted proxy added can be believed.
+    private func peer(_ channel: any Channel, _ fields: HTTPFields) -> String {
+        let address = channel.remoteAddress?.ipAddress ?? "unix"
+        guard address == "unix" || isTrustedProxy(address), let forwarded = fields[.forwardedFor] else {
+            return address
+        }
+        let hops = forwarded.split(separator: ",").suffix(20).map { String($0.drop { $0 == " " }.prefix { $0 != " " }) }
+        let client = hops.last { !isTrustedProxy($0) } ?? hops.first
+        return client.flatMap { RateLimiter.isAddress($0) ? $0 : nil } ?? address
+    }
+}

@@ -1,0 +1,24 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What the management interface shows, from directory and store.
+
+import HookModel
+import HookStore
+import HookWeb
+
+struct ManagementView: ManagementData {
+    let organization: String
+    let store: SQLiteStore
+    /// The hooks as they are now.
+    let current: @Sendable () -> [ManagedHook]
+
+    func hooks() -> [ManagedHook] { current() }
+
+    func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent] {
+        try await store.events(after: sequence, limit: limit)
+    }
+
+    func lastSequence() async throws(StoreError) -> Int64 { try await store.lastSequence() }
+
+    func event(id: String) async throws(StoreError) -> StoredEvent? { try await store.event(id: id) }
+}

@@ -1,0 +1,66 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The one path of posts: process, store, and only then answer. Logs say what became of a post,
+// never what is in it or who sent it.
+
+import HookDelivery
+import HookExtraction
+import HookModel
+import Logging
+
+struct PostIntake: PostReceiver {
+    private let processor: PostProcessor
+    private let store: any EventStore
+    private let subscriptions: SubscriptionTable
+    private let logger: Logger
+
+    init(processor: PostProcessor, store: any EventStore, subscriptions: SubscriptionTable, logger: Logger) {
+        self.processor = processor
+        self.store = store
+        self.subscriptions = subscriptions
+        self.logger = logger
+    }
+
+    func receive(_ post: ReceivedPost, completion: @escaping @Sendable (PostReception) -> Void) {
+        let verdict = processor.process(post)
+        let logger = logger
+        let id = MessageIdentity.id(contentDigest: verdict.contentDigest)
+        guard verdict.answer.isPositive, let event = verdict.hooks.first?.events.first else {
+            logger.info(
+                "post refused",
+                metadata: [
+                    "message": "\(id)", "request": "\(post.requestID)", "outcome": "\(verdict.answer.rawValue)",
+                ])
+            return completion(PostReception(answer: verdict.answer))
+        }
+        let entry = MessageEntry(
+            message: post.message, verdict: verdict,
+            deliveries: [event.id: subscriptions.names(matching: event.type)])
+        let requestID = post.requestID
+        store.commit(entry) { result in
+            switch result {
+            case .success(let receipt):
+                let answer = Self.answer(receipt)
+                logger.info(
+                    "post accepted",
+                    metadata: [
+                        "message": "\(id)", "request": "\(requestID)", "outcome": "\(answer.rawValue)",
+                        "events": "\(receipt.newEvents)",
+                    ])
+                completion(PostReception(answer: answer, eventID: event.id))
+            case .failure(let error):
+                logger.error(
+                    "post not stored",
+                    metadata: ["message": "\(id)", "request": "\(requestID)", "error": "\(error)"])
+                completion(PostReception(answer: error.outcome))
+            }
+        }
+    }
+
+    /// No new event means that its identity was there before: the same post again, or, where the content was never
+    /// seen, a key that was used for something else. That post is kept, but makes no event.
+    private static func answer(_ receipt: CommitReceipt) -> Outcome {
+        if receipt.newEvents > 0 { return .accepted }
+        return receipt.isDuplicate ? .duplicate : .idempotencyKeyReused
+    }
+}
