@@ -21,7 +21,7 @@ public enum FuzzTargets {
         FuzzTarget(name: "message", run: message), FuzzTarget(name: "header", run: header),
         FuzzTarget(name: "html", run: html), FuzzTarget(name: "json", run: json),
         FuzzTarget(name: "extraction", run: extraction), FuzzTarget(name: "smtp", run: smtp),
-        FuzzTarget(name: "nquads", run: nquads), FuzzTarget(name: "jsonld", run: jsonld),
+        FuzzTarget(name: "gzip", run: gzip), FuzzTarget(name: "nquads", run: nquads), FuzzTarget(name: "jsonld", run: jsonld),
     ]
 
     /// Structure, and every body and text of it.
@@ -85,6 +85,15 @@ public enum FuzzTargets {
             for candidate in DocumentFinder(repair: mode).candidates(in: message) {
                 precondition((candidate.document == nil) != (candidate.failure == nil))
             }
+        }
+    }
+
+    /// Unpacked data is never larger than the limits, whatever the file says.
+    @Sendable private static func gzip(_ bytes: [UInt8]) {
+        let limits = ExtractionLimits(documentSize: 1 << 16, decompressedSize: 1 << 16)
+        for input in [bytes, [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3] + bytes] {
+            guard let unpacked = try? Gunzip.unpack(input, limits: limits) else { continue }
+            precondition(unpacked.count <= 1 << 16)
         }
     }
 
