@@ -45,8 +45,7 @@ need_packages() {
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
-# How the package is built everywhere: an import that is not declared is an error. (Warnings of our own targets are
-# errors in CI as well; the packages we depend on are compiled with theirs suppressed.)
+# How the package is built everywhere: an import that is not declared is an error.
 SWIFT_FLAGS=(--explicit-target-dependency-import-check error)
 
 build_mailhookd() { swift build "${SWIFT_FLAGS[@]}" --product mailhookd; }

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // The data of a POST's body, as the JSON that goes into the event. Which forms there are and
-// what becomes of each stands in docs/decisions/0010-form-and-web-hooks.md. Whatever the octets
+// what becomes of each stands in docs/decisions/0005-form-and-web-hooks.md. Whatever the octets
 // are there is a result: what can't be read as data is kept as text.
 
 import JSONLD

@@ -81,5 +81,4 @@ extension HTTPField.Name {
     static let exposeHeaders = own("Access-Control-Expose-Headers")
     static let accessMaxAge = own("Access-Control-Max-Age")
     static let requestHeaders = own("Access-Control-Request-Headers")
-    static let requestMethod = own("Access-Control-Request-Method")
 }

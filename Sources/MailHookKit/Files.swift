@@ -164,7 +164,7 @@ public enum Files {
     }
 
     /// Only root can and needs to.
-    private static func adoptOwner(of folder: String, for path: String) {
+    static func adoptOwner(of folder: String, for path: String) {
         var status = stat()
         guard geteuid() == 0, stat(folder, &status) == 0 else { return }
         _ = lchown(path, status.st_uid, status.st_gid)

@@ -23,7 +23,9 @@ let package = Package(
         .target(
             name: "HookExtraction",
             dependencies: ["CZlib", "HTMLScripts", "HookModel", "JSONLD", "JSONSchema", "MIMEParser"],
-            exclude: ["CloudEvent.swift", "ContentDigest.swift", "EventIdentity.swift", "MessageProcessor.swift"],
+            exclude: [
+                "CloudEvent.swift", "ContentDigest.swift", "EventIdentity.swift", "MessageProcessor.swift", "PostProcessor.swift",
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "Leaves",

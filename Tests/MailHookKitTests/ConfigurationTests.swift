@@ -1,5 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import HookDelivery
 import HookModel
 import Testing
@@ -77,6 +78,23 @@ import Testing
         let missing = ["/etc/mh/erp.key: No such file", "/etc/mh/order.schema.json: No such file"]
         #expect(findings.allSatisfy { finding in missing.contains { finding.contains($0) } }, "\(findings)")
         #expect(findings.count == 2)
+    }
+
+    /// What can be set can be found: every key the readers know stands in the built-in file.
+    @Test(arguments: [
+        "zzzzzzzz: 1", "listen: { zzzzzzzz: 1 }", "limits: { zzzzzzzz: 1 }", "http: { zzzzzzzz: 1 }",
+        "hooks: { a.b: { zzzzzzzz: 1 } }", "maildirs: [{ zzzzzzzz: 1 }]", "subscriptions: [{ zzzzzzzz: 1 }]",
+        "subscriptions: [{ name: a, events: [a], webhook: { zzzzzzzz: 1 } }]",
+        "subscriptions: [{ name: a, events: [a], exec: { zzzzzzzz: 1 } }]",
+        "subscriptions: [{ name: a, events: [a], file: { zzzzzzzz: 1 } }]",
+    ])
+    func everyKeyIsShown(text: String) throws {
+        let finding = try #require(read(text).findings.first { $0.contains("unknown key 'zzzzzzzz' (known: ") })
+        let list = try #require(finding.components(separatedBy: "(known: ").last?.dropLast())
+        let builtIn = String(decoding: ConfigurationReader.builtInText, as: UTF8.self)
+        for key in list.components(separatedBy: ", ") {
+            #expect(builtIn.contains("\(key):") , "\(key)")
+        }
     }
 
     @Test func readsAWholeConfiguration() throws {

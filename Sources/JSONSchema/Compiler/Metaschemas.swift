@@ -12,8 +12,6 @@ enum Metaschemas {
         return try? JSONDocument(Array(text.utf8))
     }
 
-    static var uris: [String] { texts.keys.sorted() }
-
     private static let texts: [String: String] = [
         "http://json-schema.org/draft-07/schema":
             #"""

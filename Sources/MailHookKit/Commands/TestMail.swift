@@ -20,7 +20,7 @@ public enum TestMail {
     ) throws -> Result {
         let directory = try setup.directory()
         guard let target = target(name, in: directory, now: now) else {
-            throw SetupError("no email hook '\(name)'; `mailhookd hooks` lists them", exitStatus: SysExit.noInput)
+            throw noTarget(name, in: directory)
         }
         let daemon = try daemonAddress(address, setup)
         let message = mail ?? example(for: target.hook, recipient: target.recipient, now: now)
@@ -33,6 +33,17 @@ public enum TestMail {
             default: SysExit.unavailable
             }
         return Result(transcript: client.transcript.joined(separator: "\n"), exitStatus: status)
+    }
+
+    private static func noTarget(_ name: String, in directory: HookDirectory) -> SetupError {
+        if let other = directory.hooks.first(where: { $0.hook.eventName == name }) {
+            return SetupError(
+                "'\(name)' is a \(other.hook.type.rawValue) hook; post to its URL, which `mailhookd hooks` shows",
+                exitStatus: SysExit.noInput)
+        }
+        let names = directory.hooks.filter { $0.hook.type == .email }.map(\.hook.eventName)
+        let hint = nearest(to: name, among: names).map { "did you mean '\($0)'?" } ?? "`mailhookd hooks` lists them"
+        return SetupError("no email hook '\(name)'; \(hint)", exitStatus: SysExit.noInput)
     }
 
     private static func target(

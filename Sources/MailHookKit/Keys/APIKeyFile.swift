@@ -108,6 +108,8 @@ public final class APIKeyFile: Sendable {
             throw FileError(path: lockPath, errno: number)
         }
         defer { close(lock) }
+        // A lock that root made must not lock the daemon's user out.
+        Files.adoptOwner(of: Files.parent(lockPath), for: lockPath)
         var keys = try read()
         change(&keys)
         try Files.replace(path, Self.text(of: keys), mode: 0o600)

@@ -77,9 +77,9 @@ struct JSONLDProcessingArguments: ParsableArguments {
     var omitDefault = false
     @Flag(help: "Members in the order of their names.")
     var ordered = false
-    @Option(help: ArgumentHelp("Compact: an array of one value is that value (default: true).", valueName: "true|false"))
+    @Option(help: ArgumentHelp("Compact: an array of one value is that value.", valueName: "true|false"))
     var compactArrays = true
-    @Option(help: ArgumentHelp("Compact: IRIs relative to the base (default: true).", valueName: "true|false"))
+    @Option(help: ArgumentHelp("Compact: IRIs relative to the base.", valueName: "true|false"))
     var compactToRelative = true
     @Flag(inversion: .prefixedNo, help: "HTML: all scripts, not only the first (default: all for to-rdf, else the first).")
     var extractAllScripts: Bool?

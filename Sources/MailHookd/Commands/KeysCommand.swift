@@ -30,14 +30,17 @@ struct KeysCommand: ParsableCommand {
         @Option(help: "What the key is for, for people.")
         var name: String
 
+        func validate() throws {
+            for text in role where APIRole(rawValue: text) == nil {
+                let known = APIRole.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ValidationError("There is no role '\(text)'. Roles: \(known)")
+            }
+        }
+
         func run() throws {
             let setup = try loadSetup(options.request)
-            var roles: [APIRole] = []
-            for text in role {
-                guard let role = APIRole(rawValue: text) else {
-                    let known = APIRole.allCases.map(\.rawValue).joined(separator: ", ")
-                    throw ValidationError("There is no role '\(text)'. Roles: \(known)")
-                }
+            // Each once, in the order given.
+            let roles = role.compactMap(APIRole.init(rawValue:)).reduce(into: [APIRole]()) { roles, role in
                 if !roles.contains(role) { roles.append(role) }
             }
             do {

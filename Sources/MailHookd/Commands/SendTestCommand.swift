@@ -10,7 +10,8 @@ struct SendTestCommand: ParsableCommand {
         discussion: """
             The whole way a real mail goes. Without a file, the mail is an order confirmation with a JSON-LD script \
             that carries the hook's key, and each one is new. With a file, the file is sent as it is. Watch it \
-            arrive with `mailhookd listen`. Exit status: 0 accepted, 75 refused for now or no daemon, 69 refused.
+            arrive with `mailhookd listen`. Exit status: 0 accepted, 75 refused for now \
+            or no daemon, 69 refused, 66 no such hook or file.
             """)
 
     @OptionGroup var options: ConfigurationOptions

@@ -19,14 +19,6 @@ extension Symbol {
     var isKeyword: Bool {
         index >= WellKnownText.base.rawValue && index <= WellKnownText.vocab.rawValue
     }
-
-    /// The keywords that only frames and their results use.
-    var isFramingKeyword: Bool {
-        switch self {
-        case .default, .embed, .explicit, .omitDefault, .preserve, .requireAll: true
-        default: false
-        }
-    }
 }
 
 /// Strings that stand first in every table, in this order.

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // What the algorithms ask of values: which kind of object one is (JSON-LD 1.1, section 9), whether
-// two are equal, and the helper "add value" (JSON-LD API, section 3.3 of the terms).
+// two are equal, and the algorithm "add value" (JSON-LD API, section 3.3 of the terms).
 
 extension Tree {
     /// An object with `@value`.
@@ -24,12 +24,6 @@ extension Tree {
     func isGraphObject(_ value: Value) -> Bool {
         guard case .object(let object) = value, has(.graph, object) else { return false }
         return members(object).allSatisfy { [.graph, .id, .index, .context].contains($0.key) }
-    }
-
-    /// A graph object without a name.
-    func isSimpleGraphObject(_ value: Value) -> Bool {
-        guard case .object(let object) = value else { return false }
-        return isGraphObject(value) && !has(.id, object)
     }
 
     /// The value itself if it is an array, else an array of it alone.
