@@ -50,7 +50,7 @@ struct SuiteManifest {
             }
         }
         let ran = passed + failures.count
-        print("\(name): ran \(ran), passed \(passed), failed \(failures.count), left out \(cases.count - ran) \(leftOut)")
+        print("json-ld \(name): ran \(ran), passed \(passed), failed \(failures.count), left out \(cases.count - ran) \(leftOut)")
         for failure in failures { print("  \(failure)") }
         #expect(failures.isEmpty, "\(name): \(failures.map { $0.prefix(90) })")
         return ran
