@@ -13,7 +13,19 @@ struct DocumentShaper: Sendable {
         /// A JSON text.
         case shaped([UInt8])
         case refused(CandidateDecision, reason: String)
+        /// Looking at it took more work than is allowed.
+        case tooMuch(CandidateDecision, reason: String)
     }
+
+    /// A mail can hold a hundred documents, and its sender hears the answer while the connection waits: a document may
+    /// cost some milliseconds, far more than an order and far less than the library itself allows.
+    private static var options: JSONLDOptions {
+        var options = JSONLDOptions()
+        options.limits.termDefinitions = 50_000
+        options.limits.cells = 1_000_000
+        return options
+    }
+    private static let schemaLimits = SchemaLimits(work: 1_000_000)
 
     private let processor: JSONLDProcessor
     /// Compiled schemas by their text.
@@ -22,7 +34,7 @@ struct DocumentShaper: Sendable {
     /// `policies` are those it will be asked about: their schemas are compiled once. One that cannot be compiled lets
     /// nothing through; the configuration's check tells it first.
     init(contexts: ContextLibrary = .standard, policies: [HookPolicy] = []) {
-        processor = JSONLDProcessor(contexts: contexts)
+        processor = JSONLDProcessor(options: Self.options, contexts: contexts)
         var schemas: [[UInt8]: CompiledSchema] = [:]
         for text in policies.compactMap(\.schema) where schemas[text] == nil {
             schemas[text] = (try? JSONDocument(text)).flatMap { try? SchemaCompiler.compile($0) }
@@ -31,9 +43,7 @@ struct DocumentShaper: Sendable {
     }
 
     func shape(_ document: JSONDocument, _ kind: Candidate.Kind, _ policy: HookPolicy) -> Result {
-        if let schema = policy.schema, let reason = violation(of: schema, in: document) {
-            return .refused(.schemaInvalid, reason: reason)
-        }
+        if let schema = policy.schema, let refusal = violation(of: schema, in: document) { return refusal }
         guard policy.form != .asSent || !policy.acceptTypes.isEmpty else { return .asSent }
         // Plain JSON has no types and no other form; with a context it is JSON-LD whatever it is labelled.
         guard kind == .jsonLD || document.root["@context"] != nil else {
@@ -48,6 +58,9 @@ struct DocumentShaper: Sendable {
             }
             return try formed(document, policy.form)
         } catch {
+            if error.code == .limitExceeded || error.code == .contextOverflow {
+                return .tooMuch(.jsonldInvalid, reason: error.description)
+            }
             guard policy.onUnprocessable == .refuse else { return .asSent }
             let decision: CandidateDecision =
                 error.code == .loadingRemoteContextFailed || error.code == .loadingDocumentFailed
@@ -57,17 +70,21 @@ struct DocumentShaper: Sendable {
     }
 
     /// The places and rules that are violated, without anything of the data; nil where all is well.
-    private func violation(of schema: [UInt8], in document: JSONDocument) -> String? {
-        guard let compiled = schemas[schema] else { return "the schema cannot be compiled" }
-        let result = compiled.validate(document.root)
+    private func violation(of schema: [UInt8], in document: JSONDocument) -> Result? {
+        guard let compiled = schemas[schema] else {
+            return .refused(.schemaInvalid, reason: "the schema cannot be compiled")
+        }
+        let result = compiled.validate(document.root, limits: Self.schemaLimits)
         switch result.outcome {
         case .valid: return nil
-        case .workLimitReached, .depthLimitReached: return "checking it takes more work than is allowed"
+        case .workLimitReached, .depthLimitReached:
+            return .tooMuch(.schemaInvalid, reason: "checking it takes more work than is allowed")
         case .invalid:
-            return result.violations.prefix(5).map { violation in
+            let reason = result.violations.prefix(5).map { violation in
                 let place = violation.instancePointer.isEmpty ? "the document" : violation.instancePointer
                 return "\(place): \(violation.message)"
             }.joined(separator: "; ")
+            return .refused(.schemaInvalid, reason: reason)
         }
     }
 

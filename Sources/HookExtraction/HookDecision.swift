@@ -35,15 +35,24 @@ public struct HookDecision: Sendable, Hashable {
 
     /// - Parameter keys: the keys that are right now.
     init(_ candidates: [Candidate], policy: HookPolicy, keys: [String], shaper: DocumentShaper = DocumentShaper()) {
+        // One document that costs too much is an attack, and there may be a hundred of them: the rest is not looked at.
+        var exhausted: CandidateDecision?
         for (index, candidate) in candidates.enumerated() {
             var decision = Self.decide(candidate, policy, keys)
-            if decision == .taken, let document = candidate.document {
+            if decision == .taken, let refusal = exhausted {
+                decision = refusal
+                reasons[index] = "an earlier document of the message took more work than is allowed"
+            } else if decision == .taken, let document = candidate.document {
                 switch shaper.shape(document, candidate.kind, policy) {
                 case .asSent: break
                 case .shaped(let data): shaped[index] = data
                 case .refused(let refusal, let reason):
                     decision = refusal
                     reasons[index] = reason
+                case .tooMuch(let refusal, let reason):
+                    decision = refusal
+                    reasons[index] = reason
+                    exhausted = refusal
                 }
             }
             self.candidates.append(decision)

@@ -54,7 +54,7 @@ public struct PostProcessor: Sendable {
             payload.json = data[...]
             payload.shape = policy.form.name
             return nil
-        case .refused(let decision, _): return Outcome(rawValue: decision.rawValue) ?? .jsonInvalid
+        case .refused(let decision, _), .tooMuch(let decision, _): return Outcome(rawValue: decision.rawValue) ?? .jsonInvalid
         }
     }
 

@@ -48,6 +48,8 @@ public struct SMTPServerSession: Sendable {
     private var reversePath: String?
     private var declaredSize = 0
     private var recipients: [String] = []
+    /// Those of the transaction that were beyond the limit.
+    private var furtherRecipients = 0
 
     /// Begins with the greeting in its output.
     public init(configuration: SMTPServerConfiguration) {
@@ -320,8 +322,16 @@ public struct SMTPServerSession: Sendable {
         if let parameter = parameters.first {
             return refuse(Self.unrecognized(parameter))
         }
-        guard recipients.count < configuration.recipients else { return reply(Outcome.tooManyRecipients.smtpReply) }
+        guard recipients.count < configuration.recipients else { return refuseFurtherRecipient() }
         state = .recipientAsked(path)
+    }
+
+    /// RFC 5321 section 4.5.3.1.10: who has more recipients than we take sends the rest in another transaction. A client
+    /// that goes on and on about them has something else in mind.
+    private mutating func refuseFurtherRecipient() {
+        furtherRecipients += 1
+        reply(Outcome.tooManyRecipients.smtpReply)
+        if furtherRecipients > configuration.recipients * 10 { close("Too many recipients") }
     }
 
     private mutating func beginData() {
@@ -336,6 +346,7 @@ public struct SMTPServerSession: Sendable {
         reversePath = nil
         declaredSize = 0
         recipients = []
+        furtherRecipients = 0
         receiver = nil
     }
 

@@ -163,6 +163,22 @@ import Testing
         #expect(event.map { String(decoding: $0 ?? [], as: UTF8.self) } ?? "" == data)
     }
 
+    /// A hundred documents that each ask for as much work as possible cost no more than one.
+    @Test func costlyDocumentsAreNotMultiplied() throws {
+        let imports = Array(repeating: #"{"@import":"https://schema.org"}"#, count: 50).joined(separator: ",")
+        let values = Array(repeating: #"{"p":1}"#, count: 5000).joined(separator: ",")
+        let document = #"{"@context":{"@version":1.1,"p":{"@id":"http://e/p","@context":[\#(imports)]}},"#
+            + #""@type":"https://schema.org/Order","p":[\#(values)]}"#
+        let scripts = String(repeating: "<script type=application/ld+json>\(document)</script>", count: 99)
+        let start = ContinuousClock.now
+        let processed = process(html(scripts), policy: HookPolicy(form: .expanded))
+        #expect(processed.verdict.hooks.first?.outcome == .jsonldInvalid)
+        let reasons = processed.decisions.first?.reasons ?? [:]
+        #expect(reasons.count == 99 && Set(reasons.values).count == 2)
+        // Each alone takes seconds in a debug build.
+        #expect(ContinuousClock.now - start < .seconds(60))
+    }
+
     @Test func repairIsTheHooksChoice() throws {
         let broken = html("<script type=application/ld+json>{\"a\":1,}</script>")
         #expect(process(broken).verdict.hooks.first?.events.isEmpty == true)

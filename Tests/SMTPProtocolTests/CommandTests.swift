@@ -233,6 +233,15 @@ private let hello = [
         #expect(replies.allSatisfy { $0.utf8.count <= 510 }, "RFC 5321 section 4.5.3.1.5")
     }
 
+    /// Ten times the limit is no list of recipients any more.
+    @Test func endlessRecipientsEndTheSession() {
+        let commands = ["HELO c", "MAIL FROM:<a@b>"] + (1...200).map { "RCPT TO:<\($0)@y>" }
+        let transcript = Dialogue.run(Array(commands.map { $0 + "\r\n" }.joined().utf8))
+        #expect(transcript.isClosed)
+        #expect(transcript.codes.filter { $0 == "452" }.count == 51)
+        #expect(transcript.codes.last == "421")
+    }
+
     @Test func theGreetingNamesTheService() {
         #expect(Dialogue.run([]).lines == ["220 mx.example.com ESMTP mailhookd"])
         #expect(Dialogue.run([], Dialogue.configuration(.lmtp)).lines == ["220 mx.example.com LMTP mailhookd"])
