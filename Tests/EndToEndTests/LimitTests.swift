@@ -1,0 +1,66 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The limits of the SMTP intake that only show with real connections and real time.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct LimitTests {
+    @Test func connectionsInAll() throws {
+        let installation = try Installation("limits: { connections: 3 }")
+        try installation.start()
+        let open = try (0..<3).map { _ in try Connection(installation.smtp) }
+        for connection in open { #expect(try connection.reply().hasPrefix("220 ")) }
+        let fourth = try Connection(installation.smtp)
+        #expect(try fourth.reply().hasPrefix("421 4.7.0 Too many connections"))
+        #expect(fourth.rest().isEmpty)
+        // A place that is given back can be taken again.
+        #expect(try open[0].command("QUIT").hasPrefix("221 "))
+        try eventually("a place is free") { try Connection(installation.smtp).reply().hasPrefix("220 ") }
+    }
+
+    @Test func connectionsOfOnePeer() throws {
+        let installation = try Installation("limits: { connectionsPerPeer: 2, perPeerExempt: [] }")
+        try installation.start()
+        let open = try (0..<2).map { _ in try Connection(installation.smtp) }
+        for connection in open { #expect(try connection.reply().hasPrefix("220 ")) }
+        #expect(try Connection(installation.smtp).reply().hasPrefix("421 4.7.0 "))
+    }
+
+    @Test func silentAndSlowClients() throws {
+        let installation = try Installation("limits: { idleTimeout: 1s, dataTimeout: 2s }")
+        try installation.start()
+        let silent = try Connection(installation.smtp)
+        _ = try silent.reply()
+        #expect(try silent.reply().hasPrefix("421 4.4.2 Timed out"))
+
+        // A line now and then keeps a client from being silent, but not from being slow.
+        let slow = try Connection(installation.smtp)
+        _ = try slow.reply()
+        for command in ["EHLO client.example", "MAIL FROM:<a@b.example>", "RCPT TO:<\(Installation.alias)>", "DATA"] {
+            _ = try slow.command(command)
+        }
+        let start = Date()
+        for _ in 0..<8 {
+            slow.send("x\r\n")
+            usleep(400_000)
+        }
+        #expect(try slow.reply().hasPrefix("421 4.4.2 Timed out"))
+        #expect(Date().timeIntervalSince(start) < 15)
+        #expect(try installation.events().isEmpty)
+    }
+
+    @Test func recipientsOfOneMessage() throws {
+        let installation = try Installation("limits: { recipients: 2 }")
+        try installation.start()
+        let session = try Connection(installation.smtp)
+        _ = try session.reply()
+        _ = try session.command("EHLO client.example")
+        _ = try session.command("MAIL FROM:<a@b.example>")
+        #expect(try session.command("RCPT TO:<\(Installation.alias)>").hasPrefix("250 "))
+        #expect(try session.command("RCPT TO:<orders+x@hooks.example.com>").hasPrefix("250 "))
+        #expect(try session.command("RCPT TO:<orders+y@hooks.example.com>").hasPrefix("452 4.5.3 "))
+        #expect(try session.command("DATA").hasPrefix("354 "))
+    }
+}
