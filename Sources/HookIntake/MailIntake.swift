@@ -83,12 +83,16 @@ public struct MailIntake: Service {
         let parsers = NIOThreadPool(numberOfThreads: 2)
         parsers.start()
         let sessions = SessionRegistry()
-        let counter = ConnectionCounter(
-            limit: configuration.connections, limitPerPeer: configuration.connectionsPerPeer,
-            exempt: configuration.perPeerExempt)
+        let exempt = configuration.perPeerExempt
+        let places = ConnectionPlaces(
+            limit: configuration.connections, limitPerPeer: configuration.connectionsPerPeer
+        ) { peer in
+            // All clients of a Unix socket have one name; they are the mail server on this machine.
+            peer == SessionHandler.unixPeer || exempt.contains { $0.contains(peer) }
+        }
         let context = SessionContext(
             configuration: configuration, receiver: receiver, logger: logger, now: now, parsers: parsers,
-            sessions: sessions, counter: counter)
+            sessions: sessions, places: places)
         var listeners: [any Channel] = []
         do {
             listeners = try await bindAll(group, context)

@@ -17,7 +17,7 @@ struct SessionContext: Sendable {
     var now: @Sendable () -> Timestamp
     var parsers: NIOThreadPool
     var sessions: SessionRegistry
-    var counter: ConnectionCounter
+    var places: ConnectionPlaces
 
     /// Parsing up to this many octets costs less than waking another thread (some 50 µs) or holds other sessions of
     /// the event loop up for less than a millisecond or so.
@@ -27,6 +27,9 @@ struct SessionContext: Sendable {
 final class SessionHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
+
+    /// The peer at the other end of a Unix socket.
+    static let unixPeer = "local"
 
     private let service: SMTPServerConfiguration.Service
     private let shared: SessionContext
@@ -60,8 +63,8 @@ final class SessionHandler: ChannelInboundHandler {
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        peer = context.remoteAddress?.ipAddress ?? ConnectionCounter.unixPeer
-        guard shared.counter.take(peer) else {
+        peer = context.remoteAddress?.ipAddress ?? Self.unixPeer
+        guard shared.places.take(peer) else {
             // The first reply says it: no greeting before it.
             _ = session.takeOutput()
             session.end(with: .tooManyConnections)
@@ -81,7 +84,7 @@ final class SessionHandler: ChannelInboundHandler {
         isClosed = true
         timer?.cancel()
         shared.sessions.remove(context.channel)
-        if isCounted { shared.counter.release(peer) }
+        if isCounted { shared.places.release(peer) }
         isCounted = false
     }
 
