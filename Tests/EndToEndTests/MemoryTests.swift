@@ -1,6 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// What the largest mail a daemon takes costs in memory, whatever is in it.
+// What the largest mail a daemon takes costs in memory, whatever is in it; and what a daemon with nothing to do holds.
 
 import Foundation
 import TestSupport
@@ -74,5 +74,27 @@ import Testing
         let numbers = result.output.split(separator: " ").compactMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
         #expect(numbers.count == 2 && numbers.first == 0, "\(result.output)\(result.errors)")
         #expect(numbers.last ?? .max < 4 * Self.size, "\(mail.name): \((numbers.last ?? 0) >> 20) MiB for \(data.count >> 20) MiB")
+    }
+
+    /// Code that was needed to start is given back: a daemon that waits holds little of the program's 20 MiB and more.
+    @Test func idleDaemonHoldsLittle() throws {
+        let installation = try Installation()
+        try installation.start()
+        let process = try #require(installation.daemon).identifier
+        func resident() throws -> Int {
+            let text = try String(contentsOfFile: "/proc/\(process)/smaps", encoding: .utf8)
+            var isCode = false
+            var sum = 0
+            for line in text.split(separator: "\n") {
+                let fields = line.split(separator: " ", omittingEmptySubsequences: true)
+                if fields.count > 1, fields[1].count == 4, !line.contains("kB") { isCode = fields[1] == "r-xp" }
+                if isCode, fields.first == "Rss:" { sum += Int(fields[1]) ?? 0 }
+            }
+            return sum
+        }
+        // "Ready" is said a moment before.
+        try eventually("code resident: \((try? resident()) ?? 0) KiB", seconds: 5) { try resident() < 10 << 10 }
+        #expect(try installation.swaks().status == 0)
+        #expect(try installation.events().count == 1)
     }
 }
