@@ -110,7 +110,9 @@ let package = Package(
                 "HookExtraction", "HookModel", "HookWeb", "JSONLD", "MailHookKit", "MIMEParser",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: strict),
+            swiftSettings: strict,
+            // Nobody looks up symbols of the program; a tenth of it would be their names, and keep unused code alive.
+            linkerSettings: [.unsafeFlags(["-Xlinker", "--no-export-dynamic"], .when(platforms: [.linux], configuration: .release))]),
 
         .executableTarget(
             name: "MailHookdBench", dependencies: ["HTMLScripts", "HookExtraction", "JSONLD", "MIMEParser"],
