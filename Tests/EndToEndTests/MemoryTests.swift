@@ -92,8 +92,8 @@ import Testing
             }
             return sum
         }
-        // "Ready" is said a moment before.
-        try eventually("code resident: \((try? resident()) ?? 0) KiB", seconds: 5) { try resident() < 10 << 10 }
+        // It waits a second until everything has started.
+        try eventually("code resident: \((try? resident()) ?? 0) KiB", seconds: 10) { try resident() < 10 << 10 }
         #expect(try installation.swaks().status == 0)
         #expect(try installation.events().count == 1)
     }

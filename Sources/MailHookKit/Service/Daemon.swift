@@ -54,7 +54,7 @@ public struct Daemon: Sendable {
             if !listeners.isEmpty { Terminal.print(listeners.joined(separator: "\n")) }
             notifier.ready(status: "Accepting mail")
             logger.info("ready", metadata: ["listeners": "\(listeners.joined(separator: ", "))"])
-            StartupPages.release()
+            StartupPages.releaseSoon()
         }
         let intake = MailIntake(
             configuration: intakeConfiguration, receiver: receiver, logger: logger, now: Timestamp.now,
