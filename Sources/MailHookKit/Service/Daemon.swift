@@ -30,6 +30,7 @@ public struct Daemon: Sendable {
         let configuration = setup.configuration
         // Writing to a connection that is gone is an error to handle, not the end of the daemon.
         signal(SIGPIPE, SIG_IGN)
+        Allocator.returnLargeBlocks()
         let logger = DaemonLog.logger(level: configuration.logLevel)
         let directory = try self.directory()
         let store = try await openStore(configuration.data)
@@ -126,7 +127,8 @@ public struct Daemon: Sendable {
             smtp: configuration.listen.smtp, lmtp: configuration.listen.lmtp, hostname: configuration.hostname,
             connections: limits.connections, connectionsPerPeer: limits.connectionsPerPeer,
             perPeerExempt: limits.perPeerExempt, messageSize: limits.messageSize, recipients: limits.recipients,
-            idleTimeout: limits.idleTimeout, dataTimeout: limits.dataTimeout, drainTimeout: .seconds(10))
+            spoolFolder: configuration.data, idleTimeout: limits.idleTimeout, dataTimeout: limits.dataTimeout,
+            drainTimeout: .seconds(10))
     }
 
     private static func failure(_ error: any Error) -> DaemonError {
