@@ -5,11 +5,11 @@
 
 import Glibc
 public import HookModel
+public import HookTLS
 public import Logging
 import NIOCore
 import NIOPosix
 public import ServiceLifecycle
-import SMTPProtocol
 
 public struct MailIntakeConfiguration: Sendable {
     public var smtp: [ListenAddress]
@@ -27,6 +27,25 @@ public struct MailIntakeConfiguration: Sendable {
     public var dataTimeout: Duration
     /// How long transactions in progress may take after shutdown was asked for.
     public var drainTimeout: Duration
+
+    /// SMTP whose connections begin with a TLS handshake (RFC 8314 section 3.3).
+    public var smtps: [ListenAddress] = []
+    /// For `smtps`, and for STARTTLS on the other TCP listeners; nil for neither.
+    public var tls: ServerTLS?
+    /// Nothing but the hello is served before STARTTLS. Unix sockets don't leave the machine and are left out.
+    public var requiresTLS = false
+    /// Who may connect over TCP; empty: everybody.
+    public var allowClients: [NetworkRange] = []
+    /// Load balancers: their connections begin with a header of the PROXY protocol, those of others don't.
+    public var proxyPeers: [NetworkRange] = []
+    /// Mail servers that may say with XCLIENT whose connection theirs is.
+    public var xclientPeers: [NetworkRange] = []
+    /// How long a client is kept waiting for the greeting; who speaks meanwhile is sent away.
+    public var greetDelay = Duration.zero
+    public var normalizesBareNewlines = false
+    /// Recipients of another hook than the first one's are put off to another transaction. Not for LMTP, which has an
+    /// answer for each.
+    public var oneHookPerTransaction = false
 
     public init(
         smtp: [ListenAddress], lmtp: [ListenAddress], hostname: String, connections: Int, connectionsPerPeer: Int,
@@ -88,7 +107,7 @@ public struct MailIntake: Service {
             limit: configuration.connections, limitPerPeer: configuration.connectionsPerPeer
         ) { peer in
             // All clients of a Unix socket have one name; they are the mail server on this machine.
-            peer == SessionHandler.unixPeer || exempt.contains { $0.contains(peer) }
+            peer == SessionHandler.unixPeer || peer == ProxyHandler.place || exempt.contains { $0.contains(peer) }
         }
         let context = SessionContext(
             configuration: configuration, receiver: receiver, logger: logger, now: now, parsers: parsers,
@@ -111,25 +130,25 @@ public struct MailIntake: Service {
 
     private func bindAll(_ group: any EventLoopGroup, _ context: SessionContext) async throws -> [any Channel] {
         var listeners: [any Channel] = []
-        let services: [(SMTPServerConfiguration.Service, [ListenAddress])] = [
-            (.smtp, configuration.smtp), (.lmtp, configuration.lmtp),
-        ]
-        for (service, addresses) in services {
-            for address in addresses {
-                do {
-                    listeners.append(try await bind(address, service, group, context))
-                } catch {
-                    for listener in listeners { try? await listener.close() }
-                    throw Self.listenError(error, address)
-                }
+        for listener in self.listeners {
+            do {
+                listeners.append(try await bind(listener, group, context))
+            } catch {
+                for listener in listeners { try? await listener.close() }
+                throw Self.listenError(error, listener.address)
             }
         }
         return listeners
     }
 
+    private var listeners: [MailListener] {
+        let smtp = configuration.smtp.map { MailListener(kind: .smtp, address: $0) }
+        let smtps = configuration.smtps.map { MailListener(kind: .smtps, address: $0) }
+        return smtp + smtps + configuration.lmtp.map { MailListener(kind: .lmtp, address: $0) }
+    }
+
     private func bind(
-        _ address: ListenAddress, _ service: SMTPServerConfiguration.Service, _ group: any EventLoopGroup,
-        _ context: SessionContext
+        _ listener: MailListener, _ group: any EventLoopGroup, _ context: SessionContext
     ) async throws -> any Channel {
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 512)
@@ -137,12 +156,9 @@ public struct MailIntake: Service {
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if address.isTCP { try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1) }
-                    try channel.pipeline.syncOperations.addHandler(SessionHandler(service: service, context: context))
-                }
+                channel.eventLoop.makeCompletedFuture { try listener.prepare(channel, context) }
             }
-        switch address {
+        switch listener.address {
         case .tcp(let host, let port): return try await bootstrap.bind(host: host, port: port).get()
         case .unix(let path):
             let listener = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
@@ -155,14 +171,11 @@ public struct MailIntake: Service {
 
     /// What is told when ready: the addresses as they are now, with the ports that were picked.
     private func lines(_ listeners: [any Channel]) -> [String] {
-        let services = Array(repeating: "smtp", count: configuration.smtp.count)
-            + Array(repeating: "lmtp", count: configuration.lmtp.count)
-        return zip(services, zip(listeners, configuration.smtp + configuration.lmtp)).map { service, pair in
-            let (listener, configured) = pair
-            guard case .tcp = configured, let local = listener.localAddress, let host = local.ipAddress,
+        zip(self.listeners, listeners).map { configured, listener in
+            guard configured.address.isTCP, let local = listener.localAddress, let host = local.ipAddress,
                 let port = local.port
-            else { return "\(service) \(configured)" }
-            return "\(service) \(ListenAddress.tcp(host: host, port: port))"
+            else { return "\(configured.kind.rawValue) \(configured.address)" }
+            return "\(configured.kind.rawValue) \(ListenAddress.tcp(host: host, port: port))"
         }
     }
 

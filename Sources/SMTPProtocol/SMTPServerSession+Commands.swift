@@ -140,7 +140,9 @@ extension SMTPServerSession {
             return refuse(Self.reply(to: error))
         }
         guard self.parameters.isUTF8 || path.utf8.allSatisfy({ $0 < 0x80 }) else { return refuseInternationalPath() }
-        guard recipients.count < configuration.recipients else { return refuseFurtherRecipient() }
+        guard recipients.count < configuration.recipients else {
+            return refuseFurtherRecipient(.tooManyRecipients)
+        }
         state = .recipientAsked(path)
     }
 
@@ -151,9 +153,9 @@ extension SMTPServerSession {
 
     /// RFC 5321 section 4.5.3.1.10: who has more recipients than we take sends the rest in another transaction. A client
     /// that goes on and on about them has something else in mind.
-    private mutating func refuseFurtherRecipient() {
+    mutating func refuseFurtherRecipient(_ outcome: Outcome) {
         furtherRecipients += 1
-        reply(Outcome.tooManyRecipients.smtpReply)
+        reply(outcome.smtpReply)
         if furtherRecipients > configuration.recipients * 10 { close("Too many recipients") }
     }
 

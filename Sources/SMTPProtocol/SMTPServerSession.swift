@@ -135,6 +135,8 @@ public struct SMTPServerSession: Sendable {
         if outcome.isPositive {
             recipients.append(path)
             reply(SMTPReply(250, "2.1.5", "Ok"))
+        } else if outcome == .otherHook {
+            refuseFurtherRecipient(outcome)
         } else {
             refuse(outcome.smtpReply)
         }

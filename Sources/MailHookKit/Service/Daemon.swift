@@ -56,7 +56,7 @@ public struct Daemon: Sendable {
             logger.info("ready", metadata: ["listeners": "\(listeners.joined(separator: ", "))"])
         }
         let intake = MailIntake(
-            configuration: intakeConfiguration, receiver: receiver, logger: logger, now: Timestamp.now,
+            configuration: try MailWiring.configuration(configuration, logger), receiver: receiver, logger: logger, now: Timestamp.now,
             onReady: { try readiness.report(0, $0) })
         let web = try webService(directory, store, posts, logger, readiness)
         let dispatcher = Dispatcher(
@@ -116,16 +116,6 @@ public struct Daemon: Sendable {
                 throw DaemonError(description: failure.description, exitStatus: failure.exitStatus)
             }
         }
-    }
-
-    private var intakeConfiguration: MailIntakeConfiguration {
-        let configuration = setup.configuration
-        let limits = configuration.limits
-        return MailIntakeConfiguration(
-            smtp: configuration.listen.smtp, lmtp: configuration.listen.lmtp, hostname: configuration.hostname,
-            connections: limits.connections, connectionsPerPeer: limits.connectionsPerPeer,
-            perPeerExempt: limits.perPeerExempt, messageSize: limits.messageSize, recipients: limits.recipients,
-            idleTimeout: limits.idleTimeout, dataTimeout: limits.dataTimeout, drainTimeout: .seconds(10))
     }
 
     private static func failure(_ error: any Error) -> DaemonError {

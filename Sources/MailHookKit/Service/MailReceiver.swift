@@ -28,6 +28,8 @@ struct MailReceiver: MessageReceiver {
 
     func admit(recipient: String) -> Outcome { processor.admit(recipient: recipient, now: now()) }
 
+    func hook(of recipient: String) -> String? { processor.hook(of: recipient, now: now()) }
+
     func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
         let processed = processor.process(message)
         let verdict = processed.verdict
@@ -42,11 +44,12 @@ struct MailReceiver: MessageReceiver {
             switch result {
             case .success(let receipt):
                 let isRepeated = receipt.isDuplicate && receipt.newEvents == 0
-                let metadata: Logger.Metadata = [
+                var metadata: Logger.Metadata = [
                     "message": "\(id)", "intake": "\(message.envelope.source.rawValue)",
                     "outcome": "\(verdict.hooks.map(\.outcome.rawValue).joined(separator: ","))",
                     "events": "\(receipt.newEvents)", "duplicate": "\(receipt.isDuplicate)",
                 ]
+                if let tls = message.envelope.tls { metadata["tls"] = "\(tls)" }
                 // The sender waits; the log does not.
                 completion(
                     Reception(
