@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // An Exim of the test's own: configuration, spool and log in a temporary folder. There is no
-// daemon: each mail is delivered at once by the process that takes it.
+// daemon: each mail is queued and the queue is run, which keeps the rights that a transport needs.
 
 import Foundation
 
@@ -54,11 +54,14 @@ final class EximInstance {
 
     /// Takes a mail and tries to deliver it before it returns.
     func send(_ mail: String, to recipients: String..., from sender: String = "shop@fernleaf.example") throws -> Child.Result {
-        try Child.run(
-            Self.program ?? "", ["-C", configuration.path, "-odf", "-i", "-f", sender] + recipients, input: mail)
+        let taken = try Child.run(
+            Self.program ?? "", ["-C", configuration.path, "-odq", "-i", "-f", sender] + recipients, input: mail)
+        _ = try runQueue()
+        return taken
     }
 
-    /// Tries what was put off, whenever it would be due.
+    /// Tries what is queued or was put off, whenever it would be due.
+    @discardableResult
     func runQueue() throws -> Child.Result { try Child.run(Self.program ?? "", ["-C", configuration.path, "-qff"]) }
 
     deinit { try? FileManager.default.removeItem(at: folder) }
