@@ -172,4 +172,34 @@ import Testing
         check = try installation.command(["check"])
         #expect(check.status == 0 && (check.errors + check.output).contains("has expired at 2002-01-01"), "\(check.errors)")
     }
+
+    /// The rows of the suite under TLS: what ends a message is the same.
+    @Test(.conformance("smtp")) func smuggling() throws {
+        let installation = try installation()
+        let suite = try #require(
+            try JSONSerialization.jsonObject(with: Data(Conformance.bytes("smtp", "end-of-data.json"))) as? [String: Any])
+        let template = try #require(suite["template"] as? [String: String])
+        let sequences = try #require(suite["sequences"] as? [[String: Any]])
+        for row in sequences {
+            let id = try #require(row["id"] as? String)
+            let client = try TLSClient(installation.address(of: "smtps"))
+            _ = try client.handshake()
+            _ = try client.reply()
+            try client.send("EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<\(Installation.alias)>\r\nDATA\r\n")
+            for _ in 0..<3 { _ = try client.reply() }
+            #expect(try client.reply().hasPrefix("354 "), "\(id)")
+            let after = try #require(template["after"]).replacingOccurrences(of: "victim@example.net", with: Installation.alias)
+            try client.send(
+                Array(try #require(template["before"]).utf8) + hexadecimal(try #require(row["hex"] as? String))
+                    + Array((after + (template["finish"] ?? "")).utf8) + Array("QUIT\r\n".utf8))
+            let answers = try client.rest()
+            let isEnd = try #require(row["isEndOfData"] as? Bool)
+            let allowed = try #require(row["allowed"] as? [String])
+            if isEnd, allowed.contains("end-of-data-then-reject"), answers.hasPrefix("5") {
+                #expect(answers.split(separator: "\r\n").count == 1, "\(id): \(answers)")
+            } else {
+                #expect(answers.contains("354 ") == isEnd, "\(id): \(answers)")
+            }
+        }
+    }
 }

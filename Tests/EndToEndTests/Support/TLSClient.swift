@@ -23,6 +23,11 @@ final class TLSClient {
     }
 
     func send(_ text: String) throws { _ = try step(["send", text]) }
+    func send(_ octets: [UInt8]) throws {
+        let digits = octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        _ = try step(["octets", digits])
+    }
+
     func reply() throws -> String { try step(["reply"]) }
     func rest() throws -> String { try step(["rest"]) }
 

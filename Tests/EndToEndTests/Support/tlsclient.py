@@ -2,7 +2,7 @@
 #
 # A client that does what it is told, with TLS from the beginning, in between, or not at all:
 #     tlsclient.py HOST PORT
-# Standard input has a JSON array a line: ["send", TEXT], ["reply"], ["tls", VERSION or null], ["rest"].
+# Standard input has a JSON array a line: ["send", TEXT], ["octets", HEXADECIMAL], ["reply"], ["tls", VERSION or null], ["rest"].
 # Standard output has a line for each of them: the reply, the version of TLS with the certificate's
 # serial number, what came until the end, or "closed" and the reason.
 import hashlib
@@ -58,6 +58,9 @@ for line in sys.stdin:
     try:
         if step[0] == "send":
             connection.sendall(step[1].encode("utf-8"))
+            say("sent")
+        elif step[0] == "octets":
+            connection.sendall(bytes.fromhex(step[1]))
             say("sent")
         elif step[0] == "reply":
             say(reply())
