@@ -167,13 +167,13 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "MailHookKitTests",
-            dependencies: ["HookDelivery", "HookIntake", "HookModel", "HookWeb", "MailHookKit", "TestSupport"], swiftSettings: strict),
+            dependencies: ["HookDelivery", "HookIntake", "HookModel", "HookTLS", "HookWeb", "MailHookKit", "TestSupport"], swiftSettings: strict),
         // The functions the fuzzers of Tests/Fuzz run, and the inputs that once failed.
         .target(
             name: "FuzzTargets", dependencies: ["HTMLScripts", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "SMTPProtocol"],
             path: "Tests/Fuzz/Sources/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzReplayTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         // From outside: the real binary, real clients, loopback only. Depends on the executable so that it is built.
-        .testTarget(name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"], exclude: ["Support/receiver.py"], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"], exclude: ["Support/receiver.py", "Support/tlsclient.py"], swiftSettings: strict),
     ]
 )

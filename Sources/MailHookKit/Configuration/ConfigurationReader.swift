@@ -87,7 +87,7 @@ struct ConfigurationReader {
         if let node = top.node("smtp") {
             MailSettingsReader.readSMTP(node, file: file, into: &configuration.smtp, &diagnostics)
         }
-        if !configuration.listen.smtps.isEmpty, top.node("tls") == nil {
+        if !configuration.listen.smtps.isEmpty, configuration.tls == nil, top.node("tls")?.isNull != false {
             diagnostics.add(
                 Diagnostic(
                     .error, file: file, position: top.node("listen")?.position, place: "listen.smtps",
