@@ -97,7 +97,7 @@ public struct Setup: Sendable {
     /// The same for posts.
     func postProcessor(_ directory: HookDirectory) -> PostProcessor {
         PostProcessor(
-            instance: configuration.hostname, contexts: contexts, policies: directory.hooks.map(\.hook.policy))
+            instance: configuration.hostname, contexts: contexts, hooks: directory.hooks.map(\.hook))
     }
 
     private func addressed(
