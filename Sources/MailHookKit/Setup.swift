@@ -23,6 +23,8 @@ public struct SetupRequest: Sendable {
     public var maildirs: [String] = []
     /// Address or event name for `maildirs`; nil lets the mail's header say it.
     public var maildirRecipient: String?
+    /// A definition that would be put among the others, to see what comes of it.
+    var candidate: (file: String, bytes: [UInt8])?
 
     public static let usualFile = "/etc/mailhookd/mailhookd.yaml"
 
@@ -43,6 +45,8 @@ public struct Setup: Sendable {
     /// Schema.org and the contexts of the configured folder.
     let contexts: ContextLibrary
     public private(set) var warnings: [Diagnostic]
+    /// What is remembered of apps, those included that are gone.
+    public private(set) var records: [AppRecord] = []
 
     private static let sizeLimit = 4 << 20
 
@@ -53,13 +57,15 @@ public struct Setup: Sendable {
         }
         apply(request, to: &configuration, into: &diagnostics)
         let contexts = ContextFolder.library(configuration.contexts, into: &diagnostics)
-        let definitions = readDefinitions(configuration, into: &diagnostics)
+        let definitions = readDefinitions(configuration, request.candidate, into: &diagnostics)
         checkTogether(configuration, definitions, into: &diagnostics)
+        checkDependencies(definitions, into: &diagnostics)
+        let records = checkVersions(configuration, definitions, into: &diagnostics)
         if diagnostics.hasErrors { return .failure(SetupFailure(diagnostics: diagnostics.all)) }
         return .success(
             Setup(
                 configuration: configuration, definitions: definitions, contexts: contexts,
-                warnings: diagnostics.all))
+                warnings: diagnostics.all, records: records))
     }
 
     /// The hooks with their addresses and keys; makes the instance secret where it is missing.
@@ -105,9 +111,12 @@ public struct Setup: Sendable {
     ) -> AddressedHook {
         let name = declaration.eventName
         let settings = configuration.hooks[name] ?? configuration.hooks["*"] ?? Configuration.HookSettings()
+        var policy = settings.policy
+        if records.contains(where: { $0.app == definition.app && $0.state == .disabled }) { policy.state = .disabled }
         let hook = Hook(
             app: definition.app, eventName: name, displayEventName: declaration.displayEventName,
-            description: declaration.description, type: declaration.type, policy: settings.policy)
+            description: declaration.description, type: declaration.type, policy: policy,
+            trigger: definition.trigger(of: name))
         func credentials(_ generation: Int) -> AddressedHook.Credentials {
             secret.credentials(app: definition.app, eventName: name, generation: generation)
         }
@@ -169,12 +178,16 @@ public struct Setup: Sendable {
     }
 
     private static func readDefinitions(
-        _ configuration: Configuration, into diagnostics: inout Diagnostics
+        _ configuration: Configuration, _ candidate: (file: String, bytes: [UInt8])?,
+        into diagnostics: inout Diagnostics
     ) -> [AppDefinition] {
         var definitions: [AppDefinition] = []
-        for file in definitionFiles(configuration, into: &diagnostics) {
-            do {
-                let bytes = try Files.read(file, limit: AppDefinitionReader.sizeLimit)
+        var files = definitionFiles(configuration, into: &diagnostics)
+        if let candidate, !files.contains(candidate.file) { files.append(candidate.file) }
+        for file in files {
+            do throws(FileError) {
+                var bytes = candidate?.bytes ?? []
+                if candidate?.file != file { bytes = try Files.read(file, limit: AppDefinitionReader.sizeLimit) }
                 var reader = AppDefinitionReader(file: file, bytes: bytes)
                 if let definition = reader.read() { definitions.append(definition) }
                 diagnostics.add(contentsOf: reader.diagnostics)

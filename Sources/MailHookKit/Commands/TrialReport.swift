@@ -36,11 +36,13 @@ extension Trial {
         writer.beginArray()
         for event in events { writer.raw(event.json) }
         writer.endArray()
+        writeFailures(&writer)
         writeDeliveries(&writer)
         writer.endObject()
         return String(decoding: writer.bytes, as: UTF8.self)
     }
 
+    private var failures: [TriggerFailure] { processed.verdict.hooks.flatMap(\.failures) }
     private var events: [Event] { processed.verdict.hooks.flatMap(\.events) }
     private var decisions: [CandidateDecision] { processed.decisions.first?.candidates ?? [] }
 
@@ -72,7 +74,7 @@ extension Trial {
             if candidate.key != nil { words.append("with a key") }
             if candidate.isMislabelled { words.append("mislabelled") }
             if !candidate.repairs.isEmpty { words.append("mended: \(candidate.repairs.map(\.rawValue).joined(separator: ", "))") }
-            let decision = index < decisions.count ? Self.words(decisions[index]) : "not judged: no hook"
+            let decision = index < decisions.count ? Self.words(decisions[index]) : processed.decisions.isEmpty ? "not judged: no hook" : "not judged"
             words.append("-> \(decision)")
             if let reason = processed.decisions.first?.reasons[index] { words.append("(\(reason))") }
             if let failure = candidate.failure { words.append("(\(failure.code.rawValue): \(failure.reason))") }
@@ -108,8 +110,14 @@ extension Trial {
     }
 
     private var eventsText: String {
-        events.isEmpty ? "" : (["Events"] + events.map { "  \(EventLine($0).text)\n  \(EventLine($0).jsonLine)" })
-            .joined(separator: "\n")
+        guard !events.isEmpty else { return "" }
+        let rows = events.map { event in
+            let failure = failures.first { $0.eventID == event.id }
+            let output = EventLine(event).output.map { "\n  output     \($0)" }
+            return "  \(EventLine(event).text)\n  \(EventLine(event).jsonLine)" + (output ?? "")
+                + (failure.map { "\n  no output  \(Terminal.harmless($0.reason)) (\($0.code.rawValue))" } ?? "")
+        }
+        return (["Events"] + rows).joined(separator: "\n")
     }
 
     private var deliveriesText: String {
@@ -169,6 +177,20 @@ extension Trial {
             writer.member("decision", index < decisions.count ? decisions[index].rawValue : nil)
             writer.member("code", candidate.failure?.code.rawValue)
             writer.member("reason", candidate.failure?.reason ?? processed.decisions.first?.reasons[index])
+            writer.endObject()
+        }
+        writer.endArray()
+    }
+
+    private func writeFailures(_ writer: inout JSONWriter) {
+        guard !failures.isEmpty else { return }
+        writer.name("failures")
+        writer.beginArray()
+        for failure in failures {
+            writer.beginObject()
+            writer.member("event", failure.eventID)
+            writer.member("code", failure.code.rawValue)
+            writer.member("reason", failure.reason)
             writer.endObject()
         }
         writer.endArray()

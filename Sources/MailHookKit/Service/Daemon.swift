@@ -33,6 +33,7 @@ public struct Daemon: Sendable {
         let logger = DaemonLog.logger(level: configuration.logLevel)
         let directory = try self.directory()
         let store = try await openStore(configuration.data)
+        setup.rememberApps(logger)
         let notifier = SystemdNotifier.fromEnvironment()
         let subscriptions = SubscriptionTable(configuration.subscriptions)
         let receiver = MailReceiver(

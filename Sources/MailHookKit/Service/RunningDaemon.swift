@@ -16,6 +16,9 @@ enum RunningDaemon {
 
     static func forget(dataFolder: String) { unlink(path(dataFolder)) }
 
+    /// Whether a daemon wrote down where it listens, and did not end in order since.
+    static func isNoted(dataFolder: String) -> Bool { access(path(dataFolder), F_OK) == 0 }
+
     /// The first SMTP listener that was written down; nil where there is none. After a crash the note may be stale:
     /// connecting then fails and says so.
     static func smtp(dataFolder: String) -> ListenAddress? { first("smtp ", dataFolder) }

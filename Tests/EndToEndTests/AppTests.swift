@@ -1,0 +1,115 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Apps and triggers from outside: the commands, and what senders and subscribers see of them.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct AppTests {
+    static func definition(_ version: String, hooks: String = "", triggers: String = "") -> String {
+        """
+        {"app": "parcels", "version": "\(version)", "title": "Fernleaf Parcels",
+         "hooks": [{"eventName": "kustomer.app.parcels.shipment.moved", "type": "email"},
+                   {"eventName": "kustomer.app.parcels.pickup", "type": "form"}\(hooks)],
+         "triggers": [\(triggers)]}
+        """
+    }
+
+    static let trigger = """
+        {"eventName": "kustomer.app.parcels.shipment.moved", "description": "A parcel changed state",
+         "outputTemplate": {"tracking": "/#data.trackingNumber", "who": "/#data.customer.email"},
+         "outputSchema": {"type": "object", "properties": {"tracking": {"type": "string"}, "who": {"type": "string"}},
+                          "required": ["tracking"], "additionalProperties": false}}
+        """
+
+    private func hooks(_ installation: Installation) throws -> [String: [String: Any]] {
+        var found: [String: [String: Any]] = [:]
+        for hook in try Installation.objects(installation.command(["hooks", "--json"]).output) {
+            found[try #require(hook["eventName"] as? String)] = hook
+        }
+        return found
+    }
+
+    private func mail(_ installation: Installation, _ json: String) throws -> URL {
+        try installation.write("m.eml", "Subject: x\n\n\(json)\n")
+    }
+
+    @Test func installedUpgradedDisabledRemoved() throws {
+        let installation = try Installation()
+        let first = try installation.write("first.json", Self.definition("1.0.0"))
+        let installed = try installation.command(["apps", "install", first.path])
+        #expect(installed.status == 0, "\(installed.errors)")
+        #expect(installed.output.contains("parcels 1.0.0"))
+        let address = try #require(try hooks(installation)["kustomer.app.parcels.shipment.moved"]?["address"] as? String)
+
+        let changed = try installation.write("changed.json", Self.definition("1.0.0", triggers: Self.trigger))
+        let refused = try installation.command(["apps", "upgrade", changed.path])
+        #expect(refused.status == 65 && refused.errors.contains("a version never changes"))
+        let next = try installation.write("next.json", Self.definition("1.1.0", triggers: Self.trigger))
+        #expect(try installation.command(["apps", "upgrade", "--dry-run", next.path]).status == 0)
+        #expect(try Installation.objects(installation.command(["apps", "list", "--json"]).output).map { $0["version"] as? String } == ["1.0.0", "1.0.0"])
+        #expect(try installation.command(["apps", "upgrade", next.path]).status == 0)
+        #expect(try hooks(installation)["kustomer.app.parcels.shipment.moved"]?["address"] as? String == address)
+
+        try installation.start()
+        let sent = try installation.swaks(mail(installation, #"{"trackingNumber":"FL-1","customer":{"email":"i@x.test"}}"#), to: address)
+        #expect(sent.status == 0, "\(sent.output)")
+        let event = try #require(try installation.events().first)
+        #expect(event["output"] as? String == #"{"tracking":"FL-1","who":"i@x.test"}"#)
+        try installation.stop()
+
+        #expect(try installation.command(["apps", "disable", "parcels"]).status == 0)
+        try installation.start()
+        let disabled = try installation.swaks(mail(installation, "{}"), to: address)
+        #expect(disabled.status == 24 && disabled.output.contains("550 5.2.1"), "\(disabled.output)")
+        // Other apps go on.
+        #expect(try installation.swaks().status == 0)
+        try installation.stop()
+
+        #expect(try installation.command(["apps", "enable", "parcels"]).status == 0)
+        try installation.start()
+        #expect(try installation.swaks(mail(installation, #"{"trackingNumber":"FL-2"}"#), to: address).status == 0)
+        try installation.stop()
+        #expect(try installation.command(["apps", "uninstall", "parcels"]).status == 0)
+        #expect(try hooks(installation)["kustomer.app.parcels.shipment.moved"] == nil)
+        #expect(try installation.command(["apps", "uninstall", "parcels"]).status == 1)
+    }
+
+    @Test func pausedAndDisabledHooks() throws {
+        let web = try WebInstallation(
+            """
+              \(WebInstallation.contact): { state: paused }
+              \(WebInstallation.stock): { state: disabled }
+            """)
+        try web.start()
+        let paused = try web.curl(web.path(WebInstallation.contact), ["-d", "a=1"])
+        #expect(paused.status == 503 && paused.code == "hook_paused")
+        let key = try web.key("org.hooks")
+        let disabled = try web.curl(web.path(WebInstallation.stock), ["-d", "a=1", "-H", "Authorization: Bearer \(key)"])
+        #expect(disabled.status == 410 && disabled.code == "hook_disabled")
+        #expect(try web.installation.events().isEmpty)
+    }
+
+    @Test func violationsAreShown() throws {
+        let installation = try Installation()
+        let file = try installation.write("first.json", Self.definition("1.0.0", triggers: Self.trigger))
+        #expect(try installation.command(["apps", "install", file.path]).status == 0)
+        let mail = try mail(installation, #"{"trackingNumber": 7}"#)
+        let name = "kustomer.app.parcels.shipment.moved"
+        let trial = try installation.command(["try", mail.path, "--to", name])
+        #expect(trial.status == 0)
+        #expect(trial.output.contains("outcome    output_invalid"))
+        #expect(trial.output.contains("/tracking"))
+        let shown = try Installation.objects(installation.command(["try", mail.path, "--to", name, "--json"]).output)
+        #expect(shown[0]["outcome"] as? String == "output_invalid")
+        let failure = try #require((shown[0]["failures"] as? [[String: Any]])?.first)
+        #expect(failure["code"] as? String == "output_invalid")
+        try installation.start()
+        let address = try #require(try hooks(installation)[name]?["address"] as? String)
+        #expect(try installation.swaks(mail, to: address).status == 0)
+        let event = try #require(try installation.events().first)
+        #expect(event["output"] == nil)
+        #expect((event["outputfailure"] as? String)?.hasPrefix("output_invalid: /tracking") == true)
+    }
+}
