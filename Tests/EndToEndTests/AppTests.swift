@@ -112,4 +112,37 @@ import Testing
         #expect(event["output"] == nil)
         #expect((event["outputfailure"] as? String)?.hasPrefix("output_invalid: /tracking") == true)
     }
+
+    @Test func examplesGoTheWholeWay() throws {
+        let web = try WebInstallation()
+        let file = try web.installation.write("first.json", Self.definition("1.0.0", triggers: Self.trigger))
+        #expect(try web.installation.command(["apps", "install", file.path]).status == 0)
+        let sample = try web.installation.command(["hooks", "sample", "kustomer.app.parcels.shipment.moved"])
+        #expect(sample.status == 0 && sample.errors.isEmpty, "\(sample.errors)")
+        let example = try #require(try Installation.objects(sample.output).first)
+        #expect(example["output"] as? String == #"{"tracking":"tracking","who":"who"}"#)
+        #expect((example["data"] as? [String: Any])?["trackingNumber"] as? String == "tracking")
+        #expect(try web.installation.command(["hooks", "sample", "nothing"]).status == 66)
+
+        try web.start()
+        let names = ["kustomer.app.parcels.shipment.moved", WebInstallation.contact, WebInstallation.stock]
+        for name in names {
+            let sent = try web.installation.command(["send-test", name])
+            #expect(sent.status == 0, "\(name): \(sent.output) \(sent.errors)")
+        }
+        let body = try web.installation.write("body.json", #"{"n": 7}"#)
+        #expect(try web.installation.command(["send-test", try web.url(web.path(WebInstallation.contact)), body.path]).status == 0)
+        let events = try web.installation.events()
+        #expect(events.map { $0["type"] as? String } == names + [WebInstallation.contact])
+        #expect(events[2]["trust"] as? String == "signature")
+        #expect((events[3]["data"] as? [String: Any])?["n"] as? Int == 7)
+        #expect(try web.installation.command(["send-test", "kustomer.app.nothing"]).status == 66)
+
+        let trial = try web.installation.command(["try", body.path, "--to", try web.url(web.path(WebInstallation.contact)), "--json"])
+        #expect(trial.status == 0)
+        #expect(try Installation.objects(trial.output).first?["hook"] as? String == WebInstallation.contact)
+        #expect(try web.installation.stop() == 0)
+        let late = try web.installation.command(["send-test", WebInstallation.contact])
+        #expect(late.status == 75 && late.errors.contains("no daemon listens"))
+    }
 }

@@ -36,8 +36,8 @@ extension Trial {
         writer.beginArray()
         for event in events { writer.raw(event.json) }
         writer.endArray()
-        writeFailures(&writer)
-        writeDeliveries(&writer)
+        Self.write(failures, to: &writer)
+        Self.write(deliveries, to: &writer)
         writer.endObject()
         return String(decoding: writer.bytes, as: UTF8.self)
     }
@@ -109,7 +109,10 @@ extension Trial {
             """ + hints.map { "\n  hint       \($0)" }.joined()
     }
 
-    private var eventsText: String {
+    private var eventsText: String { Self.text(events, failures) }
+
+    /// Events with what their triggers made of them.
+    static func text(_ events: [Event], _ failures: [TriggerFailure]) -> String {
         guard !events.isEmpty else { return "" }
         let rows = events.map { event in
             let failure = failures.first { $0.eventID == event.id }
@@ -121,7 +124,10 @@ extension Trial {
     }
 
     private var deliveriesText: String {
-        guard !events.isEmpty else { return "" }
+        events.isEmpty ? "" : Self.text(deliveries)
+    }
+
+    static func text(_ deliveries: [Delivery]) -> String {
         guard !deliveries.isEmpty else { return "Deliveries\n  none: no subscription asks for these events" }
         let rows = deliveries.map { delivery in
             var lines = ["  \(delivery.eventID) to \(delivery.subscription): \(delivery.sink)"]
@@ -182,7 +188,7 @@ extension Trial {
         writer.endArray()
     }
 
-    private func writeFailures(_ writer: inout JSONWriter) {
+    static func write(_ failures: [TriggerFailure], to writer: inout JSONWriter) {
         guard !failures.isEmpty else { return }
         writer.name("failures")
         writer.beginArray()
@@ -196,7 +202,7 @@ extension Trial {
         writer.endArray()
     }
 
-    private func writeDeliveries(_ writer: inout JSONWriter) {
+    static func write(_ deliveries: [Delivery], to writer: inout JSONWriter) {
         writer.name("deliveries")
         writer.beginArray()
         for delivery in deliveries {
