@@ -57,23 +57,25 @@ import Testing
         #expect(sent.status == 0, "\(sent.output)")
         let event = try #require(try installation.events().first)
         #expect(event["output"] as? String == #"{"tracking":"FL-1","who":"i@x.test"}"#)
-        try installation.stop()
 
-        #expect(try installation.command(["apps", "disable", "parcels"]).status == 0)
-        try installation.start()
-        let disabled = try installation.swaks(mail(installation, "{}"), to: address)
-        #expect(disabled.status == 24 && disabled.output.contains("550 5.2.1"), "\(disabled.output)")
-        // Other apps go on.
+        // The running daemon knows of each change, and goes on.
+        let disabled = try installation.command(["apps", "disable", "parcels"])
+        #expect(disabled.status == 0 && disabled.errors.contains("has taken it over"), "\(disabled.errors)")
+        let refusal = try installation.swaks(mail(installation, "{}"), to: address)
+        #expect(refusal.status == 24 && refusal.output.contains("550 5.2.1"), "\(refusal.output)")
         #expect(try installation.swaks().status == 0)
-        try installation.stop()
-
         #expect(try installation.command(["apps", "enable", "parcels"]).status == 0)
-        try installation.start()
         #expect(try installation.swaks(mail(installation, #"{"trackingNumber":"FL-2"}"#), to: address).status == 0)
-        try installation.stop()
+        let last = try installation.write("last.json", Self.definition("1.2.0"))
+        #expect(try installation.command(["apps", "upgrade", last.path]).status == 0)
+        #expect(try installation.swaks(mail(installation, #"{"trackingNumber":"FL-3"}"#), to: address).status == 0)
+        #expect(try installation.events().last?["output"] == nil)
         #expect(try installation.command(["apps", "uninstall", "parcels"]).status == 0)
         #expect(try hooks(installation)["kustomer.app.parcels.shipment.moved"] == nil)
+        let unknown = try installation.swaks(mail(installation, "{}"), to: address)
+        #expect(unknown.status == 24 && unknown.output.contains("550 5.1.1"))
         #expect(try installation.command(["apps", "uninstall", "parcels"]).status == 1)
+        #expect(try installation.stop() == 0)
     }
 
     @Test func pausedAndDisabledHooks() throws {

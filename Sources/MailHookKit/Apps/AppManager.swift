@@ -195,9 +195,13 @@ extension AppManager {
     /// Octets of a definition.
     public static let definitionLimit = AppDefinitionReader.sizeLimit
 
-    /// What is still to be done after a change; nil where no daemon runs on the data folder.
-    public static func noticeAfterChange(_ setup: Setup) -> String? {
-        RunningDaemon.isNoted(dataFolder: setup.configuration.data)
-            ? "the running daemon does not know yet: restart it" : nil
+    /// Has a running daemon take a change over. A line for people; nil where none runs.
+    public static func announceChange(_ setup: Setup) -> String? {
+        switch RunningDaemon.reload(dataFolder: setup.configuration.data) {
+        case .noDaemon: nil
+        case .done: "the running daemon has taken it over"
+        case .unknown: "the running daemon has not taken it over; its log says why"
+        case .notPermitted: "the running daemon belongs to another user: have it reload"
+        }
     }
 }

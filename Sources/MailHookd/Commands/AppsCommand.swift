@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// `mailhookd apps`: options and arguments; the rules are those of AppManager.
 
 import ArgumentParser
 import HookModel
@@ -11,7 +13,7 @@ struct AppsCommand: ParsableCommand {
             Definitions stand in the folder `apps` of the configuration. These commands put them there under the rules \
             of the format: a version is never changed, and an upgrade has a greater one. Addresses follow from app \
             and event name, so they survive upgrades. Files may also be changed by hand; `mailhookd check` then tells \
-            where the rules were not kept. Exit status: 65 when a definition is refused, 1 when there is no such app.
+            where the rules were not kept. A running daemon takes each change over at once. Exit status: 65 when a definition is refused, 1 when there is no such app.
             """,
         subcommands: [List.self, Install.self, Upgrade.self, Disable.self, Enable.self, Uninstall.self])
 
@@ -131,7 +133,7 @@ private func perform(_ request: SetupRequest, _ change: (AppManager) throws(AppE
         let result = try change(AppManager(request, setup: setup))
         Terminal.print(result.report.joined(separator: "\n"))
         guard result.isChanged else { return }
-        if let notice = AppManager.noticeAfterChange(setup) { Terminal.printError(notice) }
+        if let notice = AppManager.announceChange(setup) { Terminal.printError(notice) }
     } catch {
         error.diagnostics.forEach { Terminal.printError($0.description) }
         throw fail(error.description, status: error.exitStatus)

@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// `mailhookd hooks` and `hooks sample`: options and arguments; the lines are written by MailHookKit.
 
 import ArgumentParser
 import MailHookKit
