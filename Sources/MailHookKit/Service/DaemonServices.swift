@@ -80,6 +80,7 @@ final class DaemonServices: Sendable {
         self.logger = logger
         self.logLevel = logLevel
         self.store = store
+        setup.rememberApps(logger)
     }
 
     /// What uses the store. Deliveries stop together with the intake: what comes in while it drains is due, and goes
@@ -144,6 +145,7 @@ final class DaemonServices: Sendable {
     func apply(_ change: Change) async {
         let configuration = change.snapshot.configuration
         current.replace(change.snapshot)
+        change.snapshot.setup.rememberApps(logger)
         logLevel.change(configuration.logLevel)
         intake.change(change.mail)
         let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts)
