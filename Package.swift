@@ -150,7 +150,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "MailHookKitTests",
-            dependencies: ["HookDelivery", "HookIntake", "HookModel", "HookWeb", "MailHookKit", "TestSupport"], swiftSettings: strict),
+            dependencies: ["HookDelivery", "HookIntake", "HookModel", "HookStore", "HookWeb", "MailHookKit", "TestSupport"],
+            swiftSettings: strict),
         // The functions the fuzzers of Tests/Fuzz run, and the inputs that once failed.
         .target(
             name: "FuzzTargets", dependencies: ["HTMLScripts", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "SMTPProtocol"],

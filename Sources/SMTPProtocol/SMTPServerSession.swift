@@ -32,6 +32,9 @@ public struct SMTPServerSession: Sendable {
         case closed
     }
 
+    /// Why no message can be taken at this moment; the answer to MAIL. Set by the caller.
+    public var refusal: Outcome?
+
     private let configuration: SMTPServerConfiguration
     private var state = State.command
     private var output: [UInt8] = []
@@ -280,6 +283,7 @@ public struct SMTPServerSession: Sendable {
     private mutating func mail(_ path: String, _ parameters: [SMTPCommand.Parameter]) {
         guard helo != nil else { return refuse(SMTPReply(503, "5.5.1", "Say hello first")) }
         guard reversePath == nil else { return refuse(SMTPReply(503, "5.5.1", "Nested MAIL command")) }
+        if let refusal { return replyIdly(refusal.smtpReply) }
         var size = 0
         if let repeated = Self.repeated(parameters) {
             return refuse(SMTPReply(501, "5.5.4", "Parameter \(Self.quoted(repeated)) given twice"))

@@ -102,6 +102,9 @@ public enum PipeDelivery {
         }
         let receiver = MailReceiver(
             processor: setup.processor(directory), store: store,
+            room: StoreRoom(
+                dataFolder: setup.configuration.data, least: setup.configuration.limits.freeSpace,
+                logger: DaemonLog.quiet),
             subscriptions: SubscriptionTable(setup.configuration.subscriptions), logger: DaemonLog.quiet,
             now: Timestamp.now)
         let result = await receive(request, receiver, setup.configuration.limits.messageSize)

@@ -6,6 +6,7 @@
 public import HookDelivery
 public import HookIntake
 public import HookModel
+public import HookStore
 
 public struct Configuration: Sendable {
     /// The file it was read from; nil for the built-in defaults.
@@ -31,6 +32,9 @@ public struct Configuration: Sendable {
     /// A level of swift-log.
     public var logLevel: String
     public var http = HTTPSettings()
+    /// Without what single hooks say; `retentionPolicy` has both.
+    public var retention = RetentionPolicy(
+        ages: .init(messages: nil, events: nil), delivered: nil, dead: nil, duplicates: nil, size: nil)
 
     public struct Listen: Sendable, Hashable {
         public var smtp: [ListenAddress]
@@ -48,6 +52,13 @@ public struct Configuration: Sendable {
         public var generation = 1
         /// Until when the generation before is still taken; nil for not at all.
         public var previousUntil: Timestamp?
+        public var retention = HookRetention()
+    }
+
+    /// How long raw messages and events of a hook are kept. Outer nil: as `retention` says; inner nil: without end.
+    public struct HookRetention: Sendable, Hashable {
+        public var messages: Duration??
+        public var events: Duration??
     }
 
     /// The public HTTP side. Its defaults stand in mailhookd.yaml.
@@ -79,5 +90,7 @@ public struct Configuration: Sendable {
         public var recipients: Int
         public var idleTimeout: Duration
         public var dataTimeout: Duration
+        /// Octets of the data folder's file system that stay free; with fewer, messages are refused.
+        public var freeSpace = 0
     }
 }

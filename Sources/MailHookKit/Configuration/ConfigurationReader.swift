@@ -20,7 +20,7 @@ struct ConfigurationReader {
 
     private static let topKeys = [
         "hostname", "domains", "data", "apps", "contexts", "listen", "http", "maildirs", "hooks", "limits", "subscriptions",
-        "log",
+        "log", "retention",
     ]
     private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
 
@@ -85,6 +85,7 @@ struct ConfigurationReader {
         }
         readHooks(top, into: &configuration)
         readLimits(top, into: &configuration)
+        RetentionReader.read(top, file: file, into: &configuration, &diagnostics)
         readSubscriptions(top, into: &configuration)
         return diagnostics.hasErrors ? nil : configuration
     }
@@ -152,7 +153,7 @@ struct ConfigurationReader {
     ) -> Configuration.HookSettings {
         let keys = [
             "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "schema", "form", "context",
-            "frame", "onUnprocessable", "generation", "previousUntil",
+            "frame", "onUnprocessable", "generation", "previousUntil", "retention",
         ]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
@@ -183,6 +184,10 @@ struct ConfigurationReader {
             "previousUntil", expected: "a time such as 2026-12-31T00:00:00Z", into: &diagnostics,
             Timestamp.init(rfc3339:))
         settings.previousUntil = until ?? settings.previousUntil
+        if let node = section.node("retention") {
+            RetentionReader.read(
+                node, file: file, place: section.path("retention"), into: &settings.retention, &diagnostics)
+        }
         return settings
     }
 
@@ -235,7 +240,7 @@ struct ConfigurationReader {
         guard let node = top.node("limits") else { return }
         let keys = [
             "connections", "connectionsPerPeer", "perPeerExempt", "messageSize", "recipients", "idleTimeout",
-            "dataTimeout",
+            "dataTimeout", "freeSpace",
         ]
         let section = YAMLSection(node, file: file, place: "limits", keys: keys, into: &diagnostics)
         var limits = configuration.limits
@@ -261,6 +266,7 @@ struct ConfigurationReader {
         where value < .seconds(1) {
             section.complain(key, "must be 1s or more", into: &diagnostics)
         }
+        limits.freeSpace = section.size("freeSpace", into: &diagnostics) ?? limits.freeSpace
         configuration.limits = limits
     }
 

@@ -35,11 +35,13 @@ public struct Daemon: Sendable {
         let store = try await openStore(configuration.data)
         let notifier = SystemdNotifier.fromEnvironment()
         let subscriptions = SubscriptionTable(configuration.subscriptions)
+        let room = StoreRoom(dataFolder: configuration.data, least: configuration.limits.freeSpace, logger: logger)
+        try keep(store, configuration.retentionPolicy, logger)
         let receiver = MailReceiver(
-            processor: setup.processor(directory), store: store, subscriptions: subscriptions, logger: logger,
+            processor: setup.processor(directory), store: store, room: room, subscriptions: subscriptions, logger: logger,
             now: Timestamp.now)
         let posts = PostIntake(
-            processor: setup.postProcessor(directory), store: store, subscriptions: subscriptions, logger: logger)
+            processor: setup.postProcessor(directory), store: store, room: room, subscriptions: subscriptions, logger: logger)
         let maildirs = MaildirIntake(
             configuration: MaildirIntakeConfiguration(
                 maildirs: configuration.maildirs, messageSize: configuration.limits.messageSize),
@@ -85,7 +87,7 @@ public struct Daemon: Sendable {
         do throws(FileError) {
             return try setup.directory()
         } catch {
-            throw DaemonError(description: error.description, exitStatus: SysExit.noPermission)
+            throw DaemonError(description: error.description, exitStatus: error.exitStatus)
         }
     }
 
@@ -97,7 +99,7 @@ public struct Daemon: Sendable {
                 directory: directory, store: store, receiver: posts, logger: logger,
                 onReady: { try readiness.report(1, $0) })
         } catch {
-            throw DaemonError(description: error.description, exitStatus: SysExit.noPermission)
+            throw DaemonError(description: error.description, exitStatus: error.exitStatus)
         }
     }
 
@@ -141,7 +143,7 @@ public struct Daemon: Sendable {
         case let error as MaildirIntakeError:
             DaemonError(description: error.description, exitStatus: SysExit.temporaryFailure)
         case let error as FileError:
-            DaemonError(description: error.description, exitStatus: SysExit.noPermission)
+            DaemonError(description: error.description, exitStatus: error.exitStatus)
         default: DaemonError(description: "\(error)", exitStatus: SysExit.temporaryFailure)
         }
     }

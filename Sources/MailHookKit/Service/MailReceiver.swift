@@ -11,16 +11,18 @@ import Logging
 struct MailReceiver: MessageReceiver {
     private let processor: MessageProcessor
     private let store: any EventStore
+    private let room: StoreRoom
     private let subscriptions: SubscriptionTable
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
 
     init(
-        processor: MessageProcessor, store: any EventStore, subscriptions: SubscriptionTable, logger: Logger,
+        processor: MessageProcessor, store: any EventStore, room: StoreRoom, subscriptions: SubscriptionTable, logger: Logger,
         now: @escaping @Sendable () -> Timestamp
     ) {
         self.processor = processor
         self.store = store
+        self.room = room
         self.subscriptions = subscriptions
         self.logger = logger
         self.now = now
@@ -28,7 +30,16 @@ struct MailReceiver: MessageReceiver {
 
     func admit(recipient: String) -> Outcome { processor.admit(recipient: recipient, now: now()) }
 
+    var refusal: Outcome? { room.refusal }
+
     func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
+        if let refusal = room.refusal {
+            let recipients = message.envelope.recipients.map { recipient in
+                let admission = admit(recipient: recipient)
+                return admission.isPositive ? refusal : admission
+            }
+            return completion(Reception(answer: refusal, recipients: recipients))
+        }
         let processed = processor.process(message)
         let verdict = processed.verdict
         let id = MessageIdentity.id(contentDigest: verdict.contentDigest)

@@ -11,17 +11,22 @@ import Logging
 struct PostIntake: PostReceiver {
     private let processor: PostProcessor
     private let store: any EventStore
+    private let room: StoreRoom
     private let subscriptions: SubscriptionTable
     private let logger: Logger
 
-    init(processor: PostProcessor, store: any EventStore, subscriptions: SubscriptionTable, logger: Logger) {
+    init(
+        processor: PostProcessor, store: any EventStore, room: StoreRoom, subscriptions: SubscriptionTable, logger: Logger
+    ) {
         self.processor = processor
         self.store = store
+        self.room = room
         self.subscriptions = subscriptions
         self.logger = logger
     }
 
     func receive(_ post: ReceivedPost, completion: @escaping @Sendable (PostReception) -> Void) {
+        if let refusal = room.refusal { return completion(PostReception(answer: refusal)) }
         let verdict = processor.process(post)
         let logger = logger
         let id = MessageIdentity.id(contentDigest: verdict.contentDigest)
