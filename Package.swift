@@ -168,8 +168,8 @@ let package = Package(
         .testTarget(
             name: "MailHookKitTests",
             dependencies: [
-                "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookTLS", "HookWeb", "JSONLD", "JSONSchema",
-                "MailHookKit", "MIMEParser", "TestSupport",
+                "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "HookTLS", "HookWeb", "JSONLD",
+                "JSONSchema", "MailHookKit", "MIMEParser", "TestSupport",
             ], swiftSettings: strict),
         // The functions the fuzzers of Tests/Fuzz run, and the inputs that once failed.
         .target(
