@@ -48,7 +48,7 @@ final class Activation {
         try launcher.waitForOutput("a start") { _ in self.count("started ") > count }
     }
 
-    /// SIGTERM, or SIGKILL; returns the exit status, negative for a signal.
+    /// SIGTERM, SIGKILL (`kill`) or nothing (`wait`); returns the exit status, negative for a signal.
     @discardableResult
     func end(_ order: String = "stop") throws -> Int {
         let count = count("ended ")
@@ -173,7 +173,7 @@ final class Activation {
         let activation = try Activation(installation, ["\(name)=127.0.0.1:0"])
         try activation.start()
         try eventually("the reason") { activation.log.contains(reason) }
-        #expect(try activation.end() == 78)
+        #expect(try activation.end("wait") == 78)
     }
 
     /// As systemd does it for a service that is started by the first connection.

@@ -7,7 +7,8 @@
 #   activate.py NAME=ADDRESS... -- PROGRAM ARGUMENT...
 #
 # ADDRESS is HOST:PORT or a path. Prints each socket as "NAME ADDRESS", then obeys lines of
-# standard input: "start", "stop" (SIGTERM) and "kill" (SIGKILL), both with a wait, and "signal N".
+# standard input: "start"; "stop" (SIGTERM), "kill" (SIGKILL) and "wait", which wait for the end;
+# and "signal N".
 
 import fcntl
 import os
@@ -66,7 +67,8 @@ def main():
         elif order[0] == "signal":
             os.kill(child, int(order[1]))
         elif child:
-            os.kill(child, signal.SIGTERM if order[0] == "stop" else signal.SIGKILL)
+            if order[0] != "wait":
+                os.kill(child, signal.SIGTERM if order[0] == "stop" else signal.SIGKILL)
             status = os.waitpid(child, 0)[1]
             child = 0
             print("ended", os.waitstatus_to_exitcode(status), flush=True)
