@@ -19,6 +19,8 @@ public struct MailIntakeConfiguration: Sendable {
     /// Octets.
     public var messageSize: Int
     public var recipients: Int
+    /// Where large messages wait while they come in; best on the disk of the store.
+    public var spoolFolder: String
     /// Between two pieces of input while no data is being read.
     public var idleTimeout: Duration
     /// For the whole of one message's data.
@@ -28,7 +30,8 @@ public struct MailIntakeConfiguration: Sendable {
 
     public init(
         hostname: String, connections: Int, connectionsPerPeer: Int, perPeerExempt: [NetworkRange], messageSize: Int,
-        recipients: Int, idleTimeout: Duration, dataTimeout: Duration, drainTimeout: Duration = .seconds(15)
+        recipients: Int, spoolFolder: String, idleTimeout: Duration, dataTimeout: Duration,
+        drainTimeout: Duration = .seconds(15)
     ) {
         self.hostname = hostname
         self.connections = connections
@@ -36,6 +39,7 @@ public struct MailIntakeConfiguration: Sendable {
         self.perPeerExempt = perPeerExempt
         self.messageSize = messageSize
         self.recipients = recipients
+        self.spoolFolder = spoolFolder
         self.idleTimeout = idleTimeout
         self.dataTimeout = dataTimeout
         self.drainTimeout = drainTimeout

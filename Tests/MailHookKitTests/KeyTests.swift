@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// API keys: made, found by their digest, revoked.
 
 import Foundation
 import HookIntake

@@ -57,6 +57,7 @@ final class DaemonServices: Sendable {
             if !lines.isEmpty { Terminal.print(lines.joined(separator: "\n")) }
             notifier.ready(status: "Accepting mail")
             logger.info("ready", metadata: ["listeners": "\(lines.joined(separator: ", "))"])
+            StartupPages.releaseSoon()
         }
         intake = MailIntake(
             configuration: configuration.mailIntake, listeners: table.listeners.compactMap(\.mail), receiver: receiver,
@@ -183,7 +184,7 @@ extension Configuration {
     var mailIntake: MailIntakeConfiguration {
         MailIntakeConfiguration(
             hostname: hostname, connections: limits.connections, connectionsPerPeer: limits.connectionsPerPeer,
-            perPeerExempt: limits.perPeerExempt, messageSize: limits.messageSize, recipients: limits.recipients,
+            perPeerExempt: limits.perPeerExempt, messageSize: limits.messageSize, recipients: limits.recipients, spoolFolder: data,
             idleTimeout: limits.idleTimeout, dataTimeout: limits.dataTimeout, drainTimeout: stopTimeout)
     }
 
