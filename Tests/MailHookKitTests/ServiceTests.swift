@@ -31,7 +31,7 @@ private final class Folder {
 }
 
 @Suite struct ListenerTableTests {
-    private func listen(smtp: [ListenAddress] = [], lmtp: [ListenAddress] = []) -> Configuration.Listen {
+    fileprivate func listen(smtp: [ListenAddress] = [], lmtp: [ListenAddress] = []) -> Configuration.Listen {
         Configuration.Listen(smtp: smtp, lmtp: lmtp)
     }
 
@@ -91,6 +91,33 @@ private final class Folder {
         }
         // For another kind it is nothing; and it goes with no configuration.
         #expect(try table.change(to: listen()).removed.isEmpty)
+    }
+}
+
+extension ListenerTableTests {
+    @Test func bothFamiliesOnOnePort() throws {
+        let probe = try ListeningSocket.bind(.tcp(host: "127.0.0.1", port: 0), mode: 0)
+        let port = try #require(ListeningSocket.address(of: probe)?.port)
+        close(probe)
+        let addresses: [ListenAddress] = [.tcp(host: "0.0.0.0", port: port), .tcp(host: "::", port: port)]
+        for order in [addresses, addresses.reversed()] {
+            let change = try ListenerTable().change(to: listen(smtp: order))
+            #expect(change.added.map(\.address) == order)
+            change.discard()
+        }
+    }
+
+    /// A Unix socket's path may be longer than a socket address (unix(7)).
+    @Test func longPaths() throws {
+        let folder = try Folder()
+        let long = folder.path + "/" + String(repeating: "a", count: 120)
+        mkdir(long, 0o700)
+        let address = ListenAddress.unix(path: long + "/socket")
+        let change = try ListenerTable().change(to: listen(lmtp: [address]))
+        #expect(change.added.map(\.address) == [address])
+        #expect(FileManager.default.fileExists(atPath: long + "/socket"))
+        change.discard()
+        #expect(!FileManager.default.fileExists(atPath: long + "/socket"))
     }
 }
 
