@@ -28,16 +28,9 @@ extension Installation {
         return log
     }
 
-    /// The last listener of a kind that was told.
-    func listener(_ kind: String) throws -> (host: String, port: String) {
-        let line = try #require(daemon?.lines.last { $0.hasPrefix(kind + " ") })
-        let parts = line.dropFirst(kind.count + 1).split(separator: ":")
-        return (String(parts[0]), String(parts[1]))
-    }
-
     /// A session that has said EHLO.
     func session() throws -> Connection {
-        let session = try Connection(listener("smtp"))
+        let session = try Connection(smtp)
         #expect(try session.reply().hasPrefix("220 "))
         #expect(try session.command("EHLO client.example").hasPrefix("250"))
         return session
@@ -45,9 +38,7 @@ extension Installation {
 
     /// The same over LMTP and TCP.
     func lmtpSession() throws -> Connection {
-        let line = try #require(daemon?.lines.last { $0.hasPrefix("lmtp 127.") })
-        let parts = line.dropFirst(5).split(separator: ":")
-        let session = try Connection((String(parts[0]), String(parts[1])))
+        let session = try Connection(address(of: "lmtp"))
         #expect(try session.reply().hasPrefix("220 "))
         #expect(try session.command("LHLO client.example").hasPrefix("250"))
         return session
@@ -171,11 +162,11 @@ extension Installation {
             "listen: { smtp: [\"127.0.0.1:0\"]",
             "listen: { smtp: [\"127.0.0.1:0\"], lmtp: [\"127.0.0.1:0\", \"\(socket)\"], http: [\"127.0.0.1:0\"]")
         #expect(try installation.reload().contains(" reloaded "))
-        #expect(try installation.listener("smtp") == (host, port))
+        #expect(try installation.smtp == (host, port))
         let lmtp = try installation.lmtpSession()
         let unix = try Connection(unix: socket)
         #expect(try unix.reply().hasPrefix("220 "))
-        let http = try installation.listener("http")
+        let http = try installation.address(of: "http")
         #expect(try WebInstallation.curl("http://\(http.host):\(http.port)/", []).status == 404)
         #expect(installation.file("data/listeners").split(separator: "\n").count == 4)
 
@@ -188,6 +179,41 @@ extension Installation {
         for session in [stays, lmtp, unix] { #expect(try session.command("NOOP").hasPrefix("250 ")) }
         #expect(try installation.stop() == 0)
         #expect(try lmtp.reply().hasPrefix("421 4.3.2 "))
+    }
+
+    @Test(.openssl) func aCertificateComesChangesAndGoes() throws {
+        let installation = try Installation()
+        try installation.start()
+        let before = try installation.session()
+        try installation.edit("smtp: [\"127.0.0.1:0\"]", "smtp: [\"127.0.0.1:0\"], smtps: [\"127.0.0.1:0\"]")
+        let refused = try installation.reload()
+        #expect(refused.contains("reload refused") && refused.contains("needs a certificate"), "\(refused)")
+        let files = "tls: { certificate: tls.crt, key: tls.key }"
+        try installation.edit("apps: apps", "apps: apps\n\(files)")
+        #expect(try installation.reload().contains("reload refused"))
+        try TestCertificate(in: installation.folder)
+        #expect(try installation.reload().contains(" reloaded "))
+        #expect(try TLSClient(installation.address(of: "smtps")).handshake().hasPrefix("TLSv1.3 "))
+        let after = try Connection(installation.smtp)
+        _ = try after.reply()
+        #expect(try after.command("EHLO client.example").contains("STARTTLS"))
+        #expect(try before.command("EHLO client.example").contains("STARTTLS") == false)
+
+        // A broken one is found by the reload too; what was in use stays.
+        try "broken\n".write(to: installation.folder.appendingPathComponent("tls.crt"), atomically: true, encoding: .utf8)
+        let broken = try installation.reload()
+        #expect(broken.contains("reload refused") && broken.contains("tls.crt"), "\(broken)")
+        #expect(try TLSClient(installation.address(of: "smtps")).handshake().hasPrefix("TLSv1.3 "))
+
+        try installation.edit("\n\(files)", "")
+        try installation.edit(", smtps: [\"127.0.0.1:0\"]", "")
+        #expect(try installation.reload().contains(" reloaded "))
+        #expect(throws: Child.Failure.self) { try Connection(installation.address(of: "smtps")) }
+        let last = try Connection(installation.smtp)
+        _ = try last.reply()
+        #expect(try !last.command("EHLO client.example").contains("STARTTLS"))
+        for session in [before, after, last] { #expect(try session.command("QUIT").hasPrefix("221 ")) }
+        #expect(try installation.stop() == 0)
     }
 
     @Test func theSamePortOnOtherAddresses() throws {

@@ -167,8 +167,11 @@ final class Activation {
                 + "\(refused) connections refused, \(unanswered) mails without an answer")
     }
 
-    @Test(arguments: [("mail", "FileDescriptorName= is one of smtp,"), ("", "FileDescriptorName= is one of smtp,")])
-    func aNameThatMeansNothingEndsTheStart(name: String, reason: String) throws {
+    @Test(arguments: [
+        ("mail", "FileDescriptorName= is one of smtp,"), ("", "FileDescriptorName= is one of smtp,"),
+        ("smtps", "needs a certificate"),
+    ])
+    func whatCannotBeServedEndsTheStart(name: String, reason: String) throws {
         let installation = try Installation()
         let activation = try Activation(installation, ["\(name)=127.0.0.1:0"])
         try activation.start()

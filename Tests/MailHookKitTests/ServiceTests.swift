@@ -7,6 +7,7 @@ import Foundation
 import HookDelivery
 import HookModel
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import HookIntake
@@ -150,6 +151,16 @@ extension ListenerTableTests {
         let setup = try #require(try? Setup.load(SetupRequest(configurationFile: folder.path + "/m.yaml")).get())
         let finding = try #require(setup.warnings.first { $0.place.hasPrefix("hooks.") })
         #expect(finding.description.hasPrefix("\(folder.path)/m.yaml:4:3: warning: hooks.kustomer.app.s.order: no app"))
+    }
+}
+
+@Suite struct ReloadTableTests {
+    /// What a reload means for it stands in docs/service.md for every key of the configuration.
+    @Test func everyKeyHasItsRow() throws {
+        let path = Conformance.packageRoot.appendingPathComponent("docs/service.md")
+        let table = try #require(
+            try String(contentsOf: path, encoding: .utf8).components(separatedBy: "## Stop").first)
+        for key in ConfigurationReader.topKeys { #expect(table.contains("`\(key)`"), "\(key)") }
     }
 }
 
