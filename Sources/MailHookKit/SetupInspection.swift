@@ -62,11 +62,14 @@ private struct SetupInspection {
     // MARK: - Files
 
     private func dataFolder() -> Problem? {
+        let path = configuration.data
         do throws(FileError) {
-            return try DataFolder.check(configuration.data).first.map { Problem(reason: $0.description) }
+            if let finding = try DataFolder.check(path).first { return Problem(reason: finding.description) }
         } catch {
             return Problem(reason: error.description)
         }
+        guard Self.exists(path) else { return nil }
+        return Files.isFolder(path) ? may(path, R_OK | W_OK | X_OK, "be written") : Problem(reason: "\(path) is no folder")
     }
 
     private func appendable(_ path: String) -> Problem? {

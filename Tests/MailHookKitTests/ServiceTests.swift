@@ -184,6 +184,7 @@ extension ListenerTableTests {
         Case(yaml: "listen: { lmtp: [\"/no/such/folder/s\"] }", findings: [":3:18: warning: listen.lmtp[0]: the folder /no/such/folder"]),
         Case(yaml: "listen: { lmtp: [\"/run/mailhookd/lmtp.sock\"] }", findings: []),
         Case(yaml: "listen: { smtp: [\"127.0.0.1:0\"] }", findings: []),
+        Case(yaml: "log: info", findings: []),
     ])
     func whatTheMachineLacks(example: Case) throws {
         let folder = try Folder()
@@ -234,8 +235,9 @@ extension ListenerTableTests {
         chmod(data, 0o700)
         try folder.write("data/instance.key", "x", mode: 0o640)
         #expect(try DataFolder.check(data).map(\.path) == [data + "/instance.key"])
+        // Whoever makes the first file in it has the reason why not.
         try folder.write("file", "")
-        #expect(throws: FileError.self) { try DataFolder.check(folder.path + "/file") }
+        #expect(try DataFolder.check(folder.path + "/file").isEmpty)
     }
 }
 

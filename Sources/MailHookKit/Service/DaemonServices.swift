@@ -57,7 +57,7 @@ final class DaemonServices: Sendable {
             logger: logger, now: Timestamp.now)
         let readiness = Readiness(services: 2) {
             let lines = table.lines(configuration)
-            try RunningDaemon.note(lines, dataFolder: configuration.data)
+            RunningDaemon.note(lines, dataFolder: configuration.data, logger)
             if !lines.isEmpty { Terminal.print(lines.joined(separator: "\n")) }
             notifier.ready(status: "Accepting mail")
             logger.info("ready", metadata: ["listeners": "\(lines.joined(separator: ", "))"])
@@ -161,11 +161,7 @@ final class DaemonServices: Sendable {
             if let site = listener.web { web.retire(site) }
             listener.removeFile()
         }
-        do throws(FileError) {
-            try RunningDaemon.note(change.listeners.table.lines(configuration), dataFolder: configuration.data)
-        } catch {
-            logger.error("cannot write down the listeners", metadata: ["error": "\(error)"])
-        }
+        RunningDaemon.note(change.listeners.table.lines(configuration), dataFolder: configuration.data, logger)
     }
 
     private func begin(_ listener: Listener) async {
