@@ -18,7 +18,7 @@ struct ConfigurationReader {
     private let folder: String
     private(set) var diagnostics = Diagnostics()
 
-    private static let topKeys = [
+    static let topKeys = [
         "hostname", "domains", "data", "apps", "contexts", "listen", "http", "maildirs", "hooks", "limits", "subscriptions",
         "log", "stopTimeout", "tls", "smtp", "retention",
     ]

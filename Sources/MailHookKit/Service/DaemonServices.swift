@@ -39,6 +39,9 @@ final class DaemonServices: Sendable {
     ) throws {
         let configuration = setup.configuration
         let table = try ListenerTable(passed: passed).change(to: configuration.listen).table
+        if let reason = table.missingCertificate(configuration) {
+            throw DaemonError(description: reason, exitStatus: SysExit.configuration)
+        }
         let snapshot = try DaemonSnapshot(setup, http: table.http)
         let current = CurrentSnapshot(snapshot)
         let notifier = SystemdNotifier.fromEnvironment()
@@ -58,7 +61,7 @@ final class DaemonServices: Sendable {
             logger: logger, now: Timestamp.now)
         let readiness = Readiness(services: 2) {
             let lines = table.lines(configuration)
-            try RunningDaemon.note(lines, dataFolder: configuration.data)
+            RunningDaemon.note(lines, dataFolder: configuration.data, logger)
             if !lines.isEmpty { Terminal.print(lines.joined(separator: "\n")) }
             notifier.ready(status: "Accepting mail")
             logger.info("ready", metadata: ["listeners": "\(lines.joined(separator: ", "))"])
@@ -124,6 +127,7 @@ final class DaemonServices: Sendable {
         }
         let table = listeners.withLock { $0 }
         let change: ListenerTable.Change
+        if let reason = table.missingCertificate(configuration) { throw failure("tls", reason) }
         do throws(ListenError) {
             change = try table.change(to: configuration.listen)
         } catch {
@@ -169,11 +173,7 @@ final class DaemonServices: Sendable {
             if let site = listener.web { web.retire(site) }
             listener.removeFile()
         }
-        do throws(FileError) {
-            try RunningDaemon.note(change.listeners.table.lines(configuration), dataFolder: configuration.data)
-        } catch {
-            logger.error("cannot write down the listeners", metadata: ["error": "\(error)"])
-        }
+        RunningDaemon.note(change.listeners.table.lines(configuration), dataFolder: configuration.data, logger)
     }
 
     private func begin(_ listener: Listener) async {
@@ -188,6 +188,14 @@ final class DaemonServices: Sendable {
 }
 
 extension ListenerTable {
+    /// The configuration's own listeners were looked at when it was read; it does not know of passed ones.
+    func missingCertificate(_ configuration: Configuration) -> String? {
+        guard configuration.tls == nil, let listener = listeners.first(where: { $0.isPassed && $0.kind == .smtps }) else {
+            return nil
+        }
+        return "the socket \(listener.address) was passed by the name smtps, which needs a certificate: see 'tls'"
+    }
+
     /// Where form and web hooks can be reached.
     var http: [ListenAddress] { listeners.filter { $0.kind == .http }.map(\.address) }
 

@@ -74,9 +74,12 @@ struct ListenerTable: Sendable {
             }
         }
         var change = Change(removed: rest)
+        let forIPv4 = listen.all.map(\.1).filter { $0.host == "0.0.0.0" }.map(\.port)
         for (kind, address) in missing {
+            // `[::]:25` alone takes IPv4 too; beside `0.0.0.0:25` it could not be bound then.
+            let isOnlyIPv6 = address.host == "::" && address.port != 0 && forIPv4.contains(address.port)
             do throws(ListenError) {
-                change.added.append(try Self.bind(kind, address, replacing: rest))
+                change.added.append(try Self.bind(kind, address, isOnlyIPv6: isOnlyIPv6, replacing: rest))
             } catch {
                 change.discard()
                 throw error
@@ -88,7 +91,7 @@ struct ListenerTable: Sendable {
     }
 
     private static func bind(
-        _ kind: ListenerKind, _ address: ListenAddress, replacing old: [Listener]
+        _ kind: ListenerKind, _ address: ListenAddress, isOnlyIPv6: Bool, replacing old: [Listener]
     ) throws(ListenError) -> Listener {
         // The same place for something else: the socket that is there changes hands, no connection meets a closed door.
         if let same = old.first(where: { $0.configured == address }), case .tcp(_, let port) = address, port != 0 {
@@ -99,10 +102,11 @@ struct ListenerTable: Sendable {
             }
         }
         let neighbours = old.filter { $0.address.port != nil && $0.address.port == address.port }.map(\.descriptor)
-        let descriptor = try ListeningSocket.bind(address, mode: kind.mode, beside: neighbours)
+        let descriptor = try ListeningSocket.bind(
+            address, mode: kind.mode, isOnlyIPv6: isOnlyIPv6, beside: neighbours)
+        let bound = address.port == nil ? nil : ListeningSocket.address(of: descriptor)
         return Listener(
-            kind: kind, configured: address, address: ListeningSocket.address(of: descriptor) ?? address,
-            descriptor: descriptor, isPassed: false)
+            kind: kind, configured: address, address: bound ?? address, descriptor: descriptor, isPassed: false)
     }
 
     /// Whether the service manager listens there already.
@@ -164,5 +168,10 @@ extension ListenAddress {
     /// nil for a Unix socket.
     var port: Int? {
         if case .tcp(_, let port) = self { port } else { nil }
+    }
+
+    /// nil for a Unix socket.
+    var host: String? {
+        if case .tcp(let host, _) = self { host } else { nil }
     }
 }
