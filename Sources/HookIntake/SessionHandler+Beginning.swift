@@ -23,7 +23,7 @@ extension SessionHandler {
             dialogue.allowsXCLIENT = true
             session = SMTPServerSession(configuration: dialogue)
         }
-        if listener.kind == .smtps {
+        if listener.service == .smtps {
             phase = .handshake
             scheduleTimer(context)
             context.read()
@@ -36,7 +36,7 @@ extension SessionHandler {
     /// TLS could not read it.
     func refuse(_ outcome: Outcome, _ context: ChannelHandlerContext) {
         shared.logger.debug("connection refused", metadata: ["peer": "\(peer)", "outcome": "\(outcome.rawValue)"])
-        guard listener.kind != .smtps || tls != nil else {
+        guard listener.service != .smtps || tls != nil else {
             phase = .closed
             giveUpPlace()
             shared.sessions.remove(context.channel)
@@ -62,7 +62,7 @@ extension SessionHandler {
     /// RFC 5321 section 4.3.1: the client waits for it. Programs that send mail to whoever listens often don't.
     private func pauseAndGreet(_ context: ChannelHandlerContext) {
         let delay = shared.configuration.greetDelay
-        guard delay > .zero, listener.address.isTCP else { return greet(context) }
+        guard delay > .zero, listener.isTCP else { return greet(context) }
         phase = .pause
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         timer?.cancel()
@@ -108,7 +108,7 @@ extension SessionHandler {
         guard case .handshake = phase else { return }
         tls = ServerTLS.version(of: context.channel)
         shared.logger.debug("TLS", metadata: ["peer": "\(peer)", "version": "\(tls ?? "unknown")"])
-        if listener.kind == .smtps { return pauseAndGreet(context) }
+        if listener.service == .smtps { return pauseAndGreet(context) }
         session.tlsStarted()
         phase = .dialogue
         lastActivity = .now()

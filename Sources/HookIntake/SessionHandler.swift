@@ -12,21 +12,6 @@ import NIOPosix
 import NIOTLS
 import SMTPProtocol
 
-/// What all sessions of an intake share.
-struct SessionContext: Sendable {
-    var configuration: MailIntakeConfiguration
-    var receiver: any MessageReceiver
-    var logger: Logger
-    var now: @Sendable () -> Timestamp
-    var parsers: NIOThreadPool
-    var sessions: SessionRegistry
-    var places: ConnectionPlaces
-
-    /// Parsing up to this many octets costs less than waking another thread (some 50 µs) or holds other sessions of
-    /// the event loop up for less than a millisecond or so.
-    static let inlineSize = 256 << 10
-}
-
 final class SessionHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -57,8 +42,10 @@ final class SessionHandler: ChannelInboundHandler {
     var isCounted = false
     /// The version of TLS, for the message's envelope.
     var tls: String?
-    /// A message was handed to the receiver and has no answer yet.
+    /// A message was handed to the receiver and has no answer yet, or a piece of it is being spooled.
     var isWaiting = false
+    /// The beginning of a large message.
+    private var spool: MessageSpool?
     var isFinishing = false
     /// Until the client has taken what was written.
     private var isReadingPaused = false
@@ -153,6 +140,8 @@ final class SessionHandler: ChannelInboundHandler {
                 let hasAnswered = writeOutput(context)
                 watchClocks(hasAnswered: hasAnswered)
                 context.flush()
+                if let octets = session.takeData(atLeast: SessionContext.memorySize) { return keep(octets, context) }
+                if !session.isReadingData { spool = nil }
                 isReadingPaused = !context.channel.isWritable
                 return isReadingPaused ? () : context.read()
             case .recipient(let path): session.answerRecipient(admission(of: path))
@@ -179,7 +168,7 @@ final class SessionHandler: ChannelInboundHandler {
 
     private func admission(of path: String) -> Outcome {
         let outcome = shared.receiver.admit(recipient: path)
-        guard outcome.isPositive, shared.configuration.oneHookPerTransaction, listener.service == .smtp,
+        guard outcome.isPositive, shared.configuration.oneHookPerTransaction, listener.service != .lmtp,
             let first = session.recipients.first
         else { return outcome }
         return shared.receiver.hook(of: first) == shared.receiver.hook(of: path) ? outcome : .otherHook
@@ -191,7 +180,7 @@ final class SessionHandler: ChannelInboundHandler {
         isWaiting = true
         dataDeadline = nil
         lineStart = nil
-        let message = ReceivedMessage(
+        var message = ReceivedMessage(
             envelope: Envelope(
                 source: listener.source, mailFrom: transaction.reversePath, recipients: transaction.recipients, peer: peer,
                 helo: transaction.helo, tls: tls),
@@ -201,22 +190,33 @@ final class SessionHandler: ChannelInboundHandler {
         let completion: @Sendable (Reception) -> Void = { reception in
             eventLoop.execute { bound.value.0.answer(reception, bound.value.1) }
         }
-        let receiver = shared.receiver
-        if message.bytes.count <= SessionContext.inlineSize {
-            receiver.receive(message, completion: completion)
+        if let spool {
+            self.spool = nil
+            message.bytes = []
+            shared.receive(message, spooled: spool, rest: transaction.bytes, completion)
         } else {
-            shared.parsers.submit { state in
-                // The pool only goes away after the last session.
-                guard case .active = state else { return completion(Self.refusal(message)) }
-                receiver.receive(message, completion: completion)
-            }
+            shared.receive(message, completion)
         }
     }
 
-    private static func refusal(_ message: ReceivedMessage) -> Reception {
-        Reception(
-            answer: .shuttingDown,
-            recipients: Array(repeating: .shuttingDown, count: message.envelope.recipients.count))
+    /// Moves what came of a message out of memory, and reads on when that is done.
+    private func keep(_ octets: [UInt8], _ context: ChannelHandlerContext) {
+        isWaiting = true
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let eventLoop = context.eventLoop
+        let current = spool
+        let folder = shared.configuration.spoolFolder
+        shared.parsers.submit { _ in
+            let spool = current ?? MessageSpool(folder: folder)
+            spool.append(octets)
+            eventLoop.execute {
+                let (handler, context) = bound.value
+                handler.isWaiting = false
+                handler.spool = spool
+                handler.lastActivity = .now()
+                handler.proceed(context)
+            }
+        }
     }
 
     private func answer(_ reception: Reception, _ context: ChannelHandlerContext) {

@@ -10,6 +10,7 @@ final class StoreWriter: @unchecked Sendable {
     let connection: SQLiteConnection
 
     private let keys: KeyIndex
+    private let eraser: StoreEraser
     private let hasDigest: SQLiteStatement
     private let hasEvent: SQLiteStatement
     private let insertMessage: SQLiteStatement
@@ -38,6 +39,7 @@ final class StoreWriter: @unchecked Sendable {
     init(_ connection: SQLiteConnection, options: SQLiteStore.Options) throws(StoreError) {
         self.connection = connection
         keys = try KeyIndex(connection, waitingLimit: options.waitingKeys)
+        eraser = try StoreEraser(connection, keys: keys)
         hasDigest = try connection.prepare("SELECT 1 FROM messages WHERE id = ?1 AND digest = ?2")
         hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
         insertMessage = try connection.prepare(
@@ -135,6 +137,8 @@ final class StoreWriter: @unchecked Sendable {
         case .pack(let messages, _):
             for message in messages { try store(message) }
         case .refused: break
+        case .erase(let erasure, _):
+            return .erased(try eraser.perform(erasure, last: (lastMessage, lastEvent)))
         }
         return .done
     }

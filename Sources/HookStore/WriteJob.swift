@@ -12,6 +12,7 @@ enum WriteJob: Sendable {
     case pack([PackedMessage], @Sendable (Result<Void, StoreError>) -> Void)
     /// Not admitted to the queue; only the answer is the writer's.
     case refused(StoreError, @Sendable (Result<CommitReceipt, StoreError>) -> Void)
+    case erase(Erasure, @Sendable (Result<Erased, StoreError>) -> Void)
 
     struct Claim: Sendable {
         var subscription: String
@@ -32,6 +33,7 @@ enum WriteJob: Sendable {
         case receipt(CommitReceipt)
         case claimed([ClaimedDelivery])
         case done
+        case erased(Erased)
     }
 
     /// About how much memory and room in the journal the job takes.
@@ -42,7 +44,7 @@ enum WriteJob: Sendable {
                 hook.events.reduce(sum) { $0 + $1.json.count }
             }
         case .pack(let messages, _): messages.reduce(0) { $0 + $1.octets.count }
-        case .claim, .finish, .refused: 0
+        case .claim, .finish, .refused, .erase: 0
         }
     }
 
@@ -57,9 +59,12 @@ enum WriteJob: Sendable {
         case (.pack(_, let completion), .success): completion(.success(()))
         case (.pack(_, let completion), .failure(let error)): completion(.failure(error))
         case (.refused(let error, let completion), _): completion(.failure(error))
+        case (.erase(_, let completion), .success(.erased(let erased))): completion(.success(erased))
+        case (.erase(_, let completion), .failure(let error)): completion(.failure(error))
         // A job is answered by its own kind of answer; the writer has no other.
         case (.commit(_, let completion), .success): completion(.failure(.failed("no receipt")))
         case (.claim(_, let completion), .success): completion(.failure(.failed("no deliveries")))
+        case (.erase(_, let completion), .success): completion(.failure(.failed("nothing erased")))
         }
     }
 }

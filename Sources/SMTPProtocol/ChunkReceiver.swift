@@ -5,7 +5,7 @@
 // stored must not read differently somewhere else.
 
 struct ChunkReceiver: Sendable {
-    private(set) var buffer: MessageBuffer
+    var buffer: MessageBuffer
     /// BODY=BINARYMIME: in the body, a CR or LF is an octet like any other.
     private let isBinary: Bool
     /// The header section of a binary message is over.

@@ -13,7 +13,7 @@ struct DataReceiver: Sendable {
     }
 
     /// The message without transparency dots and without the last CRLF.CRLF's dot line; lines end with CRLF.
-    private(set) var buffer: MessageBuffer
+    var buffer: MessageBuffer
     /// Where in a line end the last piece stopped. The CRLF of the DATA command counts as the one before the first
     /// line, so that an empty message is `.CRLF`.
     private var state = State.lineStart

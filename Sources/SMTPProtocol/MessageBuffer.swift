@@ -5,6 +5,8 @@
 
 struct MessageBuffer: Sendable {
     private(set) var message: [UInt8] = []
+    /// Octets of the message that were taken out before.
+    private(set) var taken = 0
     /// More than the limit came; what came later was dropped.
     private(set) var isTooLarge = false
     /// A CR without LF or a LF without CR was in it, and nobody asked for it to be mended.
@@ -20,13 +22,21 @@ struct MessageBuffer: Sendable {
         message.reserveCapacity(min(limit, max(sizeHint, 4096), 256 << 10))
     }
 
+    /// Hands out what `message` holds, which goes on empty. The limit counts what was taken.
+    mutating func take() -> [UInt8] {
+        let octets = message
+        taken += octets.count
+        message = []
+        return octets
+    }
+
     mutating func append(_ byte: UInt8) {
-        guard message.count < limit else { return overflow() }
+        guard taken + message.count < limit else { return overflow() }
         if !isTooLarge { message.append(byte) }
     }
 
     mutating func append(_ run: UnsafeRawBufferPointer) {
-        guard run.count <= limit - message.count else { return overflow() }
+        guard run.count <= limit - taken - message.count else { return overflow() }
         if !isTooLarge { message.append(contentsOf: run) }
     }
 

@@ -53,7 +53,8 @@ extension SMTPServerSession {
         }
         return .message(
             SMTPTransaction(
-                helo: helo, reversePath: reversePath ?? "", recipients: recipients, bytes: buffer.message))
+                helo: helo, reversePath: reversePath ?? "", recipients: recipients, taken: buffer.taken,
+                bytes: buffer.message))
     }
 
     // MARK: - BDAT

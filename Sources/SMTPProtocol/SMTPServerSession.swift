@@ -96,6 +96,14 @@ public struct SMTPServerSession: Sendable {
         }
     }
 
+    /// What came of the message being read, if that is at least `count` octets: a caller that keeps large messages
+    /// elsewhere takes it, and `SMTPTransaction.bytes` begins behind it.
+    public mutating func takeData(atLeast count: Int) -> [UInt8]? {
+        let size = receiver?.buffer.message.count ?? chunks?.buffer.message.count ?? 0
+        guard isReadingData, size > 0, size >= count else { return nil }
+        return receiver?.buffer.take() ?? chunks?.buffer.take()
+    }
+
     /// Whether a command line has begun and is not complete.
     public var isReadingLine: Bool { !line.isEmpty || isLineDropped }
 
@@ -283,5 +291,8 @@ public struct SMTPTransaction: Sendable, Hashable {
     public var reversePath: String
     /// Without brackets, each accepted at RCPT.
     public var recipients: [String]
+    /// Octets at the beginning of the message that `takeData` handed out.
+    public var taken: Int
+    /// The message behind them.
     public var bytes: [UInt8]
 }

@@ -7,31 +7,34 @@ import HookTLS
 import Logging
 
 enum MailWiring {
-    /// The files of the certificate were read when the configuration was; they may have changed since.
-    static func configuration(
-        _ configuration: Configuration, _ logger: Logger
-    ) throws(DaemonError) -> MailIntakeConfiguration {
-        let limits = configuration.limits
+    /// The certificate that a configuration asks for.
+    ///
+    /// - Parameter old: what is in use. It stays where the files have the same names; they are looked at once more.
+    static func tls(
+        _ configuration: Configuration, instead old: ServerTLS?, _ logger: Logger
+    ) throws(TLSFilesError) -> ServerTLS? {
+        guard let settings = configuration.tls else { return nil }
+        guard let old, old.files == settings.files else { return try ServerTLS(files: settings.files, logger: logger) }
+        old.reload()
+        return old
+    }
+}
+
+extension Configuration {
+    func mailIntake(_ tls: ServerTLS?) -> MailIntakeConfiguration {
         var intake = MailIntakeConfiguration(
-            smtp: configuration.listen.smtp, lmtp: configuration.listen.lmtp, hostname: configuration.hostname,
-            connections: limits.connections, connectionsPerPeer: limits.connectionsPerPeer,
+            hostname: hostname, connections: limits.connections, connectionsPerPeer: limits.connectionsPerPeer,
             perPeerExempt: limits.perPeerExempt, messageSize: limits.messageSize, recipients: limits.recipients,
-            idleTimeout: limits.idleTimeout, dataTimeout: limits.dataTimeout, drainTimeout: .seconds(10))
-        intake.smtps = configuration.listen.smtps
-        if let settings = configuration.tls {
-            do throws(TLSFilesError) {
-                intake.tls = try ServerTLS(files: settings.files, logger: logger)
-            } catch {
-                throw DaemonError(description: "\(error)", exitStatus: SysExit.configuration)
-            }
-            intake.requiresTLS = settings.requiresSTARTTLS
-        }
+            spoolFolder: data, idleTimeout: limits.idleTimeout, dataTimeout: limits.dataTimeout,
+            drainTimeout: stopTimeout)
+        intake.tls = tls
+        intake.requiresTLS = self.tls?.requiresSTARTTLS ?? false
         intake.allowClients = limits.allowClients
         intake.proxyPeers = limits.proxyPeers
         intake.xclientPeers = limits.xclientPeers
-        intake.greetDelay = configuration.smtp.greetDelay
-        intake.normalizesBareNewlines = configuration.smtp.normalizesBareNewlines
-        intake.oneHookPerTransaction = configuration.smtp.oneHookPerTransaction
+        intake.greetDelay = smtp.greetDelay
+        intake.normalizesBareNewlines = smtp.normalizesBareNewlines
+        intake.oneHookPerTransaction = smtp.oneHookPerTransaction
         return intake
     }
 }
