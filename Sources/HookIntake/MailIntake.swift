@@ -28,7 +28,7 @@ public struct MailIntakeConfiguration: Sendable {
     /// How long transactions in progress may take after shutdown was asked for.
     public var drainTimeout: Duration
 
-    /// For SMTP that begins with a handshake, and for STARTTLS on the other TCP listeners; nil for neither.
+    /// For listeners of the kind `smtps`, and for STARTTLS on the other TCP listeners; nil for neither.
     public var tls: ServerTLS?
     /// Nothing but the hello is served before STARTTLS. Unix sockets don't leave the machine and are left out.
     public var requiresTLS = false

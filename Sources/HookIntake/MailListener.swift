@@ -9,38 +9,35 @@ import SMTPProtocol
 
 /// A socket that listens already, and what is spoken on it.
 public struct MailListener: Sendable, Hashable {
-    public enum Service: Sendable, Hashable {
+    public enum Kind: Sendable, Hashable {
         case smtp
-        case lmtp
         /// SMTP whose connections begin with a TLS handshake (RFC 8314 section 3.3).
         case smtps
+        case lmtp
     }
 
-    public var service: Service
+    public var kind: Kind
     public var isTCP: Bool
     /// A file descriptor. Whoever hands it over does not close it any more.
     public var descriptor: Int32
 
-    public init(service: Service, isTCP: Bool, descriptor: Int32) {
-        self.service = service
+    public init(kind: Kind, isTCP: Bool, descriptor: Int32) {
+        self.kind = kind
         self.isTCP = isTCP
         self.descriptor = descriptor
     }
-}
 
-extension MailListener {
-    /// A connection to SMTP under TLS while there is no certificate.
-    private struct NoCertificate: Error {}
+    var service: SMTPServerConfiguration.Service { kind == .lmtp ? .lmtp : .smtp }
 
-    var source: IntakeSource { service == .lmtp ? .lmtp : .smtp }
+    var source: IntakeSource { kind == .lmtp ? .lmtp : .smtp }
 
     /// What the dialogue begins with.
     func dialogue(_ configuration: MailIntakeConfiguration) -> SMTPServerConfiguration {
         var dialogue = SMTPServerConfiguration(
-            hostname: configuration.hostname, service: service == .lmtp ? .lmtp : .smtp,
-            messageSize: configuration.messageSize, recipients: configuration.recipients)
+            hostname: configuration.hostname, service: service, messageSize: configuration.messageSize,
+            recipients: configuration.recipients)
         if configuration.tls != nil, isTCP { dialogue.tls = configuration.requiresTLS ? .required : .offered }
-        dialogue.isSecured = service == .smtps
+        dialogue.isSecured = kind == .smtps
         dialogue.bareNewline = configuration.normalizesBareNewlines ? .normalize : .refuse
         return dialogue
     }
@@ -56,8 +53,9 @@ extension MailListener {
                 try pipeline.addHandler(ProxyHandler(context: context))
             }
         }
-        if service == .smtps {
-            guard let tls = context.configuration.tls else { throw NoCertificate() }
+        if kind == .smtps {
+            // A socket of the service manager's may be there without a certificate: nobody is served in the clear there.
+            guard let tls = context.configuration.tls else { throw ChannelError.operationUnsupported }
             try tls.secure(channel, at: .last)
         }
         try pipeline.addHandler(SessionHandler(listener: self, context: context))

@@ -23,7 +23,7 @@ extension SessionHandler {
             dialogue.allowsXCLIENT = true
             session = SMTPServerSession(configuration: dialogue)
         }
-        if listener.service == .smtps {
+        if listener.kind == .smtps {
             phase = .handshake
             scheduleTimer(context)
             context.read()
@@ -36,7 +36,7 @@ extension SessionHandler {
     /// TLS could not read it.
     func refuse(_ outcome: Outcome, _ context: ChannelHandlerContext) {
         shared.logger.debug("connection refused", metadata: ["peer": "\(peer)", "outcome": "\(outcome.rawValue)"])
-        guard listener.service != .smtps || tls != nil else {
+        guard listener.kind != .smtps || tls != nil else {
             phase = .closed
             giveUpPlace()
             shared.sessions.remove(context.channel)
@@ -108,7 +108,7 @@ extension SessionHandler {
         guard case .handshake = phase else { return }
         tls = ServerTLS.version(of: context.channel)
         shared.logger.debug("TLS", metadata: ["peer": "\(peer)", "version": "\(tls ?? "unknown")"])
-        if listener.service == .smtps { return pauseAndGreet(context) }
+        if listener.kind == .smtps { return pauseAndGreet(context) }
         session.tlsStarted()
         phase = .dialogue
         lastActivity = .now()

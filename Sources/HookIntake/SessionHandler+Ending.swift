@@ -17,7 +17,7 @@ extension SessionHandler {
         isFinishing = true
         switch phase {
         case .closed: break
-        case .handshake: if listener.service == .smtps { context.close(promise: nil) }
+        case .handshake: if listener.kind == .smtps { context.close(promise: nil) }
         case .pause: refuse(.shuttingDown, context)
         case .dialogue: if !isWaiting, !session.isInTransaction, pending == nil { endForShutdown(context) }
         }

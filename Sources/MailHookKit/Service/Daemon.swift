@@ -129,6 +129,8 @@ public final class Daemon: Sendable {
             DaemonError(
                 description: error.description,
                 exitStatus: error.isPermission ? SysExit.noPermission : SysExit.temporaryFailure)
+        case let error as TLSFilesError:
+            DaemonError(description: error.description, exitStatus: SysExit.configuration)
         case let error as MaildirIntakeError:
             DaemonError(description: error.description, exitStatus: SysExit.temporaryFailure)
         case let error as TLSFilesError:

@@ -24,7 +24,6 @@ final class DaemonServices: Sendable {
     private let store: SQLiteStore
     private let posts: PostIntake
     private let listeners: Mutex<ListenerTable>
-    private let tls: Mutex<ServerTLS?>
     private let intake: MailIntake
     private let maildirs: MaildirIntake
     private let pipe: PipeIntake
@@ -39,7 +38,6 @@ final class DaemonServices: Sendable {
         _ setup: Setup, passed: [Listener], store: SQLiteStore, logLevel: DaemonLog.Level, logger: Logger
     ) throws {
         let configuration = setup.configuration
-        let tls = try MailWiring.tls(configuration, instead: nil, logger)
         let table = try ListenerTable(passed: passed).change(to: configuration.listen).table
         let snapshot = try DaemonSnapshot(setup, http: table.http)
         let current = CurrentSnapshot(snapshot)
@@ -63,7 +61,8 @@ final class DaemonServices: Sendable {
             StartupPages.releaseSoon()
         }
         intake = MailIntake(
-            configuration: configuration.mailIntake(tls), listeners: table.listeners.compactMap(\.mail), receiver: receiver,
+            configuration: try MailWiring.configuration(configuration, logger),
+            listeners: table.listeners.compactMap(\.mail), receiver: receiver,
             logger: logger, now: Timestamp.now, onReady: { try readiness.report() })
         let (hooks, admin) = snapshot.web(current, store: store, receiver: posts)
         web = WebService(
@@ -76,12 +75,12 @@ final class DaemonServices: Sendable {
             store: store, subscriptions: configuration.subscriptions, userAgent: "mailhookd/\(Version.text)",
             limits: limits, logger: logger)
         listeners = Mutex(table)
-        self.tls = Mutex(tls)
         self.current = current
         self.notifier = notifier
         self.logger = logger
         self.logLevel = logLevel
         self.store = store
+        setup.rememberApps(logger)
     }
 
     /// What uses the store. Deliveries stop together with the intake: what comes in while it drains is due, and goes
@@ -106,8 +105,8 @@ final class DaemonServices: Sendable {
     struct Change {
         fileprivate var snapshot: DaemonSnapshot
         fileprivate var listeners: ListenerTable.Change
+        fileprivate var mail: MailIntakeConfiguration
         fileprivate var maildirs: MaildirIntake.Change?
-        fileprivate var tls: ServerTLS?
     }
 
     /// What reads files or needs descriptors: secrets, contexts, sockets, inotify, certificates of TLS.
@@ -119,12 +118,6 @@ final class DaemonServices: Sendable {
         func failure(_ place: String, _ reason: String) -> SetupFailure {
             SetupFailure(diagnostics: setup.located([Diagnostic(.error, file: file, place: place, reason: reason)]))
         }
-        let tls: ServerTLS?
-        do throws(TLSFilesError) {
-            tls = try MailWiring.tls(configuration, instead: self.tls.withLock { $0 }, logger)
-        } catch {
-            throw failure("tls", error.description)
-        }
         let table = listeners.withLock { $0 }
         let change: ListenerTable.Change
         do throws(ListenError) {
@@ -135,7 +128,10 @@ final class DaemonServices: Sendable {
         do {
             return Change(
                 snapshot: try DaemonSnapshot(setup, http: change.table.http), listeners: change,
-                maildirs: try maildirs.prepare(configuration.maildirIntake), tls: tls)
+                mail: try MailWiring.configuration(configuration, logger), maildirs: try maildirs.prepare(configuration.maildirIntake))
+        } catch let error as TLSFilesError {
+            change.discard()
+            throw failure("tls", "\(error)")
         } catch let error as MaildirIntakeError {
             change.discard()
             throw failure("maildirs", error.description)
@@ -149,9 +145,9 @@ final class DaemonServices: Sendable {
     func apply(_ change: Change) async {
         let configuration = change.snapshot.configuration
         current.replace(change.snapshot)
+        change.snapshot.setup.rememberApps(logger)
         logLevel.change(configuration.logLevel)
-        tls.withLock { $0 = change.tls }
-        intake.change(configuration.mailIntake(change.tls))
+        intake.change(change.mail)
         let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts)
         web.change(hooks: hooks, admin: admin)
         dispatcher.change(configuration.subscriptions)

@@ -10,6 +10,7 @@ import HookWeb
 /// What is spoken on a listener. The raw value is its key in `listen` and its name in `FileDescriptorName=`.
 enum ListenerKind: String, CaseIterable, Sendable {
     case smtp
+    /// SMTP behind a TLS handshake.
     case smtps
     case lmtp
     case http
@@ -90,7 +91,7 @@ struct ListenerTable: Sendable {
         _ kind: ListenerKind, _ address: ListenAddress, replacing old: [Listener]
     ) throws(ListenError) -> Listener {
         // The same place for something else: the socket that is there changes hands, no connection meets a closed door.
-        if let same = old.first(where: { $0.configured == address }), case .tcp(_, let port) = address, port != 0 {
+        if let port = address.port, port != 0, let same = old.first(where: { $0.configured == address }) {
             let copy = fcntl(same.descriptor, F_DUPFD_CLOEXEC, 3)
             if copy >= 0 {
                 return Listener(
@@ -113,7 +114,8 @@ struct ListenerTable: Sendable {
 extension Configuration.Listen {
     /// In the order in which `serve` names them.
     var all: [(ListenerKind, ListenAddress)] {
-        smtp.map { (.smtp, $0) } + smtps.map { (.smtps, $0) } + lmtp.map { (.lmtp, $0) } + http.map { (.http, $0) } + admin.map { (.admin, $0) }
+        let mail = smtp.map { (ListenerKind.smtp, $0) } + smtps.map { (.smtps, $0) } + lmtp.map { (.lmtp, $0) }
+        return mail + http.map { (.http, $0) } + admin.map { (.admin, $0) }
     }
 }
 
@@ -138,12 +140,14 @@ extension Listener {
 
     /// For the intake; nil for a listener of HTTP.
     var mail: MailListener? {
-        switch kind {
-        case .smtp: MailListener(service: .smtp, isTCP: address.port != nil, descriptor: descriptor)
-        case .smtps: MailListener(service: .smtps, isTCP: address.port != nil, descriptor: descriptor)
-        case .lmtp: MailListener(service: .lmtp, isTCP: address.port != nil, descriptor: descriptor)
-        case .http, .admin: nil
-        }
+        let kind: MailListener.Kind? =
+            switch kind {
+            case .smtp: .smtp
+            case .smtps: .smtps
+            case .lmtp: .lmtp
+            case .http, .admin: nil
+            }
+        return kind.map { MailListener(kind: $0, isTCP: address.port != nil, descriptor: descriptor) }
     }
 
     /// For HTTP; nil for a listener of the intake.

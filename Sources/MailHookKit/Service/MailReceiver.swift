@@ -51,8 +51,8 @@ struct MailReceiver: MessageReceiver {
                     "outcome": "\(verdict.hooks.map(\.outcome.rawValue).joined(separator: ","))",
                     "events": "\(receipt.newEvents)", "duplicate": "\(receipt.isDuplicate)",
                 ]
-                if let tls = message.envelope.tls { metadata["tls"] = "\(tls)" }
                 tally.count(.accepted, events: receipt.newEvents)
+                if let tls = message.envelope.tls { metadata["tls"] = "\(tls)" }
                 // The sender waits; the log does not.
                 completion(
                     Reception(

@@ -7,34 +7,26 @@ import HookTLS
 import Logging
 
 enum MailWiring {
-    /// The certificate that a configuration asks for.
-    ///
-    /// - Parameter old: what is in use. It stays where the files have the same names; they are looked at once more.
-    static func tls(
-        _ configuration: Configuration, instead old: ServerTLS?, _ logger: Logger
-    ) throws(TLSFilesError) -> ServerTLS? {
-        guard let settings = configuration.tls else { return nil }
-        guard let old, old.files == settings.files else { return try ServerTLS(files: settings.files, logger: logger) }
-        old.reload()
-        return old
-    }
-}
-
-extension Configuration {
-    func mailIntake(_ tls: ServerTLS?) -> MailIntakeConfiguration {
+    /// The files of the certificate were read when the configuration was; they may have changed since.
+    static func configuration(
+        _ configuration: Configuration, _ logger: Logger
+    ) throws(TLSFilesError) -> MailIntakeConfiguration {
+        let limits = configuration.limits
         var intake = MailIntakeConfiguration(
-            hostname: hostname, connections: limits.connections, connectionsPerPeer: limits.connectionsPerPeer,
-            perPeerExempt: limits.perPeerExempt, messageSize: limits.messageSize, recipients: limits.recipients,
-            spoolFolder: data, idleTimeout: limits.idleTimeout, dataTimeout: limits.dataTimeout,
-            drainTimeout: stopTimeout)
-        intake.tls = tls
-        intake.requiresTLS = self.tls?.requiresSTARTTLS ?? false
+            hostname: configuration.hostname, connections: limits.connections,
+            connectionsPerPeer: limits.connectionsPerPeer, perPeerExempt: limits.perPeerExempt,
+            messageSize: limits.messageSize, recipients: limits.recipients, spoolFolder: configuration.data,
+            idleTimeout: limits.idleTimeout, dataTimeout: limits.dataTimeout, drainTimeout: configuration.stopTimeout)
+        if let settings = configuration.tls {
+            intake.tls = try ServerTLS(files: settings.files, logger: logger)
+            intake.requiresTLS = settings.requiresSTARTTLS
+        }
         intake.allowClients = limits.allowClients
         intake.proxyPeers = limits.proxyPeers
         intake.xclientPeers = limits.xclientPeers
-        intake.greetDelay = smtp.greetDelay
-        intake.normalizesBareNewlines = smtp.normalizesBareNewlines
-        intake.oneHookPerTransaction = smtp.oneHookPerTransaction
+        intake.greetDelay = configuration.smtp.greetDelay
+        intake.normalizesBareNewlines = configuration.smtp.normalizesBareNewlines
+        intake.oneHookPerTransaction = configuration.smtp.oneHookPerTransaction
         return intake
     }
 }
