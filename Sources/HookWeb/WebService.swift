@@ -99,11 +99,13 @@ public final class WebService: Service {
         try onReady()
         await withGracefulShutdownHandler {
             await withDiscardingTaskGroup { group in
-                for server in state.withLock({ Array($0.servers.values) }) { group.addTask { await server.run() } }
+                for (descriptor, server) in state.withLock({ $0.servers }) {
+                    group.addTask { [self] in await run(server, descriptor) }
+                }
                 for await listener in additions {
                     do {
                         let server = try await open(listener)
-                        group.addTask { await server.run() }
+                        group.addTask { [self] in await run(server, listener.descriptor) }
                     } catch {
                         logger.error("cannot serve a new listener", metadata: ["error": "\(error)"])
                     }
@@ -117,6 +119,12 @@ public final class WebService: Service {
             for server in servers { server.stop() }
             add.finish()
         }
+    }
+
+    private func run(_ server: WebServer, _ descriptor: Int32) async {
+        await server.run()
+        let isExpected = state.withLock { $0.isStopping || $0.servers[descriptor] == nil }
+        if !isExpected { logger.error("a listener of HTTP has ended; it takes a restart to open it again") }
     }
 
     /// Requests from now on are treated by these; connections from now on get their limits.

@@ -39,11 +39,18 @@ final class DaemonServices: Sendable {
     ) throws {
         let configuration = setup.configuration
         let table = try ListenerTable(passed: passed).change(to: configuration.listen).table
+        if let reason = table.missingCertificate(configuration) {
+            throw DaemonError(description: reason, exitStatus: SysExit.configuration)
+        }
         let snapshot = try DaemonSnapshot(setup, http: table.http)
         let current = CurrentSnapshot(snapshot)
         let notifier = SystemdNotifier.fromEnvironment()
-        let receiver = MailReceiver(current: current, store: store, tally: tally, logger: logger, now: Timestamp.now)
-        posts = PostIntake(current: current, store: store, tally: tally, logger: logger)
+        let room = StoreRoom(
+            dataFolder: configuration.data, least: { current.value.configuration.limits.freeSpace }, logger: logger)
+        try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
+        let receiver = MailReceiver(
+            current: current, store: store, room: room, tally: tally, logger: logger, now: Timestamp.now)
+        posts = PostIntake(current: current, store: store, room: room, tally: tally, logger: logger)
         maildirs = try MaildirIntake(
             configuration: configuration.maildirIntake,
             guide: MaildirRoute(directory: { current.value.directory }, now: Timestamp.now), receiver: receiver,
@@ -54,7 +61,7 @@ final class DaemonServices: Sendable {
             logger: logger, now: Timestamp.now)
         let readiness = Readiness(services: 2) {
             let lines = table.lines(configuration)
-            try RunningDaemon.note(lines, dataFolder: configuration.data)
+            RunningDaemon.note(lines, dataFolder: configuration.data, logger)
             if !lines.isEmpty { Terminal.print(lines.joined(separator: "\n")) }
             notifier.ready(status: "Accepting mail")
             logger.info("ready", metadata: ["listeners": "\(lines.joined(separator: ", "))"])
@@ -120,6 +127,7 @@ final class DaemonServices: Sendable {
         }
         let table = listeners.withLock { $0 }
         let change: ListenerTable.Change
+        if let reason = table.missingCertificate(configuration) { throw failure("tls", reason) }
         do throws(ListenError) {
             change = try table.change(to: configuration.listen)
         } catch {
@@ -151,6 +159,12 @@ final class DaemonServices: Sendable {
         let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts)
         web.change(hooks: hooks, admin: admin)
         dispatcher.change(configuration.subscriptions)
+        do throws(DaemonError) {
+            try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
+        } catch {
+            // The thread that cleans up runs since the start; there is none to begin.
+            logger.error("\(error)")
+        }
         if let change = change.maildirs { maildirs.apply(change) }
         for listener in change.listeners.added { await begin(listener) }
         listeners.withLock { $0 = change.listeners.table }
@@ -159,11 +173,7 @@ final class DaemonServices: Sendable {
             if let site = listener.web { web.retire(site) }
             listener.removeFile()
         }
-        do throws(FileError) {
-            try RunningDaemon.note(change.listeners.table.lines(configuration), dataFolder: configuration.data)
-        } catch {
-            logger.error("cannot write down the listeners", metadata: ["error": "\(error)"])
-        }
+        RunningDaemon.note(change.listeners.table.lines(configuration), dataFolder: configuration.data, logger)
     }
 
     private func begin(_ listener: Listener) async {
@@ -178,6 +188,14 @@ final class DaemonServices: Sendable {
 }
 
 extension ListenerTable {
+    /// The configuration's own listeners were looked at when it was read; it does not know of passed ones.
+    func missingCertificate(_ configuration: Configuration) -> String? {
+        guard configuration.tls == nil, let listener = listeners.first(where: { $0.isPassed && $0.kind == .smtps }) else {
+            return nil
+        }
+        return "the socket \(listener.address) was passed by the name smtps, which needs a certificate: see 'tls'"
+    }
+
     /// Where form and web hooks can be reached.
     var http: [ListenAddress] { listeners.filter { $0.kind == .http }.map(\.address) }
 

@@ -74,9 +74,12 @@ struct ListenerTable: Sendable {
             }
         }
         var change = Change(removed: rest)
+        let forIPv4 = listen.all.map(\.1).filter { $0.host == "0.0.0.0" }.map(\.port)
         for (kind, address) in missing {
+            // `[::]:25` alone takes IPv4 too; beside `0.0.0.0:25` it could not be bound then.
+            let isOnlyIPv6 = address.host == "::" && address.port != 0 && forIPv4.contains(address.port)
             do throws(ListenError) {
-                change.added.append(try Self.bind(kind, address, replacing: rest))
+                change.added.append(try Self.bind(kind, address, isOnlyIPv6: isOnlyIPv6, replacing: rest))
             } catch {
                 change.discard()
                 throw error
@@ -88,21 +91,20 @@ struct ListenerTable: Sendable {
     }
 
     private static func bind(
-        _ kind: ListenerKind, _ address: ListenAddress, replacing old: [Listener]
+        _ kind: ListenerKind, _ address: ListenAddress, isOnlyIPv6: Bool, replacing old: [Listener]
     ) throws(ListenError) -> Listener {
         // The same place for something else: the socket that is there changes hands, no connection meets a closed door.
-        if let port = address.port, port != 0, let same = old.first(where: { $0.configured == address }) {
-            let copy = fcntl(same.descriptor, F_DUPFD_CLOEXEC, 3)
-            if copy >= 0 {
-                return Listener(
-                    kind: kind, configured: address, address: same.address, descriptor: copy, isPassed: false)
-            }
+        if let port = address.port, port != 0, let same = old.first(where: { $0.configured == address }),
+            let heir = same.handedOver(to: kind)
+        {
+            return heir
         }
         let neighbours = old.filter { $0.address.port != nil && $0.address.port == address.port }.map(\.descriptor)
-        let descriptor = try ListeningSocket.bind(address, mode: kind.mode, beside: neighbours)
+        let descriptor = try ListeningSocket.bind(
+            address, mode: kind.mode, isOnlyIPv6: isOnlyIPv6, beside: neighbours)
+        let bound = address.port == nil ? nil : ListeningSocket.address(of: descriptor)
         return Listener(
-            kind: kind, configured: address, address: ListeningSocket.address(of: descriptor) ?? address,
-            descriptor: descriptor, isPassed: false)
+            kind: kind, configured: address, address: bound ?? address, descriptor: descriptor, isPassed: false)
     }
 
     /// Whether the service manager listens there already.
@@ -131,6 +133,13 @@ extension Listener {
         case "::": return isIPv6 || !ListeningSocket.isOnlyIPv6(descriptor)
         default: return false
         }
+    }
+
+    /// A copy of a socket of TCP, for something else to be spoken on it.
+    fileprivate func handedOver(to kind: ListenerKind) -> Listener? {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { return nil }
+        return Listener(kind: kind, configured: configured, address: address, descriptor: copy, isPassed: false)
     }
 
     /// A Unix socket's name goes with the socket.
@@ -164,5 +173,10 @@ extension ListenAddress {
     /// nil for a Unix socket.
     var port: Int? {
         if case .tcp(_, let port) = self { port } else { nil }
+    }
+
+    /// nil for a Unix socket.
+    var host: String? {
+        if case .tcp(let host, _) = self { host } else { nil }
     }
 }
