@@ -99,7 +99,7 @@ struct ListenerTable: Sendable {
         {
             return heir
         }
-        let neighbours = old.filter { $0.address.port != nil && $0.address.port == address.port }.map(\.descriptor)
+        let neighbours = old.filter { $0.sharesPort(with: address) }.map(\.descriptor)
         let descriptor = try ListeningSocket.bind(
             address, mode: kind.mode, isOnlyIPv6: isOnlyIPv6, beside: neighbours)
         let bound = address.port == nil ? nil : ListeningSocket.address(of: descriptor)
@@ -133,6 +133,12 @@ extension Listener {
         case "::": return isIPv6 || !ListeningSocket.isOnlyIPv6(descriptor)
         default: return false
         }
+    }
+
+    /// Never inlined: the optimizer of Swift 6.3.1 fails on it inside of a closure.
+    @inline(never)
+    fileprivate func sharesPort(with other: ListenAddress) -> Bool {
+        address.port != nil && address.port == other.port
     }
 
     /// A copy of a socket of TCP, for something else to be spoken on it.
