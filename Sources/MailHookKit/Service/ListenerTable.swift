@@ -108,14 +108,12 @@ struct ListenerTable: Sendable {
         _ kind: ListenerKind, _ address: ListenAddress, isOnlyIPv6: Bool, replacing old: [Listener]
     ) throws(ListenError) -> Listener {
         // The same place for something else: the socket that is there changes hands, no connection meets a closed door.
-        if let same = old.first(where: { $0.configured == address }), case .tcp(_, let port) = address, port != 0 {
-            let copy = fcntl(same.descriptor, F_DUPFD_CLOEXEC, 3)
-            if copy >= 0 {
-                return Listener(
-                    kind: kind, configured: address, address: same.address, descriptor: copy, isPassed: false)
-            }
+        if let port = address.port, port != 0, let same = old.first(where: { $0.configured == address }),
+            let heir = same.handedOver(to: kind)
+        {
+            return heir
         }
-        let neighbours = old.filter { $0.address.port != nil && $0.address.port == address.port }.map(\.descriptor)
+        let neighbours = old.filter { $0.sharesPort(with: address) }.map(\.descriptor)
         let descriptor = try ListeningSocket.bind(
             address, mode: kind.mode, isOnlyIPv6: isOnlyIPv6, beside: neighbours)
         let bound = address.port == nil ? nil : ListeningSocket.address(of: descriptor)
@@ -149,6 +147,19 @@ extension Listener {
         case "::": return isIPv6 || !ListeningSocket.isOnlyIPv6(descriptor)
         default: return false
         }
+    }
+
+    /// Never inlined: the optimizer of Swift 6.3.1 fails on it inside of a closure.
+    @inline(never)
+    fileprivate func sharesPort(with other: ListenAddress) -> Bool {
+        address.port != nil && address.port == other.port
+    }
+
+    /// A copy of a socket of TCP, for something else to be spoken on it.
+    fileprivate func handedOver(to kind: ListenerKind) -> Listener? {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { return nil }
+        return Listener(kind: kind, configured: configured, address: address, descriptor: copy, isPassed: false)
     }
 
     /// A Unix socket's name goes with the socket.
