@@ -167,7 +167,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "MailHookKitTests",
-            dependencies: ["HookDelivery", "HookIntake", "HookModel", "HookTLS", "HookWeb", "MailHookKit", "TestSupport"], swiftSettings: strict),
+            dependencies: [
+                "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "HookTLS", "HookWeb", "JSONLD",
+                "JSONSchema", "MailHookKit", "MIMEParser", "TestSupport",
+            ], swiftSettings: strict),
         // The functions the fuzzers of Tests/Fuzz run, and the inputs that once failed.
         .target(
             name: "FuzzTargets", dependencies: ["HTMLScripts", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "SMTPProtocol"],

@@ -67,6 +67,12 @@ public struct HookDecision: Sendable, Hashable {
         answer = Self.answer(to: outcome, policy)
     }
 
+    /// Of a hook that takes nothing: no candidate is judged.
+    init(refusal: Outcome) {
+        outcome = refusal
+        answer = refusal
+    }
+
     private static func decide(_ candidate: Candidate, _ policy: HookPolicy, _ keys: [String]) -> CandidateDecision {
         if candidate.isAttached { return .attached }
         if !policy.sources.contains(candidate.source) { return .sourceNotAccepted }
@@ -100,8 +106,9 @@ public struct HookDecision: Sendable, Hashable {
             policy.onNoData == .accept ? .accepted : outcome
         case .accepted, .duplicate, .keyMissing, .keyWrong, .recipientUnknown, .relayDenied, .tooManyRecipients,
             .messageTooLarge, .unreadable, .bareNewline, .tooManyConnections, .timedOut, .unauthorized, .forbidden,
-            .rateLimited, .mediaTypeUnsupported, .idempotencyKeyReused, .storeFull, .storeFailed, .shuttingDown,
-            .mailLoop, .clientDenied, .earlyTalker, .tlsRequired, .otherHook:
+            .rateLimited, .mediaTypeUnsupported, .idempotencyKeyReused, .outputInvalid, .hookDisabled, .hookPaused,
+            .challengeFailed, .challengeUnavailable, .storeFull, .storeFailed, .shuttingDown, .mailLoop, .clientDenied,
+            .earlyTalker, .tlsRequired, .otherHook:
             outcome
         }
     }

@@ -16,6 +16,14 @@ public struct ProcessedMessage: Sendable {
     public var decisions: [HookDecision]
     /// One for each recipient of the envelope, in its order.
     public var recipients: [Outcome]
+
+    /// A hook that takes nothing, whatever is in the message.
+    fileprivate mutating func refuse(_ outcome: Outcome, _ eventName: String, _ recipient: String) {
+        verdict.hooks.append(
+            HookVerdict(eventName: eventName, recipient: recipient, outcome: outcome, answer: outcome, events: []))
+        decisions.append(HookDecision(refusal: outcome))
+        recipients.append(outcome)
+    }
 }
 
 public struct MessageProcessor: Sendable {
@@ -26,6 +34,8 @@ public struct MessageProcessor: Sendable {
     private let mimeLimits: MIMELimits
     private let shaper: DocumentShaper
     private let receivedLimit: Int
+    private let triggers: TriggerShaper
+    private let depth: Int
 
     /// - Parameters:
     ///   - instance: the name of this installation, for the source of events.
@@ -37,6 +47,8 @@ public struct MessageProcessor: Sendable {
     ) {
         self.receivedLimit = receivedLimit
         shaper = DocumentShaper(contexts: contexts, policies: directory.hooks.map(\.hook.policy))
+        triggers = TriggerShaper(directory.hooks.map(\.hook))
+        depth = limits.depth
         self.directory = directory
         self.instance = instance
         finder = DocumentFinder(limits: limits)
@@ -47,7 +59,7 @@ public struct MessageProcessor: Sendable {
     /// `accepted`, or why mail to this forward-path is refused.
     public func admit(recipient: String, now: Timestamp) -> Outcome {
         switch directory.resolve(recipient, now: now) {
-        case .hook: .accepted
+        case .hook(let addressed, _): addressed.hook.policy.state.refusal ?? .accepted
         case .unknown: .recipientUnknown
         case .foreign: .relayDenied
         }
@@ -80,6 +92,11 @@ public struct MessageProcessor: Sendable {
                 result.recipients.append(result.verdict.hooks[index].answer)
                 continue
             }
+            indexOfHook[name] = result.verdict.hooks.count
+            if let refusal = addressed.hook.policy.state.refusal {
+                result.refuse(refusal, name, recipient)
+                continue
+            }
             var candidates = strict
             // Mending costs time: only for hooks that want it, and only where something is broken.
             if addressed.hook.policy.repair, strict.contains(where: { $0.failure != nil }) {
@@ -93,8 +110,7 @@ public struct MessageProcessor: Sendable {
             let context = Context(
                 addressed: addressed, tag: tag, message: message, digest: digest, messageID: mail.messageID,
                 subject: subject, instance: instance)
-            indexOfHook[name] = result.verdict.hooks.count
-            result.verdict.hooks.append(context.verdict(candidates, decision, recipient: recipient))
+            result.verdict.hooks.append(context.verdict(candidates, decision, TriggerRun(triggers, depth: depth), recipient: recipient))
             result.decisions.append(decision)
             result.recipients.append(decision.answer)
         }
@@ -119,26 +135,33 @@ private struct Context {
     var subject: String?
     var instance: String
 
-    func verdict(_ candidates: [Candidate], _ decision: HookDecision, recipient: String) -> HookVerdict {
+    func verdict(
+        _ candidates: [Candidate], _ decision: HookDecision, _ triggers: TriggerRun, recipient: String
+    ) -> HookVerdict {
         let form = addressed.hook.policy.form.name
+        var triggers = triggers
         let events = candidates.enumerated().compactMap { index, candidate -> Event? in
             guard decision.candidates[index] == .taken, let document = candidate.document else { return nil }
             let id = EventIdentity.id(
                 eventName: addressed.hook.eventName, contentDigest: digest, path: candidate.path, index: candidate.index)
             let shaped = decision.shaped[index]
             let kind = shaped == nil ? candidate.kind : .jsonLD
+            let made = triggers.run(
+                eventName: addressed.hook.eventName, id: id, time: message.receivedAt, data: document.root,
+                shaped: shaped?[...])
             let attributes = MailAttributes(
                 candidate: candidate, form: shaped == nil ? nil : form, envelope: message.envelope, tag: tag,
-                messageID: messageID, subjectField: subject)
+                messageID: messageID, subjectField: subject, outputFailure: made.failure)
             let event = CloudEvent(
                 id: id, source: "mailhookd://\(instance)/\(addressed.hook.app)", type: addressed.hook.eventName,
                 hookType: addressed.hook.type, intake: message.envelope.source, subject: document.root["@id"]?.string,
                 time: message.receivedAt, mediaType: kind.mediaType, extensions: attributes.extensions,
-                data: shaped?[...] ?? document.root.text)
+                output: made.output, data: shaped?[...] ?? document.root.text)
             return Event(id: id, type: addressed.hook.eventName, json: event.json())
         }
         return HookVerdict(
-            eventName: addressed.hook.eventName, recipient: recipient, outcome: decision.outcome,
-            answer: decision.answer, events: events)
+            eventName: addressed.hook.eventName, recipient: recipient,
+            outcome: triggers.failures.isEmpty ? decision.outcome : .outputInvalid, answer: decision.answer,
+            events: events, failures: triggers.failures)
     }
 }

@@ -158,6 +158,7 @@ final class SessionHandler: ChannelInboundHandler {
 
     private func advance() -> SMTPServerSession.Action {
         var consumed = 0
+        session.refusal = shared.receiver.refusal
         let action = pending.map { buffer in
             buffer.withUnsafeReadableBytes { session.advance($0, consumed: &consumed) }
         } ?? session.advance(UnsafeRawBufferPointer(start: nil, count: 0), consumed: &consumed)

@@ -44,6 +44,9 @@ public struct SMTPServerSession: Sendable {
         case closed
     }
 
+    /// Why no message can be taken at this moment; the answer to MAIL. Set by the caller.
+    public var refusal: Outcome?
+
     let configuration: SMTPServerConfiguration
     var state = State.command
     var output: [UInt8] = []

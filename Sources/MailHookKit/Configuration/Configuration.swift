@@ -6,6 +6,7 @@
 public import HookDelivery
 public import HookIntake
 public import HookModel
+public import HookStore
 public import HookTLS
 
 public struct Configuration: Sendable {
@@ -37,6 +38,9 @@ public struct Configuration: Sendable {
     /// Of the mail listeners; nil for none.
     public var tls: TLSSettings?
     public var smtp = SMTPSettings()
+    /// Without what single hooks say; `retentionPolicy` has both.
+    public var retention = RetentionPolicy(
+        ages: .init(messages: nil, events: nil), delivered: nil, dead: nil, duplicates: nil, size: nil)
 
     public struct Listen: Sendable, Hashable {
         public var smtp: [ListenAddress]
@@ -72,6 +76,13 @@ public struct Configuration: Sendable {
         public var generation = 1
         /// Until when the generation before is still taken; nil for not at all.
         public var previousUntil: Timestamp?
+        public var retention = HookRetention()
+    }
+
+    /// How long raw messages and events of a hook are kept. Outer nil: as `retention` says; inner nil: without end.
+    public struct HookRetention: Sendable, Hashable {
+        public var messages: Duration??
+        public var events: Duration??
     }
 
     /// The public HTTP side. Its defaults stand in mailhookd.yaml.
@@ -111,5 +122,7 @@ public struct Configuration: Sendable {
         public var proxyPeers: [NetworkRange] = []
         /// Mail servers that may use XCLIENT.
         public var xclientPeers: [NetworkRange] = []
+        /// Octets of the data folder's file system that stay free; with fewer, messages are refused.
+        public var freeSpace = 0
     }
 }

@@ -20,7 +20,7 @@ struct ConfigurationReader {
 
     static let topKeys = [
         "hostname", "domains", "data", "apps", "contexts", "listen", "http", "maildirs", "hooks", "limits", "subscriptions",
-        "log", "stopTimeout", "tls", "smtp",
+        "log", "stopTimeout", "tls", "smtp", "retention",
     ]
     private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
 
@@ -98,6 +98,7 @@ struct ConfigurationReader {
         }
         readHooks(top, into: &configuration)
         readLimits(top, into: &configuration)
+        RetentionReader.read(top, file: file, into: &configuration, &diagnostics)
         readSubscriptions(top, into: &configuration)
         return diagnostics.hasErrors ? nil : configuration
     }
@@ -175,7 +176,7 @@ struct ConfigurationReader {
     ) -> Configuration.HookSettings {
         let keys = [
             "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "schema", "form", "context",
-            "frame", "onUnprocessable", "generation", "previousUntil",
+            "frame", "onUnprocessable", "generation", "previousUntil", "state", "retention",
         ]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
@@ -202,10 +203,15 @@ struct ConfigurationReader {
             section.choice("onUnprocessable", into: &diagnostics) ?? settings.policy.onUnprocessable
         settings.generation =
             section.integer("generation", in: 1...1_000_000, into: &diagnostics) ?? settings.generation
+        settings.policy.state = section.choice("state", into: &diagnostics) ?? settings.policy.state
         let until = section.value(
             "previousUntil", expected: "a time such as 2026-12-31T00:00:00Z", into: &diagnostics,
             Timestamp.init(rfc3339:))
         settings.previousUntil = until ?? settings.previousUntil
+        if let node = section.node("retention") {
+            RetentionReader.read(
+                node, file: file, place: section.path("retention"), into: &settings.retention, &diagnostics)
+        }
         return settings
     }
 
@@ -258,7 +264,7 @@ struct ConfigurationReader {
         guard let node = top.node("limits") else { return }
         let keys = [
             "connections", "connectionsPerPeer", "perPeerExempt", "messageSize", "recipients", "idleTimeout",
-            "dataTimeout",
+            "dataTimeout", "freeSpace",
         ] + MailSettingsReader.limitKeys
         let section = YAMLSection(node, file: file, place: "limits", keys: keys, into: &diagnostics)
         var limits = configuration.limits
@@ -285,6 +291,7 @@ struct ConfigurationReader {
             section.complain(key, "must be 1s or more", into: &diagnostics)
         }
         MailSettingsReader.readLimits(section, into: &limits, &diagnostics)
+        limits.freeSpace = section.size("freeSpace", into: &diagnostics) ?? limits.freeSpace
         configuration.limits = limits
     }
 

@@ -45,8 +45,12 @@ final class DaemonServices: Sendable {
         let snapshot = try DaemonSnapshot(setup, http: table.http)
         let current = CurrentSnapshot(snapshot)
         let notifier = SystemdNotifier.fromEnvironment()
-        let receiver = MailReceiver(current: current, store: store, tally: tally, logger: logger, now: Timestamp.now)
-        posts = PostIntake(current: current, store: store, tally: tally, logger: logger)
+        let room = StoreRoom(
+            dataFolder: configuration.data, least: { current.value.configuration.limits.freeSpace }, logger: logger)
+        try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
+        let receiver = MailReceiver(
+            current: current, store: store, room: room, tally: tally, logger: logger, now: Timestamp.now)
+        posts = PostIntake(current: current, store: store, room: room, tally: tally, logger: logger)
         maildirs = try MaildirIntake(
             configuration: configuration.maildirIntake,
             guide: MaildirRoute(directory: { current.value.directory }, now: Timestamp.now), receiver: receiver,
@@ -83,6 +87,7 @@ final class DaemonServices: Sendable {
         self.logger = logger
         self.logLevel = logLevel
         self.store = store
+        setup.rememberApps(logger)
     }
 
     /// What uses the store. Deliveries stop together with the intake: what comes in while it drains is due, and goes
@@ -148,11 +153,18 @@ final class DaemonServices: Sendable {
     func apply(_ change: Change) async {
         let configuration = change.snapshot.configuration
         current.replace(change.snapshot)
+        change.snapshot.setup.rememberApps(logger)
         logLevel.change(configuration.logLevel)
         intake.change(change.mail)
         let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts)
         web.change(hooks: hooks, admin: admin)
         dispatcher.change(configuration.subscriptions)
+        do throws(DaemonError) {
+            try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
+        } catch {
+            // The thread that cleans up runs since the start; there is none to begin.
+            logger.error("\(error)")
+        }
         if let change = change.maildirs { maildirs.apply(change) }
         for listener in change.listeners.added { await begin(listener) }
         listeners.withLock { $0 = change.listeners.table }

@@ -11,16 +11,18 @@ import Logging
 struct MailReceiver: MessageReceiver {
     private let current: CurrentSnapshot
     private let store: any EventStore
+    private let room: StoreRoom
     private let tally: Tally
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
 
     init(
-        current: CurrentSnapshot, store: any EventStore, tally: Tally, logger: Logger,
+        current: CurrentSnapshot, store: any EventStore, room: StoreRoom, tally: Tally, logger: Logger,
         now: @escaping @Sendable () -> Timestamp
     ) {
         self.current = current
         self.store = store
+        self.room = room
         self.tally = tally
         self.logger = logger
         self.now = now
@@ -30,7 +32,16 @@ struct MailReceiver: MessageReceiver {
 
     func hook(of recipient: String) -> String? { current.value.mail.hook(of: recipient, now: now()) }
 
+    var refusal: Outcome? { room.refusal }
+
     func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
+        if let refusal = room.refusal {
+            let recipients = message.envelope.recipients.map { recipient in
+                let admission = admit(recipient: recipient)
+                return admission.isPositive ? refusal : admission
+            }
+            return completion(Reception(answer: refusal, recipients: recipients))
+        }
         let snapshot = current.value
         let processed = snapshot.mail.process(message)
         let verdict = processed.verdict

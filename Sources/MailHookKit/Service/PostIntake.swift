@@ -11,17 +11,20 @@ import Logging
 struct PostIntake: PostReceiver {
     private let current: CurrentSnapshot
     private let store: any EventStore
+    private let room: StoreRoom
     private let tally: Tally
     private let logger: Logger
 
-    init(current: CurrentSnapshot, store: any EventStore, tally: Tally, logger: Logger) {
+    init(current: CurrentSnapshot, store: any EventStore, room: StoreRoom, tally: Tally, logger: Logger) {
         self.current = current
         self.store = store
+        self.room = room
         self.tally = tally
         self.logger = logger
     }
 
     func receive(_ post: ReceivedPost, completion: @escaping @Sendable (PostReception) -> Void) {
+        if let refusal = room.refusal { return completion(PostReception(answer: refusal)) }
         let snapshot = current.value
         let verdict = snapshot.posts.process(post)
         let (logger, tally) = (logger, tally)
