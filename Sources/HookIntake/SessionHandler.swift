@@ -140,8 +140,9 @@ final class SessionHandler: ChannelInboundHandler {
                 let hasAnswered = writeOutput(context)
                 watchClocks(hasAnswered: hasAnswered)
                 context.flush()
+                // What is spooled belongs to the message being read, or to one that was refused.
+                if session.takenData == 0 { spool = nil }
                 if let octets = session.takeData(atLeast: SessionContext.memorySize) { return keep(octets, context) }
-                if !session.isReadingData { spool = nil }
                 isReadingPaused = !context.channel.isWritable
                 return isReadingPaused ? () : context.read()
             case .recipient(let path): session.answerRecipient(admission(of: path))
@@ -169,7 +170,7 @@ final class SessionHandler: ChannelInboundHandler {
 
     private func admission(of path: String) -> Outcome {
         let outcome = shared.receiver.admit(recipient: path)
-        guard outcome.isPositive, shared.configuration.oneHookPerTransaction, listener.service == .smtp,
+        guard outcome.isPositive, shared.configuration.oneHookPerTransaction, listener.service != .lmtp,
             let first = session.recipients.first
         else { return outcome }
         return shared.receiver.hook(of: first) == shared.receiver.hook(of: path) ? outcome : .otherHook
@@ -191,8 +192,10 @@ final class SessionHandler: ChannelInboundHandler {
         let completion: @Sendable (Reception) -> Void = { reception in
             eventLoop.execute { bound.value.0.answer(reception, bound.value.1) }
         }
-        if let spool {
-            self.spool = nil
+        let spool = spool
+        self.spool = nil
+        // A message that was refused may have left something behind: another has come since then.
+        if let spool, transaction.taken > 0 {
             message.bytes = []
             shared.receive(message, spooled: spool, rest: transaction.bytes, completion)
         } else {

@@ -47,6 +47,8 @@ public struct Setup: Sendable {
     public private(set) var warnings: [Diagnostic]
     /// What is remembered of apps, those included that are gone.
     public private(set) var records: [AppRecord] = []
+    /// What the management interface changed.
+    let notes: [HookNote]
     /// What it was made from, so that the same can be read again.
     let request: SetupRequest
     private let places: ConfigurationPlaces?
@@ -62,7 +64,8 @@ public struct Setup: Sendable {
         apply(request, to: &configuration, into: &diagnostics)
         let contexts = ContextFolder.library(configuration.contexts, into: &diagnostics)
         let definitions = readDefinitions(configuration, request.candidate, into: &diagnostics)
-        checkTogether(configuration, definitions, into: &diagnostics)
+        let notes = readNotes(configuration, into: &diagnostics)
+        checkTogether(configuration, definitions, notes, into: &diagnostics)
         checkDependencies(definitions, into: &diagnostics)
         let records = checkVersions(configuration, definitions, into: &diagnostics)
         let findings = places?.located(diagnostics.all) ?? diagnostics.all
@@ -70,7 +73,7 @@ public struct Setup: Sendable {
         return .success(
             Setup(
                 configuration: configuration, definitions: definitions, contexts: contexts, warnings: findings,
-                records: records, request: request, places: places))
+                records: records, notes: notes, request: request, places: places))
     }
 
     /// Findings about the configuration file, with line and column of their places.
@@ -79,9 +82,7 @@ public struct Setup: Sendable {
     /// The hooks with their addresses and keys; makes the instance secret where it is missing.
     public func directory() throws(FileError) -> HookDirectory {
         let secret = try InstanceSecret.load(dataFolder: configuration.data)
-        let hooks = definitions.flatMap { definition in
-            definition.hooks.map { addressed($0, of: definition, secret) }
-        }
+        let hooks = declarations.map { addressed($0.hook, of: $0.app, $0.trigger, secret) }
         return HookDirectory(hooks: hooks, domains: configuration.domains)
     }
 
@@ -117,18 +118,17 @@ public struct Setup: Sendable {
     }
 
     private func addressed(
-        _ declaration: HookDeclaration, of definition: AppDefinition, _ secret: InstanceSecret
+        _ declaration: HookDeclaration, of app: String, _ trigger: HookTrigger?, _ secret: InstanceSecret
     ) -> AddressedHook {
         let name = declaration.eventName
-        let settings = configuration.hooks[name] ?? configuration.hooks["*"] ?? Configuration.HookSettings()
-        var policy = settings.policy
-        if records.contains(where: { $0.app == definition.app && $0.state == .disabled }) { policy.state = .disabled }
+        let settings = settings(of: app, name)
+        let note = note(of: name)
         let hook = Hook(
-            app: definition.app, eventName: name, displayEventName: declaration.displayEventName,
-            description: declaration.description, type: declaration.type, policy: policy,
-            trigger: definition.trigger(of: name))
+            app: app, eventName: name, displayEventName: note?.title ?? declaration.displayEventName,
+            description: note?.description ?? declaration.description, type: declaration.type, policy: settings.policy,
+            trigger: trigger)
         func credentials(_ generation: Int) -> AddressedHook.Credentials {
-            secret.credentials(app: definition.app, eventName: name, generation: generation)
+            secret.credentials(app: app, eventName: name, generation: generation)
         }
         let previous = settings.previousUntil.flatMap { until in
             settings.generation > 1 ? (credentials(settings.generation - 1), until) : nil
@@ -236,7 +236,8 @@ public struct Setup: Sendable {
     /// What only shows when everything is there: names and aliases are unique over all files, and policy is about hooks
     /// that exist.
     private static func checkTogether(
-        _ configuration: Configuration, _ definitions: [AppDefinition], into diagnostics: inout Diagnostics
+        _ configuration: Configuration, _ definitions: [AppDefinition], _ notes: [HookNote],
+        into diagnostics: inout Diagnostics
     ) {
         var owners: [String: String] = [:]
         var apps: [String: String] = [:]
@@ -255,6 +256,9 @@ public struct Setup: Sendable {
                         .error, file: definition.file, position: hook.position, place: "hooks",
                         reason: "'\(hook.eventName)' is declared in \(other) too"))
             }
+        }
+        for note in notes where note.origin != nil && owners[note.eventName] == nil {
+            owners[note.eventName] = "the management interface"
         }
         checkMaildirs(configuration, definitions, into: &diagnostics)
         var aliases: [String: String] = [:]

@@ -107,6 +107,9 @@ public struct SMTPServerSession: Sendable {
         return receiver?.buffer.take() ?? chunks?.buffer.take()
     }
 
+    /// Octets of the message being read that `takeData` has handed out.
+    public var takenData: Int { receiver?.buffer.taken ?? chunks?.buffer.taken ?? 0 }
+
     /// Whether a command line has begun and is not complete.
     public var isReadingLine: Bool { !line.isEmpty || isLineDropped }
 

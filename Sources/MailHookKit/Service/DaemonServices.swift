@@ -20,6 +20,8 @@ final class DaemonServices: Sendable {
     let notifier: SystemdNotifier
     let logger: Logger
     let tally = Tally()
+    /// For changes that come over the management interface.
+    let reload = ReloadLink()
     private let logLevel: DaemonLog.Level
     private let store: SQLiteStore
     private let posts: PostIntake
@@ -71,7 +73,7 @@ final class DaemonServices: Sendable {
             configuration: try MailWiring.configuration(configuration, logger),
             listeners: table.listeners.compactMap(\.mail), receiver: receiver,
             logger: logger, now: Timestamp.now, onReady: { try readiness.report() })
-        let (hooks, admin) = snapshot.web(current, store: store, receiver: posts)
+        let (hooks, admin) = snapshot.web(current, store: store, receiver: posts, reload: reload)
         web = WebService(
             hooks: hooks, admin: admin, listeners: table.listeners.compactMap(\.web),
             drainTime: configuration.stopTimeout, logger: logger, now: Timestamp.now,
@@ -156,7 +158,7 @@ final class DaemonServices: Sendable {
         change.snapshot.setup.rememberApps(logger)
         logLevel.change(configuration.logLevel)
         intake.change(change.mail)
-        let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts)
+        let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts, reload: reload)
         web.change(hooks: hooks, admin: admin)
         dispatcher.change(configuration.subscriptions)
         do throws(DaemonError) {

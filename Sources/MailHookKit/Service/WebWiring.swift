@@ -12,7 +12,7 @@ import Logging
 extension DaemonSnapshot {
     /// What the two sides of HTTP are, after the configuration as it is now.
     func web(
-        _ current: CurrentSnapshot, store: SQLiteStore, receiver: any PostReceiver
+        _ current: CurrentSnapshot, store: SQLiteStore, receiver: any PostReceiver, reload: ReloadLink
     ) -> (hooks: HookListener, admin: AdminListener) {
         let http = configuration.http
         let authorizer = PostAuthorizer(keys: APIKeyFile(dataFolder: configuration.data))
@@ -25,7 +25,9 @@ extension DaemonSnapshot {
             isTrustedProxy: { peer in proxies.contains { $0.contains(peer) } },
             directory: { current.value.directory }, receiver: receiver, authorizer: authorizer)
         let admin = AdminListener(
-            limits: limits, data: ManagementView(current: current, store: store), authorizer: authorizer)
+            limits: limits, data: ManagementView(
+                current: current, store: store, manager: HookManager(current: current, reload: reload)),
+            authorizer: authorizer)
         return (hooks, admin)
     }
 }
