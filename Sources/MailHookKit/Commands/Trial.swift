@@ -74,9 +74,8 @@ public struct Trial: Sendable {
 
     private static func deliveries(_ verdict: Verdict, _ configuration: Configuration, _ now: Timestamp) -> [Delivery] {
         verdict.hooks.flatMap(\.events).flatMap { event in
-            configuration.subscriptions.filter { $0.events.contains { $0.matches(event.type) } }.map { subscription in
-                delivery(of: event, to: subscription, now)
-            }
+            let names = SubscriptionTable(configuration.subscriptions).names(for: event)
+            return configuration.subscriptions.filter { names.contains($0.name) }.map { delivery(of: event, to: $0, now) }
         }
     }
 
@@ -89,6 +88,7 @@ public struct Trial: Sendable {
                 .request(for: event, now: now)
         case .exec(let program): delivery.sink = "exec \(program.arguments.joined(separator: " "))"
         case .file(let file): delivery.sink = "file \(file.path)"
+        case .standardOutput: delivery.sink = "stdout"
         }
         return delivery
     }

@@ -35,9 +35,10 @@ public struct Daemon: Sendable {
         let store = try await openStore(configuration.data)
         let notifier = SystemdNotifier.fromEnvironment()
         let subscriptions = SubscriptionTable(configuration.subscriptions)
+        let reporter = FailureReporter(subscriptions, instance: configuration.hostname)
         let receiver = MailReceiver(
             processor: setup.processor(directory), store: store, subscriptions: subscriptions, logger: logger,
-            now: Timestamp.now)
+            rejections: RejectionReporter(reporter, store: store, logger: logger), now: Timestamp.now)
         let posts = PostIntake(
             processor: setup.postProcessor(directory), store: store, subscriptions: subscriptions, logger: logger)
         let maildirs = MaildirIntake(
@@ -61,11 +62,15 @@ public struct Daemon: Sendable {
         let web = try webService(directory, store, posts, logger, readiness)
         let dispatcher = Dispatcher(
             store: store, subscriptions: configuration.subscriptions, userAgent: "mailhookd/\(Version.text)",
-            logger: logger)
+            reporter: reporter, logger: logger)
+        let silence = SilenceWatch(
+            expected: configuration.hooks.compactMapValues(\.expectEvery).filter { $0.key != "*" }, store: store,
+            reporter: reporter, logger: logger, clock: SystemDeliveryClock())
         let group = ServiceGroup(
             configuration: .init(
                 services: [
-                    .init(service: StoreService(store: store)), .init(service: dispatcher), .init(service: pipe),
+                    .init(service: StoreService(store: store)), .init(service: dispatcher), .init(service: silence),
+                    .init(service: pipe),
                     .init(service: maildirs), .init(service: intake), .init(service: web),
                     .init(service: StopNotice(notifier: notifier, logger: logger)),
                 ],

@@ -13,16 +13,18 @@ struct MailReceiver: MessageReceiver {
     private let store: any EventStore
     private let subscriptions: SubscriptionTable
     private let logger: Logger
+    private let rejections: RejectionReporter?
     private let now: @Sendable () -> Timestamp
 
     init(
         processor: MessageProcessor, store: any EventStore, subscriptions: SubscriptionTable, logger: Logger,
-        now: @escaping @Sendable () -> Timestamp
+        rejections: RejectionReporter? = nil, now: @escaping @Sendable () -> Timestamp
     ) {
         self.processor = processor
         self.store = store
         self.subscriptions = subscriptions
         self.logger = logger
+        self.rejections = rejections
         self.now = now
     }
 
@@ -35,6 +37,7 @@ struct MailReceiver: MessageReceiver {
         let recipients = processed.recipients
         guard verdict.answer.isPositive else {
             log("message refused", id, message, outcomes: verdict.hooks.map(\.outcome))
+            rejections?.refused(id, message, verdict.hooks, at: now())
             return completion(Reception(answer: verdict.answer, recipients: recipients))
         }
         let logger = logger
@@ -65,7 +68,7 @@ struct MailReceiver: MessageReceiver {
     private func entry(_ message: ReceivedMessage, _ verdict: Verdict) -> MessageEntry {
         var deliveries: [String: [String]] = [:]
         for event in verdict.hooks.lazy.flatMap(\.events) {
-            deliveries[event.id] = subscriptions.names(matching: event.type)
+            deliveries[event.id] = subscriptions.names(for: event)
         }
         return MessageEntry(message: message, verdict: verdict, deliveries: deliveries)
     }

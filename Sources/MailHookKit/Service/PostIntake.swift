@@ -35,7 +35,7 @@ struct PostIntake: PostReceiver {
         }
         let entry = MessageEntry(
             message: post.message, verdict: verdict,
-            deliveries: [event.id: subscriptions.names(matching: event.type)])
+            deliveries: [event.id: subscriptions.names(for: event)])
         let requestID = post.requestID
         store.commit(entry) { result in
             switch result {
