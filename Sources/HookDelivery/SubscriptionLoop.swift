@@ -48,6 +48,8 @@ struct SubscriptionLoop: Sendable {
                 isOrdered: subscription.isOrdered, isDisabledWhenExhausted: subscription.isDisabledWhenExhausted))
         monitor.update(name) { _ in }
         var reports = Reports()
+        // Whether it is paused is known before anything is begun.
+        process(mailbox.take(), &machine, &reports)
         // Two groups, because calls of the sink are cancelled before the results are stored.
         await withDiscardingTaskGroup { storeCalls in
             await withDiscardingTaskGroup { sinkCalls in
