@@ -22,6 +22,8 @@ struct SubscriptionLoop: Sendable {
         /// Somebody changed the subscription's status.
         case status(SubscriptionStatus)
         case shutDown
+        /// Somebody wants to know that the loop turns.
+        case probe(@Sendable () -> Void)
     }
 
     let subscription: Subscription
@@ -29,7 +31,8 @@ struct SubscriptionLoop: Sendable {
     let store: any DeliveryStore
     let clock: any DeliveryClock
     let limits: DeliveryLimits
-    let reporter: FailureReporter
+    /// By the configuration that holds now.
+    let reporter: @Sendable () -> FailureReporter
     let monitor: DeliveryMonitor
     let logger: Logger
     let mailbox = Mailbox<Message>()
@@ -108,7 +111,7 @@ extension SubscriptionLoop {
     private func disable(_ reason: String) async {
         let status = StoredSubscription(name: name, status: .disabled, reason: reason, changedAt: clock.now())
         do throws(StoreError) {
-            try await store.set(status, adding: reporter.disabled(status).map { [$0] } ?? [])
+            try await store.set(status, adding: reporter().disabled(status).map { [$0] } ?? [])
             logger.warning("subscription disabled", metadata: ["subscription": "\(name)", "reason": "\(reason)"])
             mailbox.post(.disabled)
         } catch {
@@ -136,7 +139,7 @@ extension SubscriptionLoop {
                 try await store.finish(
                     page.map { DeliveryResult(id: $0.id, state: .dead, reason: reason) },
                     adding: page.compactMap {
-                        reporter.dead(
+                        reporter().dead(
                             $0.id, event: $0.eventID, type: $0.eventType, attempts: $0.attempts, subscription: name,
                             reason: reason, at: now)
                     }, now: now)
@@ -233,6 +236,7 @@ extension SubscriptionLoop {
                 machine.suspend(status != .active)
                 note([], [], machine.breaker, now)
             case .shutDown: machine.shutDown(now: now)
+            case .probe(let answer): answer()
             }
         }
     }
@@ -277,10 +281,11 @@ extension SubscriptionLoop {
         private var leftover: [AddedEvent] = []
 
         mutating func add(
-            _ batch: [ClaimedDelivery], _ results: ArraySlice<DeliveryResult>, by reporter: FailureReporter, _ now: Timestamp
+            _ batch: [ClaimedDelivery], _ results: ArraySlice<DeliveryResult>, by reporter: () -> FailureReporter,
+            _ now: Timestamp
         ) {
             for (delivery, result) in zip(batch, results) where result.state == .dead {
-                events[delivery.id] = reporter.dead(
+                events[delivery.id] = reporter().dead(
                     delivery.id, event: delivery.event.id, type: delivery.event.type, attempts: delivery.attempt,
                     subscription: delivery.subscription, reason: result.reason, at: now)
             }

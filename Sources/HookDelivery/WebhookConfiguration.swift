@@ -3,7 +3,7 @@
 // What a webhook needs to know, checked once when the configuration is read.
 
 /// An HTTP endpoint that takes each event as a signed POST.
-public struct WebhookConfiguration: Sendable {
+public struct WebhookConfiguration: Sendable, Hashable {
     /// In what form an event is sent (CloudEvents HTTP binding 1.0.2 section 3).
     public enum Mode: String, Sendable, Hashable, CaseIterable {
         /// The event as one JSON object.
@@ -25,7 +25,13 @@ public struct WebhookConfiguration: Sendable {
     /// From the start of an attempt, connecting included, to the end of the response.
     public let timeout: Duration
     /// Sent with each request, in this order.
-    public let headers: [(name: String, value: String)]
+    public var headers: [(name: String, value: String)] { fields.map { ($0.name, $0.value) } }
+    private let fields: [Field]
+
+    private struct Field: Sendable, Hashable {
+        var name: String
+        var value: String
+    }
 
     /// Header fields that are ours; lower case.
     private static let reserved: Set<String> = [
@@ -58,7 +64,7 @@ public struct WebhookConfiguration: Sendable {
         self.url = try WebhookURL(url)
         self.signing = signing
         self.timeout = timeout
-        self.headers = headers
+        fields = headers.map { Field(name: $0.name, value: $0.value) }
     }
 
     // RFC 9110 section 5.6.2: token = 1*tchar

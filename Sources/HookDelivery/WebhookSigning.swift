@@ -6,7 +6,7 @@ internal import Crypto
 internal import Synchronization
 
 /// What a request is signed with.
-public enum WebhookSigning: Sendable {
+public enum WebhookSigning: Sendable, Hashable {
     /// Standard Webhooks 1.0.0 over a CloudEvents body.
     case standardWebhooks(SecretList)
     /// As an app definition's `outboundWebhooks` are: `X-Kustomer-Webhook-Event` and `X-Kustomer-Webhook-Signature`
@@ -22,7 +22,7 @@ public enum WebhookSigning: Sendable {
 }
 
 /// The secrets of one endpoint. All of them sign, so that a receiver can change over without a gap.
-public final class SecretList: Sendable {
+public final class SecretList: Sendable, Hashable {
     private let secrets: Mutex<[WebhookSecret]>
     /// Returns the secrets if they have changed since the last call; nil if not, or if they cannot be read.
     private let changed: (@Sendable () -> [WebhookSecret]?)?
@@ -31,6 +31,9 @@ public final class SecretList: Sendable {
         self.secrets = Mutex(secrets)
         self.changed = changed
     }
+
+    public static func == (a: SecretList, b: SecretList) -> Bool { a.current() == b.current() }
+    public func hash(into hasher: inout Hasher) { hasher.combine(current()) }
 
     func current() -> [WebhookSecret] { secrets.withLock { $0 } }
 
@@ -44,13 +47,16 @@ public final class SecretList: Sendable {
 }
 
 /// The signing key of an outbound webhook; it cannot be printed by accident.
-public struct WebhookToken: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+public struct WebhookToken: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     private let keyed: HMAC<SHA256>
     let isEmpty: Bool
+    /// Tells one key from another.
+    private let digest: [UInt8]
 
     public init(_ text: String) {
         keyed = HMAC(key: SymmetricKey(data: Array(text.utf8)))
         isEmpty = text.isEmpty
+        digest = Array(SHA256.hash(data: Array(text.utf8)))
     }
 
     /// 64 hexadecimal digits.
@@ -60,6 +66,9 @@ public struct WebhookToken: Sendable, CustomStringConvertible, CustomDebugString
         let digits = Array("0123456789abcdef".utf8)
         return String(decoding: hash.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
+
+    public static func == (a: WebhookToken, b: WebhookToken) -> Bool { a.digest == b.digest }
+    public func hash(into hasher: inout Hasher) { hasher.combine(digest) }
 
     public var description: String { "WebhookToken(hidden)" }
     public var debugDescription: String { description }

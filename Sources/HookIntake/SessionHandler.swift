@@ -9,21 +9,6 @@ import NIOCore
 import NIOPosix
 import SMTPProtocol
 
-/// What all sessions of an intake share.
-struct SessionContext: Sendable {
-    var configuration: MailIntakeConfiguration
-    var receiver: any MessageReceiver
-    var logger: Logger
-    var now: @Sendable () -> Timestamp
-    var parsers: NIOThreadPool
-    var sessions: SessionRegistry
-    var places: ConnectionPlaces
-
-    /// Parsing up to this many octets costs less than waking another thread (some 50 µs) or holds other sessions of
-    /// the event loop up for less than a millisecond or so.
-    static let inlineSize = 256 << 10
-}
-
 final class SessionHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -37,8 +22,10 @@ final class SessionHandler: ChannelInboundHandler {
     private var pending: ByteBuffer?
     private var peer = ""
     private var isCounted = false
-    /// A message was handed to the receiver and has no answer yet.
+    /// A message was handed to the receiver and has no answer yet, or a piece of it is being spooled.
     private var isWaiting = false
+    /// The beginning of a large message.
+    private var spool: MessageSpool?
     private var isFinishing = false
     /// We have said our last; what still comes is read and dropped.
     private var isClosed = false
@@ -129,6 +116,8 @@ final class SessionHandler: ChannelInboundHandler {
                 startOrStopDataClock()
                 writeOutput(context)
                 context.flush()
+                if let octets = session.takeData(atLeast: SessionContext.memorySize) { return keep(octets, context) }
+                if !session.isReadingData { spool = nil }
                 return context.read()
             case .recipient(let path): session.answerRecipient(shared.receiver.admit(recipient: path))
             case .message(let transaction):
@@ -153,7 +142,7 @@ final class SessionHandler: ChannelInboundHandler {
     private func handOver(_ transaction: SMTPTransaction, _ context: ChannelHandlerContext) {
         isWaiting = true
         dataDeadline = nil
-        let message = ReceivedMessage(
+        var message = ReceivedMessage(
             envelope: Envelope(
                 source: service == .lmtp ? .lmtp : .smtp, mailFrom: transaction.reversePath,
                 recipients: transaction.recipients, peer: peer, helo: transaction.helo),
@@ -163,22 +152,33 @@ final class SessionHandler: ChannelInboundHandler {
         let completion: @Sendable (Reception) -> Void = { reception in
             eventLoop.execute { bound.value.0.answer(reception, bound.value.1) }
         }
-        let receiver = shared.receiver
-        if message.bytes.count <= SessionContext.inlineSize {
-            receiver.receive(message, completion: completion)
+        if let spool {
+            self.spool = nil
+            message.bytes = []
+            shared.receive(message, spooled: spool, rest: transaction.bytes, completion)
         } else {
-            shared.parsers.submit { state in
-                // The pool only goes away after the last session.
-                guard case .active = state else { return completion(Self.refusal(message)) }
-                receiver.receive(message, completion: completion)
-            }
+            shared.receive(message, completion)
         }
     }
 
-    private static func refusal(_ message: ReceivedMessage) -> Reception {
-        Reception(
-            answer: .shuttingDown,
-            recipients: Array(repeating: .shuttingDown, count: message.envelope.recipients.count))
+    /// Moves what came of a message out of memory, and reads on when that is done.
+    private func keep(_ octets: [UInt8], _ context: ChannelHandlerContext) {
+        isWaiting = true
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let eventLoop = context.eventLoop
+        let current = spool
+        let folder = shared.configuration.spoolFolder
+        shared.parsers.submit { _ in
+            let spool = current ?? MessageSpool(folder: folder)
+            spool.append(octets)
+            eventLoop.execute {
+                let (handler, context) = bound.value
+                handler.isWaiting = false
+                handler.spool = spool
+                handler.lastActivity = .now()
+                handler.proceed(context)
+            }
+        }
     }
 
     private func answer(_ reception: Reception, _ context: ChannelHandlerContext) {

@@ -77,6 +77,15 @@ final class KeyIndex {
     private var sorted: [Entry] = []
     private var moved = 0
     private var movingMark: Mark
+    /// Of what is in the table wholly.
+    private var tableMark: Mark
+    /// Keys that go to the table with each transaction, besides those that follow from what came.
+    private var slice = KeyIndex.usualSlice
+    /// Moving begins although few wait.
+    private var isMovingWanted = false
+
+    private static let usualSlice = 16
+    private static let largeSlice = 512
 
     /// Of the transaction under way.
     private var added = 0
@@ -95,6 +104,7 @@ final class KeyIndex {
         filter = KeyFilter(keys: Int(mark.message + mark.event))
         waitingMark = mark
         movingMark = mark
+        tableMark = mark
         try readBack(connection, after: mark)
     }
 
@@ -171,7 +181,7 @@ final class KeyIndex {
 
     /// Moves a slice into the table: twice as much as came, so that one set is done before the next is full.
     func moveSlice() throws(StoreError) {
-        try move(min(sorted.count, moved + 2 * added + 16))
+        try move(min(sorted.count, moved + 2 * added + slice))
     }
 
     private func move(_ end: Int) throws(StoreError) {
@@ -194,12 +204,23 @@ final class KeyIndex {
     func committed() {
         added = 0
         guard moved == sorted.count else { return }
+        tableMark = movingMark
         if !sorted.isEmpty {
             moving = Keys()
             sorted = []
             moved = 0
+            slice = Self.usualSlice
         }
-        if waiting.entries.count >= waitingLimit { startMoving() }
+        if waiting.entries.count >= waitingLimit || isMovingWanted { startMoving() }
+    }
+
+    /// Whether all keys of rows up to these are in the table. Where not, this and the next transactions move more of
+    /// them than usual: in a store with little mail they would wait for months.
+    func settle(message: Int64, event: Int64) -> Bool {
+        if message <= tableMark.message, event <= tableMark.event { return true }
+        slice = Self.largeSlice
+        isMovingWanted = sorted.isEmpty
+        return false
     }
 
     func rolledBack() {
@@ -210,6 +231,7 @@ final class KeyIndex {
     }
 
     private func startMoving() {
+        isMovingWanted = false
         moving = waiting
         movingMark = waitingMark
         sorted = waiting.entries.sorted()

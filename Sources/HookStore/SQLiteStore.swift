@@ -40,12 +40,14 @@ public final class SQLiteStore: InspectableStore {
     let writer: WriterLoop?
     private let compressor: Compressor?
     private let filter: KeyFilter?
+    private let sweeper: RetentionSweeper?
     let reads: ReadLoop
     private let lifetime: StoreLifetime
 
     private init(
         writer: WriterLoop?, compressor: Compressor?, filter: KeyFilter?, reads: ReadLoop, lifetime: StoreLifetime
     ) {
+        sweeper = writer.map { RetentionSweeper(path: reads.path, writer: $0) }
         self.writer = writer
         self.compressor = compressor
         self.filter = filter
@@ -58,7 +60,8 @@ public final class SQLiteStore: InspectableStore {
     /// Opens the database file at `path`; an owner creates it where it is absent (its folder has to exist).
     ///
     /// - Throws: `busy` if another process owns the store; `fromTheFuture` if a newer program wrote it; `full`;
-    ///   `failed` with a text that names the file.
+    ///   `notWritable`; `corrupt` where the file is no store or a damaged one, as far as a short look shows it;
+    ///   `failed`; each with a text that names the file.
     public static func open(
         _ path: String, as role: Role, options: Options = Options()
     ) throws(StoreError) -> SQLiteStore {
@@ -111,6 +114,7 @@ public final class SQLiteStore: InspectableStore {
     private static func openForWriting(_ path: String) throws(StoreError) -> SQLiteConnection {
         try createFile(path)
         let connection = try SQLiteConnection(path, .readWrite)
+        try StoreFile.lookOver(connection)
         try connection.execute(Schema.newFile)
         let mode = try connection.text("PRAGMA journal_mode = WAL")
         guard mode == "wal" else { throw .failed("\(path): no write-ahead log possible (journal_mode \(mode))") }
@@ -130,10 +134,9 @@ public final class SQLiteStore: InspectableStore {
         if descriptor >= 0 {
             // No lock is held yet that closing the file would drop (fcntl(2)).
             Glibc.close(descriptor)
-        } else if errno == ENOSPC || errno == EDQUOT {
-            throw .full("\(path): \(String(cString: strerror(errno)))")
+        } else {
+            throw StoreError(opening: path, errno: errno)
         }
-        // Of everything else SQLite tells.
     }
 
     // MARK: - EventStore
@@ -210,6 +213,20 @@ public final class SQLiteStore: InspectableStore {
         try await reads.read(ifAbsent: StoreCounts()) { reader throws(StoreError) in try reader.counts() }
     }
 
+    /// From now on keeps what it holds no longer than `policy` says; replaces the policy that was set before. Without
+    /// one everything is kept. Nothing happens in a store that was opened for reading.
+    ///
+    /// - Parameters:
+    ///   - now: the clock, compared with the times messages were received and deliveries ended at.
+    ///   - report: called after each pass that did something, on a thread of the store's. It must not block.
+    public func keep(
+        _ policy: RetentionPolicy, now: @escaping @Sendable () -> Timestamp,
+        report: @escaping @Sendable (RetentionReport) -> Void
+    ) throws(StoreError) {
+        guard let sweeper, sweeper.set(.init(policy: policy, now: now, report: report)) else { return }
+        try lifetime.start { sweeper.run() }
+    }
+
     public func close() async {
         beginToClose()
         await lifetime.ended()
@@ -217,6 +234,7 @@ public final class SQLiteStore: InspectableStore {
 
     private func beginToClose() {
         filter?.cancel()
+        sweeper?.close()
         compressor?.close()
         reads.close()
         writer?.close()

@@ -30,14 +30,23 @@ extension Schema {
             PRIMARY KEY (message, event)
         ) STRICT, WITHOUT ROWID;
 
+        -- Events of the daemon itself belong to no message: events.message is the last message's number, negative.
+
+        -- Whoever removes deliveries and events removes what belongs to them.
+        CREATE TRIGGER deliveries_gone AFTER DELETE ON deliveries BEGIN
+            DELETE FROM attempts WHERE delivery = old.id;
+        END;
+        CREATE TRIGGER events_gone AFTER DELETE ON events BEGIN
+            DELETE FROM later_events WHERE message = old.message AND event = old.sequence;
+        END;
+
         -- States: 0 waiting, 1 leased, 2 delivered, 3 dead, 4 cancelled.
         ALTER TABLE deliveries ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0;
-        CREATE INDEX deliveries_event ON deliveries (event);
         -- The few that were given up or called off.
         CREATE INDEX deliveries_failed ON deliveries (id) WHERE state > 2;
         -- Only deliveries of subscriptions that ask for order.
         CREATE INDEX deliveries_ordered ON deliveries (subscription, id) WHERE ordered = 1 AND state < 2;
 
-        PRAGMA user_version = 2;
+        PRAGMA user_version = 3;
         """
 }

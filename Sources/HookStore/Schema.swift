@@ -7,7 +7,7 @@ internal import HookModel
 
 enum Schema {
     /// Migration n leads from `user_version` n - 1 to n; each runs in a transaction of its own.
-    static let migrations: [StaticString] = [version1, deliveryHistory]
+    static let migrations: [StaticString] = [version1, version2, deliveryHistory]
 
     /// What this program writes and reads.
     static var known: Int { migrations.count }
@@ -107,6 +107,15 @@ enum Schema {
         PRAGMA user_version = 1;
         """
 
+    /// An event's deliveries are looked for before it is erased. An event whose json is empty has been erased: its id is
+    /// still known. Counters: rows_messages and rows_events, the highest numbers given out when rows were deleted last;
+    /// erased_messages, the highest message that is gone wholly; erased_events, up to which every event was erased.
+    private static let version2: StaticString = """
+        CREATE INDEX IF NOT EXISTS deliveries_event ON deliveries (event);
+
+        PRAGMA user_version = 2;
+        """
+
     /// Brings a database to the version this program knows.
     static func migrate(_ connection: SQLiteConnection) throws(StoreError) {
         var found = try version(of: connection)
@@ -120,7 +129,7 @@ enum Schema {
     /// - Throws: `fromTheFuture` for a version this program does not know.
     static func version(of connection: SQLiteConnection) throws(StoreError) -> Int {
         let found = Int(try connection.integer("PRAGMA user_version"))
-        guard found >= 0 else { throw .failed("\(connection.path): not a store of mailhookd") }
+        guard found >= 0 else { throw .corrupt("\(connection.path): not a store of mailhookd") }
         guard found <= known else { throw .fromTheFuture(found: found, known: known) }
         return found
     }

@@ -57,10 +57,10 @@ extension StoreReader {
             """
             SELECT e.sequence, e.id, e.type, e.json FROM messages m JOIN events e
                 ON e.sequence >= m.first_event AND e.sequence < m.first_event + m.new_events
-            WHERE m.id = ?1
+            WHERE m.id = ?1 AND length(e.json) > 0
             UNION
             SELECT e.sequence, e.id, e.type, e.json FROM later_events l JOIN events e ON e.sequence = l.event
-            WHERE l.message = ?1
+            WHERE l.message = ?1 AND length(e.json) > 0
             ORDER BY 1
             """)
         rows.bind(1, id)

@@ -23,16 +23,22 @@ final class StoreReader: @unchecked Sendable {
             WHERE subscription = (SELECT id FROM subscriptions WHERE name = ?1) AND state < 2
             ORDER BY due LIMIT 1
             """)
+        // Erased events are passed over; the counter spares to look at those that were erased long ago.
         eventsAfter = try connection.prepare(
-            "SELECT sequence, id, type, json FROM events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")
+            """
+            SELECT sequence, id, type, json FROM events
+            WHERE sequence > max(?1, (SELECT coalesce(max(value), 0) FROM counters WHERE name = 'erased_events'))
+                AND length(json) > 0
+            ORDER BY sequence LIMIT ?2
+            """)
         // Rows behind the counter may have no keys yet; they are few and read one by one.
         eventByID = try connection.prepare(
             """
             SELECT sequence, id, type, json, message FROM events
-            WHERE id = ?2 AND sequence IN (SELECT row FROM keys WHERE key = ?1)
+            WHERE id = ?2 AND length(json) > 0 AND sequence IN (SELECT row FROM keys WHERE key = ?1)
             UNION ALL
             SELECT sequence, id, type, json, message FROM events
-            WHERE id = ?2 AND sequence > (SELECT max(value) FROM (
+            WHERE id = ?2 AND length(json) > 0 AND sequence > (SELECT max(value) FROM (
                 SELECT value FROM counters WHERE name = 'keys_events' UNION ALL SELECT 0))
             LIMIT 1
             """)
@@ -41,7 +47,7 @@ final class StoreReader: @unchecked Sendable {
             SELECT m.id, m.digest, m.duplicate_of, m.message_id, m.received_at, m.source, m.mail_from, m.recipients,
                 m.peer, m.helo, m.answer, m.verdicts, m.size, f.size, coalesce(p.encoding, 1),
                 coalesce(n.octets, p.octets)
-            FROM messages m JOIN messages f ON f.id = coalesce(m.duplicate_of, m.id)
+            FROM messages m LEFT JOIN messages f ON f.id = coalesce(m.duplicate_of, m.id)
                 LEFT JOIN fresh n ON n.message = f.id LEFT JOIN packed p ON p.message = f.id
             WHERE m.id = ?1
             """)
@@ -76,7 +82,10 @@ final class StoreReader: @unchecked Sendable {
     }
 
     func lastSequence() throws(StoreError) -> Int64 {
-        try connection.integer("SELECT coalesce(max(sequence), 0) FROM events")
+        max(
+            try connection.integer("SELECT max(sequence) FROM events"),
+            // Of rows that are gone.
+            try connection.integer("SELECT value FROM counters WHERE name = 'rows_events'"))
     }
 
     func event(id: String) throws(StoreError) -> StoredEvent? {

@@ -163,7 +163,8 @@ extension StoreWriter {
                 replace.bind(3, added.event.type)
                 try replace.run(borrowing: added.event.json, as: 2)
             } else {
-                sequence = try insertNew(added.event, message: added.message ?? 0)
+                // Of no message; the negative number of the last one tells its age.
+                sequence = try insertNew(added.event, message: added.message ?? -lastMessage)
                 if let message = added.message { try linkLater(sequence, to: message) }
             }
             for subscription in added.subscriptions {

@@ -10,6 +10,7 @@ final class StoreWriter: @unchecked Sendable {
     let connection: SQLiteConnection
 
     private let keys: KeyIndex
+    private let eraser: StoreEraser
     private let hasDigest: SQLiteStatement
     private let hasEvent: SQLiteStatement
     private let insertMessage: SQLiteStatement
@@ -31,7 +32,7 @@ final class StoreWriter: @unchecked Sendable {
     /// Row ids of subscriptions by name. They are as many as the configuration ever named.
     private var subscriptionIDs: [String: Int64] = [:]
     /// The last row numbers given out.
-    private var lastMessage: Int64
+    private(set) var lastMessage: Int64
     private var lastEvent: Int64
     /// Subscriptions that got deliveries in the transaction under way.
     var signalled: Set<String> = []
@@ -41,6 +42,7 @@ final class StoreWriter: @unchecked Sendable {
     init(_ connection: SQLiteConnection, options: SQLiteStore.Options) throws(StoreError) {
         self.connection = connection
         keys = try KeyIndex(connection, waitingLimit: options.waitingKeys)
+        eraser = try StoreEraser(connection, keys: keys)
         hasDigest = try connection.prepare("SELECT 1 FROM messages WHERE id = ?1 AND digest = ?2")
         hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
         insertMessage = try connection.prepare(
@@ -140,6 +142,8 @@ final class StoreWriter: @unchecked Sendable {
             for message in messages { try store(message) }
         case .deliveries(let operation, _): return .deliveries(try perform(operation))
         case .refused: break
+        case .erase(let erasure, _):
+            return .erased(try eraser.perform(erasure, last: (lastMessage, lastEvent)))
         }
         return .done
     }

@@ -13,6 +13,7 @@ enum WriteJob: Sendable {
     case deliveries(DeliveryOperation, @Sendable (Result<DeliveryOperation.Answer, StoreError>) -> Void)
     /// Not admitted to the queue; only the answer is the writer's.
     case refused(StoreError, @Sendable (Result<CommitReceipt, StoreError>) -> Void)
+    case erase(Erasure, @Sendable (Result<Erased, StoreError>) -> Void)
 
     struct Claim: Sendable {
         var subscription: String
@@ -34,6 +35,7 @@ enum WriteJob: Sendable {
         case claimed([ClaimedDelivery])
         case done
         case deliveries(DeliveryOperation.Answer)
+        case erased(Erased)
     }
 
     /// About how much memory and room in the journal the job takes.
@@ -45,7 +47,7 @@ enum WriteJob: Sendable {
             }
         case .pack(let messages, _): messages.reduce(0) { $0 + $1.octets.count }
         case .deliveries(let operation, _): operation.octets
-        case .claim, .finish, .refused: 0
+        case .claim, .finish, .refused, .erase: 0
         }
     }
 
@@ -62,10 +64,13 @@ enum WriteJob: Sendable {
         case (.deliveries(_, let completion), .success(.deliveries(let answer))): completion(.success(answer))
         case (.deliveries(_, let completion), .failure(let error)): completion(.failure(error))
         case (.refused(let error, let completion), _): completion(.failure(error))
+        case (.erase(_, let completion), .success(.erased(let erased))): completion(.success(erased))
+        case (.erase(_, let completion), .failure(let error)): completion(.failure(error))
         // A job is answered by its own kind of answer; the writer has no other.
         case (.commit(_, let completion), .success): completion(.failure(.failed("no receipt")))
         case (.claim(_, let completion), .success): completion(.failure(.failed("no deliveries")))
         case (.deliveries(_, let completion), .success): completion(.failure(.failed("no answer")))
+        case (.erase(_, let completion), .success): completion(.failure(.failed("nothing erased")))
         }
     }
 }

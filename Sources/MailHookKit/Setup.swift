@@ -43,24 +43,32 @@ public struct Setup: Sendable {
     /// Schema.org and the contexts of the configured folder.
     let contexts: ContextLibrary
     public private(set) var warnings: [Diagnostic]
+    /// What it was made from, so that the same can be read again.
+    let request: SetupRequest
+    private let places: ConfigurationPlaces?
 
     private static let sizeLimit = 4 << 20
 
     public static func load(_ request: SetupRequest) -> Result<Setup, SetupFailure> {
         var diagnostics = Diagnostics()
-        guard var configuration = readConfiguration(request, into: &diagnostics) else {
+        guard let (read, places) = readConfiguration(request, into: &diagnostics) else {
             return .failure(SetupFailure(diagnostics: diagnostics.all))
         }
+        var configuration = read
         apply(request, to: &configuration, into: &diagnostics)
         let contexts = ContextFolder.library(configuration.contexts, into: &diagnostics)
         let definitions = readDefinitions(configuration, into: &diagnostics)
         checkTogether(configuration, definitions, into: &diagnostics)
-        if diagnostics.hasErrors { return .failure(SetupFailure(diagnostics: diagnostics.all)) }
+        let findings = places?.located(diagnostics.all) ?? diagnostics.all
+        if diagnostics.hasErrors { return .failure(SetupFailure(diagnostics: findings)) }
         return .success(
             Setup(
-                configuration: configuration, definitions: definitions, contexts: contexts,
-                warnings: diagnostics.all))
+                configuration: configuration, definitions: definitions, contexts: contexts, warnings: findings,
+                request: request, places: places))
     }
+
+    /// Findings about the configuration file, with line and column of their places.
+    func located(_ diagnostics: [Diagnostic]) -> [Diagnostic] { places?.located(diagnostics) ?? diagnostics }
 
     /// The hooks with their addresses and keys; makes the instance secret where it is missing.
     public func directory() throws(FileError) -> HookDirectory {
@@ -119,7 +127,7 @@ public struct Setup: Sendable {
 
     private static func readConfiguration(
         _ request: SetupRequest, into diagnostics: inout Diagnostics
-    ) -> Configuration? {
+    ) -> (Configuration, ConfigurationPlaces?)? {
         let builtIn = ConfigurationReader.builtIn()
         let path: String
         if let file = request.configurationFile {
@@ -127,15 +135,16 @@ public struct Setup: Sendable {
         } else if access(SetupRequest.usualFile, F_OK) == 0 {
             path = SetupRequest.usualFile
         } else {
-            return builtIn
+            return (builtIn, nil)
         }
         do {
             let bytes = try Files.read(path, limit: sizeLimit)
             var reader = ConfigurationReader(file: path, folder: Files.parent(path))
-            var configuration = reader.read(bytes, over: builtIn)
-            configuration?.file = path
+            let read = reader.read(bytes, over: builtIn)
             diagnostics.add(contentsOf: reader.diagnostics)
-            return configuration
+            guard var configuration = read else { return nil }
+            configuration.file = path
+            return (configuration, ConfigurationPlaces(file: path, bytes))
         } catch {
             diagnostics.add(Diagnostic(.error, file: path, reason: error.reason))
             return nil

@@ -14,6 +14,8 @@ struct DataReceiver: Sendable {
 
     /// The message without transparency dots and without the last CRLF.CRLF's dot line; lines end with CRLF.
     private(set) var message: [UInt8] = []
+    /// Octets of the message that were taken out before.
+    private(set) var taken = 0
     /// More than the limit came; what came later was dropped.
     private(set) var isTooLarge = false
     /// A CR without LF or a LF without CR was in it.
@@ -54,6 +56,14 @@ struct DataReceiver: Sendable {
             }
         }
         return .needsMore
+    }
+
+    /// Hands out what `message` holds, which goes on empty. The limit counts what was taken.
+    mutating func take() -> [UInt8] {
+        let octets = message
+        taken += octets.count
+        message = []
+        return octets
     }
 
     /// Takes everything up to and with the next CR or LF in one go.
@@ -118,7 +128,7 @@ struct DataReceiver: Sendable {
     }
 
     private mutating func append(_ byte: UInt8) {
-        guard message.count < limit else {
+        guard taken + message.count < limit else {
             overflow()
             return
         }
@@ -126,7 +136,7 @@ struct DataReceiver: Sendable {
     }
 
     private mutating func append(_ run: UnsafeRawBufferPointer) {
-        guard run.count <= limit - message.count else {
+        guard run.count <= limit - taken - message.count else {
             overflow()
             return
         }

@@ -73,6 +73,13 @@ public struct SMTPServerSession: Sendable {
         if case .data = state { true } else { false }
     }
 
+    /// What came of the message being read, if that is at least `count` octets: a caller that keeps large messages
+    /// elsewhere takes it, and `SMTPTransaction.bytes` begins behind it.
+    public mutating func takeData(atLeast count: Int) -> [UInt8]? {
+        guard isReadingData, let size = receiver?.message.count, size > 0, size >= count else { return nil }
+        return receiver?.take()
+    }
+
     /// Takes input until there is something to decide or all of it is consumed.
     ///
     /// - Parameter consumed: set to the number of octets taken; the caller offers the rest again.
@@ -161,7 +168,8 @@ public struct SMTPServerSession: Sendable {
         }
         return .message(
             SMTPTransaction(
-                helo: helo ?? "", reversePath: reversePath ?? "", recipients: recipients, bytes: receiver.message))
+                helo: helo ?? "", reversePath: reversePath ?? "", recipients: recipients, taken: receiver.taken,
+                bytes: receiver.message))
     }
 
     // MARK: - Commands
@@ -397,5 +405,8 @@ public struct SMTPTransaction: Sendable, Hashable {
     public var reversePath: String
     /// Without brackets, each accepted at RCPT.
     public var recipients: [String]
+    /// Octets at the beginning of the message that `takeData` handed out.
+    public var taken: Int
+    /// The message behind them.
     public var bytes: [UInt8]
 }

@@ -124,7 +124,7 @@ private final class Switch: Sendable {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let dispatcher = Dispatcher(
             store: store, subscriptions: subscriptions, userAgent: "t", clock: clock,
-            reporter: FailureReporter(SubscriptionTable(subscriptions), instance: "host.example"), logger: logger,
+            reporter: { FailureReporter(SubscriptionTable(subscriptions), instance: "host.example") }, logger: logger,
             makeSink: { sinks[$0.name] ?? ScriptedSink { _ in .delivered } })
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await dispatcher.run() }

@@ -115,7 +115,7 @@ import Testing
             try content.write(to: URL(fileURLWithPath: path))
             for role in [SQLiteStore.Role.owner, .reader] {
                 let error = #expect(throws: StoreError.self) { try SQLiteStore.open(path, as: role) }
-                guard case .failed(let text)? = error, text.contains(path) else {
+                guard case .corrupt(let text)? = error, text.contains(path) else {
                     Issue.record("\(name) \(role): \(String(describing: error))")
                     continue
                 }
@@ -142,13 +142,13 @@ import Testing
                 }
                 _ = try await damaged.events(after: 0, limit: 1000)
             }
-            guard case .failed(let text)? = error, text.contains(path) else {
+            guard case .corrupt(let text)? = error, text.contains(path) else {
                 Issue.record("\(String(describing: error))")
                 return
             }
             await damaged.close()
         } catch {
-            guard case .failed(let text) = error, text.contains(path) else {
+            guard case .corrupt(let text) = error, text.contains(path) else {
                 Issue.record("\(error)")
                 return
             }

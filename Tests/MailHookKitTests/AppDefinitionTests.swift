@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// App definitions, good and bad, with the findings they lead to.
 
 import HookModel
 import Testing

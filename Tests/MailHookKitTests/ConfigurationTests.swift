@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The configuration: every key, every diagnostic, and that the example shows them all.
 
 import Foundation
 import HookDelivery

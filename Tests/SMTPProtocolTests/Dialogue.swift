@@ -51,17 +51,22 @@ enum Dialogue {
         return Array(repeating: outcome.smtpReply, count: service == .lmtp ? message.recipients.count : 1)
     }
 
-    /// - Parameter cuts: offsets where the input is cut; after each piece the session is run until it wants more.
+    /// - Parameters:
+    ///   - cuts: offsets where the input is cut; after each piece the session is run until it wants more.
+    ///   - taking: data of a message is taken out between pieces as soon as there are so many octets of it.
     static func run(
-        _ input: [UInt8], cuts: [Int] = [], _ configuration: SMTPServerConfiguration = Dialogue.configuration()
+        _ input: [UInt8], cuts: [Int] = [], taking: Int = .max,
+        _ configuration: SMTPServerConfiguration = Dialogue.configuration()
     ) -> Transcript {
+        var taken: [UInt8] = []
         var session = SMTPServerSession(configuration: configuration)
         var transcript = Transcript()
         transcript.output += session.takeOutput()
         var start = 0
         for end in cuts + [input.count] {
-            feed(input[start..<end], to: &session, configuration.service, &transcript)
+            feed(input[start..<end], to: &session, configuration.service, &taken, &transcript)
             if transcript.isClosed { break }
+            if let octets = session.takeData(atLeast: taking) { taken += octets }
             start = end
         }
         return transcript
@@ -69,7 +74,7 @@ enum Dialogue {
 
     private static func feed(
         _ piece: ArraySlice<UInt8>, to session: inout SMTPServerSession, _ service: SMTPServerConfiguration.Service,
-        _ transcript: inout Transcript
+        _ taken: inout [UInt8], _ transcript: inout Transcript
     ) {
         var rest = piece
         while true {
@@ -84,7 +89,10 @@ enum Dialogue {
             case .recipient(let path):
                 transcript.asked.append(path)
                 session.answerRecipient(decide(path))
-            case .message(let message):
+            case .message(var message):
+                precondition(message.taken <= taken.count, "more was taken than was handed out")
+                message.bytes = taken.suffix(message.taken) + message.bytes
+                message.taken = 0
                 transcript.messages.append(message)
                 session.answerMessage(replies(message, service))
             case .close:

@@ -2,17 +2,26 @@
 //
 // What TLS needs for one endpoint, checked when the configuration is read.
 
+internal import Crypto
 internal import NIOSSL
 
 /// Certificate of our own and further trust roots of an `https` webhook. The receiver's certificate is always verified.
-public struct TLSSettings: Sendable {
+public struct TLSSettings: Sendable, Hashable {
     let context: NIOSSLContext
+    /// Tells settings apart by what they were made of.
+    private let digest: [UInt8]
+
+    public static func == (a: TLSSettings, b: TLSSettings) -> Bool { a.digest == b.digest }
+    public func hash(into hasher: inout Hasher) { hasher.combine(digest) }
 
     /// Only the system's trust roots, no certificate of our own.
     public init() throws(TLSSettingsError) { try self.init(certificate: nil, key: nil, authorities: nil) }
 
     /// All in PEM. `authorities` are trusted besides the system's.
     public init(certificate: [UInt8]?, key: [UInt8]?, authorities: [UInt8]?) throws(TLSSettingsError) {
+        var hash = SHA256()
+        for part in [certificate, key, authorities] { hash.update(data: SHA256.hash(data: part ?? []).map { $0 }) }
+        digest = Array(hash.finalize())
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = .tlsv12
         if let authorities {

@@ -119,7 +119,7 @@ extension StoreError {
     init(sqlite status: Int32, connection: OpaquePointer?, path: String) {
         let text = connection.map { String(cString: sqlite3_errmsg($0)) } ?? String(cString: sqlite3_errstr(status))
         let systemError = connection.map { sqlite3_system_errno($0) } ?? 0
-        let isInputOutput = [SQLITE_FULL, SQLITE_IOERR, SQLITE_CANTOPEN].contains(status & 0xFF)
+        let isInputOutput = [SQLITE_FULL, SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_READONLY].contains(status & 0xFF)
         // Only then is the number kept by SQLite about this failure.
         let cause = isInputOutput && systemError != 0 ? " (\(String(cString: strerror(systemError))))" : ""
         let detail = "\(path): \(text)\(cause)"
@@ -127,7 +127,23 @@ extension StoreError {
         case SQLITE_FULL: self = .full(detail)
         case SQLITE_IOERR where systemError == ENOSPC || systemError == EDQUOT: self = .full(detail)
         case SQLITE_BUSY, SQLITE_LOCKED: self = .busy(detail)
+        case SQLITE_CORRUPT, SQLITE_NOTADB: self = .corrupt(detail)
+        case SQLITE_READONLY, SQLITE_PERM: self = .notWritable(detail)
+        case SQLITE_IOERR where Self.isDenial(systemError), SQLITE_CANTOPEN where Self.isDenial(systemError):
+            self = .notWritable(detail)
         default: self = .failed(detail)
         }
     }
+
+    /// What opening or creating a file of the store failed with (errno(3)).
+    init(opening path: String, errno cause: Int32) {
+        let text = "\(path): \(String(cString: strerror(cause)))"
+        switch cause {
+        case ENOSPC, EDQUOT: self = .full(text)
+        case _ where Self.isDenial(cause): self = .notWritable(text)
+        default: self = .failed(text)
+        }
+    }
+
+    private static func isDenial(_ cause: Int32) -> Bool { cause == EACCES || cause == EPERM || cause == EROFS }
 }

@@ -2,7 +2,7 @@
 //
 // `mailhookd deliveries`: which there are, and orders about them.
 
-public import HookModel
+import HookModel
 import HookStore
 import JSONLD
 

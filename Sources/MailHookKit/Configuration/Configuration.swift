@@ -31,6 +31,8 @@ public struct Configuration: Sendable {
     /// A level of swift-log.
     public var logLevel: String
     public var http = HTTPSettings()
+    /// How long what is in progress may take once the daemon is told to stop.
+    public var stopTimeout = Duration.zero
 
     public struct Listen: Sendable, Hashable {
         public var smtp: [ListenAddress]

@@ -20,7 +20,7 @@ struct ConfigurationReader {
 
     private static let topKeys = [
         "hostname", "domains", "data", "apps", "contexts", "listen", "http", "maildirs", "hooks", "limits", "subscriptions",
-        "log",
+        "log", "stopTimeout",
     ]
     private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
 
@@ -112,6 +112,12 @@ struct ConfigurationReader {
             "log", expected: "one of \(words)", into: &diagnostics, { Self.logLevels.contains($0) ? $0 : nil })
         {
             configuration.logLevel = level
+        }
+        if let timeout = top.duration("stopTimeout", into: &diagnostics) {
+            configuration.stopTimeout = timeout
+            if timeout < .seconds(1) || timeout > .seconds(3600) {
+                top.complain("stopTimeout", "must be from 1s to 1h", into: &diagnostics)
+            }
         }
     }
 

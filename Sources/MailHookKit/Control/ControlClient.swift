@@ -37,12 +37,10 @@ final class ControlClient {
             PipeDelivery.becomeOwner(of: setup.configuration.data)
             do throws(StoreError) {
                 let store = try SQLiteStore.open(StorePath.inFolder(setup.configuration.data), as: .owner)
-                let reporter = FailureReporter(
-                    SubscriptionTable(setup.configuration.subscriptions), instance: setup.configuration.hostname)
                 target = .store(
                     store,
                     ControlOperations(
-                        store: store, dispatcher: nil, reporter: reporter, logger: DaemonLog.quiet, now: Timestamp.now))
+                        store: store, dispatcher: nil, logger: DaemonLog.quiet, now: Timestamp.now))
                 return
             } catch {
                 // A daemon that starts, or `mailhookd receive`, which has the store for a moment.

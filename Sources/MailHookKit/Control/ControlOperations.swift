@@ -13,7 +13,6 @@ struct ControlOperations: Sendable {
     let store: any DeliveryStore
     /// nil where no daemon runs.
     let dispatcher: Dispatcher?
-    let reporter: FailureReporter
     let logger: Logger
     let now: @Sendable () -> Timestamp
 

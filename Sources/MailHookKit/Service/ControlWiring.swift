@@ -10,10 +10,10 @@ import Logging
 
 enum ControlWiring {
     static func service(
-        dataFolder: String, store: any DeliveryStore, dispatcher: Dispatcher, reporter: FailureReporter, logger: Logger
+        dataFolder: String, store: any DeliveryStore, dispatcher: Dispatcher, logger: Logger
     ) -> ControlIntake {
         let operations = ControlOperations(
-            store: store, dispatcher: dispatcher, reporter: reporter, logger: logger, now: Timestamp.now)
+            store: store, dispatcher: dispatcher, logger: logger, now: Timestamp.now)
         return ControlIntake(path: ControlRequest.path(dataFolder), logger: logger) { await operations.answer($0) }
     }
 }

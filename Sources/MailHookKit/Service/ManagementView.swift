@@ -7,12 +7,12 @@ import HookStore
 import HookWeb
 
 struct ManagementView: ManagementData {
-    let organization: String
+    let current: CurrentSnapshot
     let store: SQLiteStore
-    /// The hooks as they are now.
-    let current: @Sendable () -> [ManagedHook]
 
-    func hooks() -> [ManagedHook] { current() }
+    var organization: String { current.value.organization }
+
+    func hooks() -> [ManagedHook] { current.value.managed }
 
     func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent] {
         try await store.events(after: sequence, limit: limit)

@@ -18,12 +18,12 @@ final class RejectionReporter: Sendable {
         var untold = 0
     }
 
-    private let reporter: FailureReporter
+    private let reporter: @Sendable () -> FailureReporter
     private let store: any DeliveryStore
     private let logger: Logger
     private let state = Mutex(State())
 
-    init(_ reporter: FailureReporter, store: any DeliveryStore, logger: Logger) {
+    init(_ reporter: @escaping @Sendable () -> FailureReporter, store: any DeliveryStore, logger: Logger) {
         self.reporter = reporter
         self.store = store
         self.logger = logger
@@ -43,7 +43,7 @@ final class RejectionReporter: Sendable {
             return state.untold
         }
         guard let untold else { return }
-        let event = reporter.event(
+        let event = reporter().event(
             OwnEvents.messageRejected, identity: "\(id) \(time.microseconds)", at: time,
             data: [
                 ("message", id), ("intake", message.envelope.source.rawValue),

@@ -21,9 +21,14 @@ struct SilenceWatch: Service {
 
         private var entries: [String: Entry] = [:]
 
+        /// Other hooks, or other times, count from now on.
+        ///
         /// - Parameter start: what counts as the last sign of life of hooks nothing is known of.
-        init(_ expected: [String: Duration], start: Timestamp) {
-            for (name, every) in expected { entries[name] = Entry(every: every, heard: start) }
+        mutating func expect(_ expected: [String: Duration], start: Timestamp) {
+            for (name, every) in expected where entries[name]?.every != every {
+                entries[name] = Entry(every: every, heard: entries[name]?.heard ?? start)
+            }
+            for name in entries.keys where expected[name] == nil { entries[name] = nil }
         }
 
         mutating func heard(_ name: String, at time: Timestamp) {
@@ -46,30 +51,36 @@ struct SilenceWatch: Service {
     /// Newest events that are looked at when the daemon starts. A hook that is not among them counts from the start.
     private static let remembered: Int64 = 10_000
     private static let pageSize = 500
+    private static let longestInterval = Duration.seconds(30)
 
-    let expected: [String: Duration]
+    /// By the configuration that holds now.
+    let expected: @Sendable () -> [String: Duration]
     let store: any HistoryStore
-    let reporter: FailureReporter
+    let reporter: @Sendable () -> FailureReporter
     let logger: Logger
     let clock: any DeliveryClock
 
     func run() async {
-        guard let shortest = expected.values.min() else {
-            try? await gracefulShutdown()
-            return
-        }
         await cancelWhenGracefulShutdown {
-            var ledger = Ledger(expected, start: clock.now())
-            var last = await recall(&ledger)
-            let interval = min(max(shortest / 10, .milliseconds(200)), .seconds(60))
+            var ledger = Ledger()
+            ledger.expect(expected(), start: clock.now())
+            var last: Int64?
             while !Task.isCancelled {
+                let shortest = expected().values.min()
+                let interval = shortest.map { min(max($0 / 10, .milliseconds(200)), Self.longestInterval) } ?? Self.longestInterval
+                // Nothing is read while nothing is expected.
+                if shortest != nil, last == nil { last = await recall(&ledger) }
                 do { try await clock.sleep(until: clock.now().advanced(by: interval)) } catch { return }
-                await follow(&ledger, &last)
+                ledger.expect(expected(), start: clock.now())
+                guard var reached = last else { continue }
+                await follow(&ledger, &reached)
+                last = reached
             }
         }
     }
 
     private func recall(_ ledger: inout Ledger) async -> Int64 {
+        let expected = expected()
         do throws(StoreError) {
             let end = try await store.lastSequence()
             var last = max(0, end - Self.remembered)
@@ -100,7 +111,7 @@ struct SilenceWatch: Service {
             for hook in ledger.silent(at: now) {
                 logger.warning(
                     "hook is silent", metadata: ["hook": "\(hook.name)", "since": "\(hook.heard.rfc3339WholeSeconds)"])
-                let event = reporter.event(
+                let event = reporter().event(
                     OwnEvents.hookSilent, identity: "\(hook.name) \(hook.heard.microseconds)", at: now,
                     data: [
                         ("hook", hook.name), ("since", hook.heard.rfc3339),

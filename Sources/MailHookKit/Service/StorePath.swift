@@ -18,6 +18,8 @@ extension SetupError {
             self.init(
                 "\(path) has schema \(found), this version knows \(known): use the newer mailhookd that wrote it",
                 exitStatus: SysExit.configuration)
+        case .notWritable(let text): self.init("the store \(path): \(text)", exitStatus: SysExit.noPermission)
+        case .corrupt(let text): self.init("the store \(path): \(text)", exitStatus: SysExit.temporaryFailure)
         case .failed(let text): self.init("the store \(path): \(text)", exitStatus: SysExit.temporaryFailure)
         case .closed: self.init("the store \(path) is closed", exitStatus: SysExit.temporaryFailure)
         }

@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// `mailhookd serve`: the daemon. Flags override the configuration.
 
 import ArgumentParser
 import MailHookKit
