@@ -164,6 +164,6 @@ let package = Package(
             path: "Tests/Fuzz/Sources/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzReplayTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         // From outside: the real binary, real clients, loopback only. Depends on the executable so that it is built.
-        .testTarget(name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"], exclude: ["Support/receiver.py"], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"], exclude: ["Support/receiver.py", "Support/misbehaving.py"], swiftSettings: strict),
     ]
 )

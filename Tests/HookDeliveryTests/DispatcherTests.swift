@@ -242,6 +242,7 @@ private final class Switch: Sendable {
             // One probe, which fails: twice the time.
             clock.advance(6)
             try await eventually("a probe") { dead.events.count == 4 }
+            try await settle()
             clock.advance(13)
             try await settle()
             #expect(dead.events.count == 4)

@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The commands about deliveries. Options only; MailHookKit does the work.
 
 import ArgumentParser
 import MailHookKit

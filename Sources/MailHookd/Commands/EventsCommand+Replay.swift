@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The commands that send events again. Options only; MailHookKit does the work.
 
 import ArgumentParser
 import MailHookKit

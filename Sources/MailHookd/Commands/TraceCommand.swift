@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The command that shows the life of a message. Options only; MailHookKit does the work.
 
 import ArgumentParser
 import MailHookKit
