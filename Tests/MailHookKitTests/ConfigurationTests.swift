@@ -103,6 +103,60 @@ import Testing
         }
     }
 
+    @Test func readsHowDeliveriesGo() throws {
+        let (read, findings) = read(
+            """
+            hooks: { a.b: { expectEvery: 36h } }
+            subscriptions:
+              - name: a
+                events: ["mailhookd.>"]
+                file: { path: out.ndjson, rotate: { size: 1MiB, age: 1d, keep: 3 } }
+                ordered: true
+                rate: 600/m
+                filter:
+                  - { path: /a/b, exists: true }
+                  - { path: /n, equals: 5 }
+                  - { path: /s, in: ["5", x, true, null] }
+              - { name: b, events: [">"], stdout: {} }
+            """)
+        #expect(findings.isEmpty)
+        let configuration = try #require(read)
+        #expect(configuration.hooks["a.b"]?.expectEvery == .seconds(36 * 3600))
+        let first = configuration.subscriptions[0]
+        #expect(first.isOrdered && first.breaker == nil)
+        #expect(first.rate == DeliveryRate(count: 600, per: .seconds(60)))
+        var file = FileConfiguration(path: "/etc/mh/out.ndjson")
+        (file.rotationSize, file.rotationAge, file.kept) = (1 << 20, .seconds(86_400), 3)
+        #expect(first.sink == .file(file))
+        let expected: [EventFilter.Condition?] = [
+            .init(pointer: "/a/b", .exists(true)), .init(pointer: "/n", .isOne(of: [.number("5")])),
+            .init(pointer: "/s", .isOne(of: [.string("5"), .string("x"), .boolean(true), .null])),
+        ]
+        #expect(first.filter == EventFilter(expected.compactMap { $0 }))
+        #expect(configuration.subscriptions[1].sink == .standardOutput)
+    }
+
+    @Test(arguments: [
+        ("rate: 0/s", "rate: must be a number and a time"), ("rate: 5", "rate: must be a number and a time"),
+        ("ordered: yes", "ordered: must be true or false"), ("allowPrivate: true", "allowPrivate: only goes with webhook"),
+        ("breaker: \"off\"", "breaker: only goes with webhook"), ("filter: [{ exists: true }]", "filter[0]: needs 'path'"),
+        ("filter: [{ path: a, exists: true }]", "is no JSON Pointer"), ("filter: [{ path: /a }]", "needs one of exists, equals and in"),
+        ("filter: [{ path: /a, equals: [1] }]", "equals: must be a single value"),
+    ])
+    func saysWhatIsWrongWithADelivery(_ text: String, _ finding: String) {
+        let (_, findings) = read("subscriptions:\n  - { name: a, events: [a], file: { path: x }, \(text) }")
+        #expect(findings.count == 1 && findings[0].contains(finding), "\(findings)")
+    }
+
+    @Test(arguments: [
+        ("rotate: {}", "rotate: needs size, age or both"), ("rotate: { age: 5s }", "age: must be 1m or more"),
+        ("rotate: { size: 1MiB, keep: 0 }", "keep: must be a whole number"),
+    ])
+    func saysWhatIsWrongWithAFile(_ text: String, _ finding: String) {
+        let (_, findings) = read("subscriptions:\n  - { name: a, events: [a], file: { path: x, \(text) } }")
+        #expect(findings.count == 1 && findings[0].contains(finding), "\(findings)")
+    }
+
     @Test func readsAWholeConfiguration() throws {
         let (read, findings) = read(
             """
