@@ -67,12 +67,21 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
+            name: "HookTLS",
+            dependencies: [
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: strict),
+        .target(
             name: "HookIntake",
             dependencies: [
-                "HookModel", "SMTPProtocol",
+                "HookModel", "HookTLS", "SMTPProtocol",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
@@ -96,7 +105,7 @@ let package = Package(
         .target(
             name: "MailHookKit",
             dependencies: [
-                "CYAML", "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "HookWeb", "HTMLScripts",
+                "CYAML", "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "HookTLS", "HookWeb", "HTMLScripts",
                 "JSONLD", "JSONSchema", "MIMEParser",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -138,6 +147,9 @@ let package = Package(
             name: "HookStoreTests", dependencies: ["CSQLite", "HookModel", "HookStore", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
+            name: "HookTLSTests",
+            dependencies: ["HookTLS", "TestSupport", .product(name: "Logging", package: "swift-log")], swiftSettings: strict),
+        .testTarget(
             name: "HookIntakeTests",
             dependencies: ["HookIntake", "HookModel", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict),
@@ -157,13 +169,16 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "MailHookKitTests",
-            dependencies: ["HookDelivery", "HookIntake", "HookModel", "HookWeb", "MailHookKit", "TestSupport"], swiftSettings: strict),
+            dependencies: [
+                "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookTLS", "HookWeb", "JSONLD", "JSONSchema",
+                "MailHookKit", "MIMEParser", "TestSupport",
+            ], swiftSettings: strict),
         // The functions the fuzzers of Tests/Fuzz run, and the inputs that once failed.
         .target(
             name: "FuzzTargets", dependencies: ["HTMLScripts", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "SMTPProtocol"],
             path: "Tests/Fuzz/Sources/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzReplayTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         // From outside: the real binary, real clients, loopback only. Depends on the executable so that it is built.
-        .testTarget(name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"], exclude: ["Support/receiver.py", "Support/misbehaving.py"], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"], exclude: ["Support/receiver.py", "Support/misbehaving.py", "Support/tlsclient.py"], swiftSettings: strict),
     ]
 )

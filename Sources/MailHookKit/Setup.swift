@@ -23,6 +23,8 @@ public struct SetupRequest: Sendable {
     public var maildirs: [String] = []
     /// Address or event name for `maildirs`; nil lets the mail's header say it.
     public var maildirRecipient: String?
+    /// A definition that would be put among the others, to see what comes of it.
+    var candidate: (file: String, bytes: [UInt8])?
 
     public static let usualFile = "/etc/mailhookd/mailhookd.yaml"
 
@@ -43,6 +45,8 @@ public struct Setup: Sendable {
     /// Schema.org and the contexts of the configured folder.
     let contexts: ContextLibrary
     public private(set) var warnings: [Diagnostic]
+    /// What is remembered of apps, those included that are gone.
+    public private(set) var records: [AppRecord] = []
     /// What it was made from, so that the same can be read again.
     let request: SetupRequest
     private let places: ConfigurationPlaces?
@@ -57,14 +61,16 @@ public struct Setup: Sendable {
         var configuration = read
         apply(request, to: &configuration, into: &diagnostics)
         let contexts = ContextFolder.library(configuration.contexts, into: &diagnostics)
-        let definitions = readDefinitions(configuration, into: &diagnostics)
+        let definitions = readDefinitions(configuration, request.candidate, into: &diagnostics)
         checkTogether(configuration, definitions, into: &diagnostics)
+        checkDependencies(definitions, into: &diagnostics)
+        let records = checkVersions(configuration, definitions, into: &diagnostics)
         let findings = places?.located(diagnostics.all) ?? diagnostics.all
         if diagnostics.hasErrors { return .failure(SetupFailure(diagnostics: findings)) }
         return .success(
             Setup(
                 configuration: configuration, definitions: definitions, contexts: contexts, warnings: findings,
-                request: request, places: places))
+                records: records, request: request, places: places))
     }
 
     /// Findings about the configuration file, with line and column of their places.
@@ -84,7 +90,7 @@ public struct Setup: Sendable {
         let hooks = definitions.flatMap(\.hooks)
         let counts = HookType.allCases.map { type in "\(hooks.count { $0.type == type }) \(type.rawValue)" }
         let listen = configuration.listen
-        let listeners = [("smtp", listen.smtp), ("lmtp", listen.lmtp), ("http", listen.http), ("admin", listen.admin)]
+        let listeners = [("smtp", listen.smtp), ("smtps", listen.smtps), ("lmtp", listen.lmtp), ("http", listen.http), ("admin", listen.admin)]
             .flatMap { name, addresses in addresses.map { "\(name) \($0)" } }
             + configuration.maildirs.map { "maildir \($0.path)" }
         return """
@@ -99,13 +105,15 @@ public struct Setup: Sendable {
 
     /// What the daemon, `try` and replay do with a message.
     func processor(_ directory: HookDirectory) -> MessageProcessor {
-        MessageProcessor(directory: directory, instance: configuration.hostname, contexts: contexts)
+        MessageProcessor(
+            directory: directory, instance: configuration.hostname, contexts: contexts,
+            receivedLimit: configuration.limits.receivedFields)
     }
 
     /// The same for posts.
     func postProcessor(_ directory: HookDirectory) -> PostProcessor {
         PostProcessor(
-            instance: configuration.hostname, contexts: contexts, policies: directory.hooks.map(\.hook.policy))
+            instance: configuration.hostname, contexts: contexts, hooks: directory.hooks.map(\.hook))
     }
 
     private func addressed(
@@ -113,9 +121,12 @@ public struct Setup: Sendable {
     ) -> AddressedHook {
         let name = declaration.eventName
         let settings = configuration.hooks[name] ?? configuration.hooks["*"] ?? Configuration.HookSettings()
+        var policy = settings.policy
+        if records.contains(where: { $0.app == definition.app && $0.state == .disabled }) { policy.state = .disabled }
         let hook = Hook(
             app: definition.app, eventName: name, displayEventName: declaration.displayEventName,
-            description: declaration.description, type: declaration.type, policy: settings.policy)
+            description: declaration.description, type: declaration.type, policy: policy,
+            trigger: definition.trigger(of: name))
         func credentials(_ generation: Int) -> AddressedHook.Credentials {
             secret.credentials(app: definition.app, eventName: name, generation: generation)
         }
@@ -178,12 +189,16 @@ public struct Setup: Sendable {
     }
 
     private static func readDefinitions(
-        _ configuration: Configuration, into diagnostics: inout Diagnostics
+        _ configuration: Configuration, _ candidate: (file: String, bytes: [UInt8])?,
+        into diagnostics: inout Diagnostics
     ) -> [AppDefinition] {
         var definitions: [AppDefinition] = []
-        for file in definitionFiles(configuration, into: &diagnostics) {
-            do {
-                let bytes = try Files.read(file, limit: AppDefinitionReader.sizeLimit)
+        var files = definitionFiles(configuration, into: &diagnostics)
+        if let candidate, !files.contains(candidate.file) { files.append(candidate.file) }
+        for file in files {
+            do throws(FileError) {
+                var bytes = candidate?.bytes ?? []
+                if candidate?.file != file { bytes = try Files.read(file, limit: AppDefinitionReader.sizeLimit) }
                 var reader = AppDefinitionReader(file: file, bytes: bytes)
                 if let definition = reader.read() { definitions.append(definition) }
                 diagnostics.add(contentsOf: reader.diagnostics)

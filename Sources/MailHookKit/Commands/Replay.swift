@@ -83,7 +83,7 @@ public struct Replay: Sendable {
         from start: Timestamp, _ now: Timestamp, _ setup: Setup, _ maker: EventMaker, _ client: ControlClient?,
         _ show: (Line) -> Void
     ) async throws(SetupError) -> Summary {
-        let table = SubscriptionTable(setup.configuration.subscriptions)
+        let table = SubscriptionTable(try setup.allSubscriptions())
         var summary = Summary()
         do throws(StoreError) {
             let store = try SQLiteStore.open(StorePath.inFolder(setup.configuration.data), as: .reader)
@@ -236,7 +236,7 @@ public struct EventRedrive: Sendable {
     private func redrive(
         _ start: Timestamp?, _ setup: Setup, _ client: ControlClient
     ) async throws(SetupError) -> Int {
-        let table = SubscriptionTable(setup.configuration.subscriptions)
+        let table = SubscriptionTable(try setup.allSubscriptions())
         var count = 0
         func send(_ events: [Event]) async throws(SetupError) {
             let additions = events.filter { event in hook.map { $0 == event.type } ?? true }.map { event in

@@ -13,11 +13,14 @@ public enum SubscriptionListing {
         var name: String
         var stored: StoredSubscription?
         var activity: SubscriptionActivity?
+        var key: String?
         var status: SubscriptionStatus { stored?.status ?? .active }
     }
 
     /// One line each: JSON, or words for people.
-    public static func lines(_ setup: Setup, json: Bool) async throws(SetupError) -> [String] {
+    ///
+    /// - Parameter keys: whether signing keys of outbound webhooks are shown.
+    public static func lines(_ setup: Setup, json: Bool, keys: Bool = false) async throws(SetupError) -> [String] {
         let folder = setup.configuration.data
         let stored: [StoredSubscription]
         do throws(StoreError) {
@@ -28,14 +31,16 @@ public enum SubscriptionListing {
             throw SetupError(storeError: error, dataFolder: folder)
         }
         let activities = await activities(setup)
-        let configured = setup.configuration.subscriptions
+        let configured = try setup.allSubscriptions()
         var rows = configured.map { Row(subscription: $0, name: $0.name) }
         // Those that were held back once and are not configured any more are shown as well.
         for state in stored where state.status != .active && !configured.contains(where: { $0.name == state.name }) {
             rows.append(Row(subscription: nil, name: state.name))
         }
+        let tokens = keys ? try setup.outboundKeys() : [:]
         return rows.map { row in
             var row = row
+            row.key = tokens[row.name]
             row.stored = stored.first { $0.name == row.name }
             row.activity = activities?[row.name]
             return json ? jsonLine(row) : text(row)
@@ -60,6 +65,7 @@ public enum SubscriptionListing {
         } else {
             words.append("not configured")
         }
+        if let key = row.key { words.append("key \(key)") }
         if let activity = row.activity {
             if activity.breaker != .closed {
                 words.append("breaker \(activity.breaker.rawValue)" + (activity.openUntil.map { " until \($0.rfc3339WholeSeconds)" } ?? ""))
@@ -78,6 +84,7 @@ public enum SubscriptionListing {
         writer.member("reason", row.stored.flatMap { $0.reason.isEmpty ? nil : $0.reason })
         writer.member("since", row.stored?.changedAt.rfc3339)
         writer.member("sink", row.subscription?.sink.name)
+        writer.member("key", row.key)
         if let subscription = row.subscription {
             writer.name("events")
             writer.beginArray()
@@ -99,8 +106,8 @@ public enum SubscriptionListing {
 
     /// Holds deliveries of a subscription back, or lets them go on.
     public static func set(_ name: String, isPaused: Bool, setup: Setup) async throws(SetupError) {
-        guard setup.configuration.subscriptions.contains(where: { $0.name == name }) else {
-            let names = setup.configuration.subscriptions.map(\.name)
+        let names = try setup.allSubscriptions().map(\.name)
+        guard names.contains(name) else {
             let hint = nearest(to: name, among: names).map { "; did you mean '\($0)'?" } ?? ""
             throw SetupError("there is no subscription '\(name)'\(hint)", exitStatus: 64)
         }

@@ -9,6 +9,7 @@ import HookDelivery
 import HookIntake
 import HookModel
 import HookStore
+import HookTLS
 import HookWeb
 import Logging
 import ServiceLifecycle
@@ -34,7 +35,7 @@ final class DaemonServices: Sendable {
     /// Binds what the configuration names.
     ///
     /// - Parameter passed: sockets from the service manager.
-    /// - Throws: ListenError, FileError, MaildirIntakeError.
+    /// - Throws: ListenError, FileError, MaildirIntakeError, TLSFilesError.
     init(
         _ setup: Setup, passed: [Listener], store: SQLiteStore, logLevel: DaemonLog.Level, logger: Logger
     ) throws {
@@ -65,7 +66,8 @@ final class DaemonServices: Sendable {
             StartupPages.releaseSoon()
         }
         intake = MailIntake(
-            configuration: configuration.mailIntake, listeners: table.listeners.compactMap(\.mail), receiver: receiver,
+            configuration: try MailWiring.configuration(configuration, logger),
+            listeners: table.listeners.compactMap(\.mail), receiver: receiver,
             logger: logger, now: Timestamp.now, onReady: { try readiness.report() })
         let (hooks, admin) = snapshot.web(current, store: store, receiver: posts)
         web = WebService(
@@ -75,7 +77,7 @@ final class DaemonServices: Sendable {
         var limits = DeliveryLimits()
         limits.shutdownGrace = configuration.stopTimeout
         dispatcher = Dispatcher(
-            store: store, subscriptions: configuration.subscriptions, userAgent: "mailhookd/\(Version.text)",
+            store: store, subscriptions: snapshot.subscribers, userAgent: "mailhookd/\(Version.text)",
             limits: limits, reporter: reporter, logger: logger)
         control = ControlWiring.service(
             dataFolder: configuration.data, store: store, dispatcher: dispatcher, logger: logger)
@@ -88,6 +90,7 @@ final class DaemonServices: Sendable {
         self.logger = logger
         self.logLevel = logLevel
         self.store = store
+        setup.rememberApps(logger)
     }
 
     /// What uses the store. Deliveries stop together with the intake: what comes in while it drains is due, and goes
@@ -112,6 +115,7 @@ final class DaemonServices: Sendable {
     struct Change {
         fileprivate var snapshot: DaemonSnapshot
         fileprivate var listeners: ListenerTable.Change
+        fileprivate var mail: MailIntakeConfiguration
         fileprivate var maildirs: MaildirIntake.Change?
     }
 
@@ -134,7 +138,10 @@ final class DaemonServices: Sendable {
         do {
             return Change(
                 snapshot: try DaemonSnapshot(setup, http: change.table.http), listeners: change,
-                maildirs: try maildirs.prepare(configuration.maildirIntake))
+                mail: try MailWiring.configuration(configuration, logger), maildirs: try maildirs.prepare(configuration.maildirIntake))
+        } catch let error as TLSFilesError {
+            change.discard()
+            throw failure("tls", "\(error)")
         } catch let error as MaildirIntakeError {
             change.discard()
             throw failure("maildirs", error.description)
@@ -148,11 +155,12 @@ final class DaemonServices: Sendable {
     func apply(_ change: Change) async {
         let configuration = change.snapshot.configuration
         current.replace(change.snapshot)
+        change.snapshot.setup.rememberApps(logger)
         logLevel.change(configuration.logLevel)
-        intake.change(configuration.mailIntake)
+        intake.change(change.mail)
         let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts)
         web.change(hooks: hooks, admin: admin)
-        dispatcher.change(configuration.subscriptions)
+        dispatcher.change(change.snapshot.subscribers)
         if let change = change.maildirs { maildirs.apply(change) }
         for listener in change.listeners.added { await begin(listener) }
         listeners.withLock { $0 = change.listeners.table }
@@ -191,13 +199,6 @@ extension ListenerTable {
 }
 
 extension Configuration {
-    var mailIntake: MailIntakeConfiguration {
-        MailIntakeConfiguration(
-            hostname: hostname, connections: limits.connections, connectionsPerPeer: limits.connectionsPerPeer,
-            perPeerExempt: limits.perPeerExempt, messageSize: limits.messageSize, recipients: limits.recipients, spoolFolder: data,
-            idleTimeout: limits.idleTimeout, dataTimeout: limits.dataTimeout, drainTimeout: stopTimeout)
-    }
-
     var maildirIntake: MaildirIntakeConfiguration {
         MaildirIntakeConfiguration(maildirs: maildirs, messageSize: limits.messageSize, drainTimeout: stopTimeout)
     }

@@ -16,6 +16,8 @@ final class DaemonSnapshot: Sendable {
     let directory: HookDirectory
     let mail: MessageProcessor
     let posts: PostProcessor
+    /// Those of the configuration, and those of the apps.
+    let subscribers: [Subscription]
     let subscriptions: SubscriptionTable
     let reporter: FailureReporter
     /// Within which time hooks expect something.
@@ -40,7 +42,8 @@ final class DaemonSnapshot: Sendable {
         }
         mail = setup.processor(directory)
         posts = setup.postProcessor(directory)
-        subscriptions = SubscriptionTable(configuration.subscriptions)
+        subscribers = try setup.subscriptions()
+        subscriptions = SubscriptionTable(subscribers)
         reporter = FailureReporter(subscriptions, instance: configuration.hostname)
         expected = configuration.hooks.compactMapValues(\.expectEvery)
         self.directory = directory

@@ -93,8 +93,13 @@ final class Reloader: Service {
         }
         if !diagnostic.place.isEmpty { metadata["place"] = "\(diagnostic.place)" }
         if let hint = diagnostic.hint { metadata["hint"] = "\(hint)" }
-        services.logger.log(
-            level: diagnostic.severity == .error ? .error : .warning, "configuration", metadata: metadata)
+        let level: Logger.Level =
+            switch diagnostic.severity {
+            case .note: .info
+            case .warning: .warning
+            case .error: .error
+            }
+        services.logger.log(level: level, "configuration", metadata: metadata)
     }
 }
 

@@ -29,4 +29,31 @@ enum RunningDaemon {
             .first { $0.hasPrefix(name) }
             .flatMap { ListenAddress(String($0.dropFirst(name.count))) }
     }
+
+    enum ReloadResult: Sendable, Hashable {
+        case noDaemon
+        case done
+        /// It was refused, or takes long; the daemon's log tells.
+        case unknown
+        /// The daemon belongs to somebody else.
+        case notPermitted
+    }
+
+    /// Has the daemon of a data folder read everything again, and waits for that, ten seconds at most.
+    static func reload(dataFolder: String) -> ReloadResult {
+        // A reload that was applied ends with a new note.
+        let before = inode(path(dataFolder))
+        guard let sent = PipeSocket.withDaemon(dataFolder: dataFolder, { kill($0, SIGHUP) }) else { return .noDaemon }
+        guard sent == 0 else { return errno == EPERM ? .notPermitted : .noDaemon }
+        for _ in 0..<500 {
+            usleep(20_000)
+            if inode(path(dataFolder)) != before { return .done }
+        }
+        return .unknown
+    }
+
+    private static func inode(_ path: String) -> UInt {
+        var status = stat()
+        return stat(path, &status) == 0 ? UInt(status.st_ino) : 0
+    }
 }

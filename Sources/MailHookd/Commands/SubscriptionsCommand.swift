@@ -19,10 +19,13 @@ struct SubscriptionsCommand: AsyncParsableCommand {
         @Flag(help: "One JSON object a line, for programs.")
         var json = false
 
+        @Flag(help: "Show the keys that outbound webhooks of apps are signed with.")
+        var keys = false
+
         func run() async throws {
             let setup = try loadSetup(options.request)
             do {
-                try await SubscriptionListing.lines(setup, json: json).forEach { Terminal.print($0) }
+                try await SubscriptionListing.lines(setup, json: json, keys: keys).forEach { Terminal.print($0) }
             } catch {
                 throw fail(error.description, status: error.exitStatus)
             }
