@@ -109,13 +109,13 @@ private final class ChangingResolver: HostResolver {
 
     @Test func aServerThatHangsIsGivenUp() async throws {
         let begun = ContinuousClock.now
-        #expect(try await answer([.read, .sleep(8)], timeout: .milliseconds(400)).verdict == .retry(reason: "timeout"))
+        #expect(try await answer([.read, .sleep(60)], timeout: .seconds(2)).verdict == .retry(reason: "timeout"))
         // Octet by octet for ever is no answer either.
-        let drip = Array(repeating: [ScriptedServer.Step.send("H"), .sleep(0.05)], count: 100).flatMap { $0 }
+        let drip = Array(repeating: [ScriptedServer.Step.send("H"), .sleep(0.05)], count: 1200).flatMap { $0 }
         #expect(
-            try await answer([.read, .send("HTTP/1.1 200 OK\r\nX: ")] + drip, timeout: .milliseconds(400)).verdict
+            try await answer([.read, .send("HTTP/1.1 200 OK\r\nX: ")] + drip, timeout: .seconds(2)).verdict
                 == .retry(reason: "timeout"))
-        #expect(ContinuousClock.now - begun < .seconds(5))
+        #expect(ContinuousClock.now - begun < .seconds(40))
     }
 
     @Test func nobodyListens() async throws {
