@@ -6,6 +6,7 @@
 import Foundation
 import HookDelivery
 import HookModel
+import HookStore
 import Synchronization
 import TestSupport
 import Testing
@@ -276,7 +277,7 @@ extension ListenerTableTests {
             }
         }
         let store = HangingStore()
-        let dispatcher = Dispatcher(store: store, subscriptions: [], userAgent: "t", logger: DaemonLog.quiet)
+        let dispatcher = Dispatcher(store: try MemoryStore(), subscriptions: [], userAgent: "t", logger: DaemonLog.quiet)
         let watchdog = Watchdog(
             period: .milliseconds(80), notifier: SystemdNotifier(socketName: path), store: store,
             dispatcher: dispatcher, tally: Tally(), logger: DaemonLog.quiet)

@@ -183,7 +183,7 @@ struct ConfigurationReader {
     ) -> Configuration.HookSettings {
         let keys = [
             "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "schema", "form", "context",
-            "frame", "onUnprocessable", "generation", "previousUntil", "state", "retention",
+            "frame", "onUnprocessable", "generation", "previousUntil", "state", "retention", "expectEvery",
         ]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
@@ -218,6 +218,13 @@ struct ConfigurationReader {
         if let node = section.node("retention") {
             RetentionReader.read(
                 node, file: file, place: section.path("retention"), into: &settings.retention, &diagnostics)
+        }
+        if let every = section.duration("expectEvery", into: &diagnostics) {
+            settings.expectEvery = every
+            if every < .seconds(1) { section.complain("expectEvery", "must be 1s or more", into: &diagnostics) }
+            if place == "hooks.*" {
+                section.complain("expectEvery", "is said of one hook, not of all", into: &diagnostics)
+            }
         }
         return settings
     }
