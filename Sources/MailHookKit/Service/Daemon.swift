@@ -36,6 +36,8 @@ public struct Daemon: Sendable {
         let notifier = SystemdNotifier.fromEnvironment()
         let subscriptions = SubscriptionTable(configuration.subscriptions)
         let room = StoreRoom(dataFolder: configuration.data, least: configuration.limits.freeSpace, logger: logger)
+        // Says at once if there is too little.
+        _ = room.refusal
         try keep(store, configuration.retentionPolicy, logger)
         let receiver = MailReceiver(
             processor: setup.processor(directory), store: store, room: room, subscriptions: subscriptions, logger: logger,
