@@ -6,7 +6,7 @@ internal import HookModel
 
 /// Safe to hand to the thread that reads, which then has it alone.
 final class StoreReader: @unchecked Sendable {
-    private let connection: SQLiteConnection
+    let connection: SQLiteConnection
     private let nextDue: SQLiteStatement
     private let eventsAfter: SQLiteStatement
     private let eventByID: SQLiteStatement
