@@ -23,6 +23,9 @@ public protocol MessageReceiver: Sendable {
     /// `accepted`, or why mail to this forward-path is refused. Quick, and without side effects.
     func admit(recipient: String) -> Outcome
 
+    /// The event name of the hook a forward-path leads to; nil where it leads to none. Quick, and without side effects.
+    func hook(of recipient: String) -> String?
+
     /// Why no message can be taken at this moment, for who would rather hear it before the data than behind it; nil
     /// where nothing is known to stand in the way. Quick.
     var refusal: Outcome? { get }
@@ -33,5 +36,8 @@ public protocol MessageReceiver: Sendable {
 }
 
 extension MessageReceiver {
+    /// The event name of the hook a forward-path leads to; nil where it leads to none, or where it makes no difference.
+    public func hook(of recipient: String) -> String? { nil }
+
     public var refusal: Outcome? { nil }
 }

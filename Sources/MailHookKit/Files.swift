@@ -103,6 +103,28 @@ public enum Files {
         try syncFolder(parent(path))
     }
 
+    /// Runs `body` while nobody else, in whatever process, runs one with the same lock file.
+    static func locked<Result>(
+        _ lockPath: String, _ body: () throws(FileError) -> Result
+    ) throws(FileError) -> Result {
+        let lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard lock >= 0, flock(lock, LOCK_EX) == 0 else {
+            let number = errno
+            if lock >= 0 { close(lock) }
+            throw FileError(path: lockPath, errno: number)
+        }
+        defer { close(lock) }
+        // A lock that root made must not lock the daemon's user out.
+        adoptOwner(of: parent(lockPath), for: lockPath)
+        return try body()
+    }
+
+    /// Removes a file for good.
+    static func remove(_ path: String) throws(FileError) {
+        guard unlink(path) == 0 else { throw FileError(path: path, errno: errno) }
+        try syncFolder(parent(path))
+    }
+
     /// Names of the entries of a folder, sorted.
     static func list(_ path: String) throws(FileError) -> [String] {
         guard let folder = opendir(path) else { throw FileError(path: path, errno: errno) }

@@ -4,7 +4,7 @@
 // became of a message come from `Outcome` instead.
 
 public enum SysExit {
-    /// EX_DATAERR: what was read is wrong.
+    /// EX_DATAERR: what was given is not as it has to be.
     public static let dataError: Int32 = 65
     /// EX_NOINPUT: a file could not be read.
     public static let noInput: Int32 = 66

@@ -7,10 +7,11 @@ import HookModel
 import HookStore
 import Logging
 
-extension Daemon {
-    func keep(_ store: SQLiteStore, _ policy: RetentionPolicy, _ logger: Logger) throws(DaemonError) {
+enum StoreKeeping {
+    /// From now on `policy` holds, in place of one that was set before.
+    static func set(_ policy: RetentionPolicy, of store: SQLiteStore, _ logger: Logger) throws(DaemonError) {
         do throws(StoreError) {
-            try store.keep(policy, now: Timestamp.now) { report in Self.log(report, logger) }
+            try store.keep(policy, now: Timestamp.now) { report in log(report, logger) }
         } catch {
             throw DaemonError(description: "retention: \(error)", exitStatus: SysExit.temporaryFailure)
         }

@@ -14,7 +14,7 @@ final class StoreRoom: Sendable {
     private let folder: String
     private let path: String
     /// Octets that have to be free.
-    private let least: Int
+    private let least: @Sendable () -> Int
     private let file: FileIdentity?
     private let logger: Logger
     /// Of the monotonic clock, in seconds.
@@ -34,8 +34,8 @@ final class StoreRoom: Sendable {
 
     /// - Parameters:
     ///   - dataFolder: the store in it is open already.
-    ///   - least: octets; with fewer free, messages are refused. 0 refuses none.
-    init(dataFolder: String, least: Int, logger: Logger) {
+    ///   - least: octets, as they hold now; with fewer free, messages are refused. 0 refuses none.
+    init(dataFolder: String, least: @escaping @Sendable () -> Int, logger: Logger) {
         folder = dataFolder
         path = StorePath.inFolder(dataFolder)
         self.least = least
@@ -60,6 +60,7 @@ final class StoreRoom: Sendable {
         // Who writes on into a file without a name keeps nothing.
         let isGone = FileIdentity(path) != file
         let free = FreeSpace.octets(at: folder)
+        let least = least()
         let outcome: Outcome? = isGone ? .storeFailed : (free ?? .max) < least ? .storeFull : nil
         let before = state.withLock { state in
             defer { state = outcome }
