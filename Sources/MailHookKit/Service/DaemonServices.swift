@@ -52,6 +52,8 @@ final class DaemonServices: Sendable {
         let notifier = SystemdNotifier.fromEnvironment()
         let room = StoreRoom(
             dataFolder: configuration.data, least: { current.value.configuration.limits.freeSpace }, logger: logger)
+        // Says at once if there is too little.
+        _ = room.refusal
         try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
         let reporter: @Sendable () -> FailureReporter = { current.value.reporter }
         let receiver = MailReceiver(
