@@ -33,6 +33,12 @@ public struct HookDecision: Sendable, Hashable {
     /// What the sender is told.
     public private(set) var answer = Outcome.noStructuredData
 
+    /// The message is refused whatever is in it.
+    init(refusing outcome: Outcome) {
+        self.outcome = outcome
+        answer = outcome
+    }
+
     /// - Parameter keys: the keys that are right now.
     init(_ candidates: [Candidate], policy: HookPolicy, keys: [String], shaper: DocumentShaper = DocumentShaper()) {
         // One document that costs too much is an attack, and there may be a hundred of them: the rest is not looked at.
@@ -101,7 +107,8 @@ public struct HookDecision: Sendable, Hashable {
         case .accepted, .duplicate, .keyMissing, .keyWrong, .recipientUnknown, .relayDenied, .tooManyRecipients,
             .messageTooLarge, .unreadable, .bareNewline, .tooManyConnections, .timedOut, .unauthorized, .forbidden,
             .rateLimited, .mediaTypeUnsupported, .idempotencyKeyReused, .outputInvalid, .hookDisabled, .hookPaused,
-            .challengeFailed, .challengeUnavailable, .storeFull, .storeFailed, .shuttingDown:
+            .challengeFailed, .challengeUnavailable, .storeFull, .storeFailed, .shuttingDown, .mailLoop, .clientDenied,
+            .earlyTalker, .tlsRequired, .otherHook:
             outcome
         }
     }

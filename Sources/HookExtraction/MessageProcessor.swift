@@ -33,16 +33,19 @@ public struct MessageProcessor: Sendable {
     private let repairingFinder: DocumentFinder
     private let mimeLimits: MIMELimits
     private let shaper: DocumentShaper
+    private let receivedLimit: Int
     private let triggers: TriggerShaper
     private let depth: Int
 
     /// - Parameters:
     ///   - instance: the name of this installation, for the source of events.
     ///   - contexts: what JSON-LD documents may name.
+    ///   - receivedLimit: Received fields a message may have; with more it goes round in circles (RFC 5321 section 6.3).
     public init(
         directory: HookDirectory, instance: String, contexts: ContextLibrary = .standard,
-        limits: ExtractionLimits = ExtractionLimits(), mimeLimits: MIMELimits = MIMELimits()
+        limits: ExtractionLimits = ExtractionLimits(), mimeLimits: MIMELimits = MIMELimits(), receivedLimit: Int = 50
     ) {
+        self.receivedLimit = receivedLimit
         shaper = DocumentShaper(contexts: contexts, policies: directory.hooks.map(\.hook.policy))
         triggers = TriggerShaper(directory.hooks.map(\.hook))
         depth = limits.depth
@@ -62,10 +65,17 @@ public struct MessageProcessor: Sendable {
         }
     }
 
+    /// The event name of the hook a forward-path leads to; nil where it leads to none.
+    public func hook(of recipient: String, now: Timestamp) -> String? {
+        guard case .hook(let addressed, _) = directory.resolve(recipient, now: now) else { return nil }
+        return addressed.hook.eventName
+    }
+
     public func process(_ message: ReceivedMessage) -> ProcessedMessage {
         let mail = MIMEMessage(message.bytes, limits: mimeLimits)
         let digest = ContentDigest.of(message.bytes)
-        let strict = finder.candidates(in: mail)
+        let isLooping = isLooping(mail)
+        let strict = isLooping ? [] : finder.candidates(in: mail)
         var repaired: [Candidate]?
         var result = ProcessedMessage(
             mail: mail, candidates: strict,
@@ -94,7 +104,9 @@ public struct MessageProcessor: Sendable {
                 repaired = candidates
             }
             let keys = addressed.keys(at: message.receivedAt)
-            let decision = HookDecision(candidates, policy: addressed.hook.policy, keys: keys, shaper: shaper)
+            let decision = isLooping
+                ? HookDecision(refusing: .mailLoop)
+                : HookDecision(candidates, policy: addressed.hook.policy, keys: keys, shaper: shaper)
             let context = Context(
                 addressed: addressed, tag: tag, message: message, digest: digest, messageID: mail.messageID,
                 subject: subject, instance: instance)
@@ -104,6 +116,12 @@ public struct MessageProcessor: Sendable {
         }
         if let repaired { result.candidates = repaired }
         return result
+    }
+
+    /// RFC 5321 section 6.3: loops are known by the number of Received fields. Only those of the message's own header
+    /// section count: attached messages have had ways of their own.
+    private func isLooping(_ mail: MIMEMessage) -> Bool {
+        mail.header.count("received") > receivedLimit
     }
 }
 

@@ -3,7 +3,7 @@
 // A path of an output template, `/#data.items.0.sku`, and where it leads in an event. Which
 // spellings there are stands in docs/decisions/0007-apps.md.
 
-public import JSONLD
+import JSONLD
 
 /// A reference into an event, made once and followed for every event.
 public struct TriggerPath: Sendable, Hashable {

@@ -4,11 +4,11 @@
 // on shutdown lets transactions in progress end before it closes what is left.
 
 public import HookModel
+public import HookTLS
 public import Logging
 import NIOCore
 import NIOPosix
 public import ServiceLifecycle
-import SMTPProtocol
 import Synchronization
 
 public struct MailIntakeConfiguration: Sendable {
@@ -27,6 +27,23 @@ public struct MailIntakeConfiguration: Sendable {
     public var dataTimeout: Duration
     /// How long transactions in progress may take after shutdown was asked for.
     public var drainTimeout: Duration
+
+    /// For listeners of the kind `smtps`, and for STARTTLS on the other TCP listeners; nil for neither.
+    public var tls: ServerTLS?
+    /// Nothing but the hello is served before STARTTLS. Unix sockets don't leave the machine and are left out.
+    public var requiresTLS = false
+    /// Who may connect over TCP; empty: everybody.
+    public var allowClients: [NetworkRange] = []
+    /// Load balancers: their connections begin with a header of the PROXY protocol, those of others don't.
+    public var proxyPeers: [NetworkRange] = []
+    /// Mail servers that may say with XCLIENT whose connection theirs is.
+    public var xclientPeers: [NetworkRange] = []
+    /// How long a client is kept waiting for the greeting; who speaks meanwhile is sent away.
+    public var greetDelay = Duration.zero
+    public var normalizesBareNewlines = false
+    /// Recipients of another hook than the first one's are put off to another transaction. Not for LMTP, which has an
+    /// answer for each.
+    public var oneHookPerTransaction = false
 
     public init(
         hostname: String, connections: Int, connectionsPerPeer: Int, perPeerExempt: [NetworkRange], messageSize: Int,
@@ -60,25 +77,6 @@ public struct ListenError: Error, Sendable, CustomStringConvertible {
     }
 
     public var description: String { "cannot listen on \(address): \(reason)" }
-}
-
-/// A socket that listens already, and what is spoken on it.
-public struct MailListener: Sendable, Hashable {
-    public enum Service: Sendable, Hashable {
-        case smtp
-        case lmtp
-    }
-
-    public var service: Service
-    public var isTCP: Bool
-    /// A file descriptor. Whoever hands it over does not close it any more.
-    public var descriptor: Int32
-
-    public init(service: Service, isTCP: Bool, descriptor: Int32) {
-        self.service = service
-        self.isTCP = isTCP
-        self.descriptor = descriptor
-    }
 }
 
 /// SMTP and LMTP on any number of listening sockets. Settings and sockets can change while it runs.
@@ -145,16 +143,11 @@ public final class MailIntake: Service {
 
     /// Begins to accept on a socket.
     public func serve(_ listener: MailListener) async throws {
-        let isTCP = listener.isTCP
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { [self] channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if isTCP { try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1) }
-                    let handler = SessionHandler(service: listener.service.ofDialogue, context: context)
-                    try channel.pipeline.syncOperations.addHandler(handler)
-                }
+                channel.eventLoop.makeCompletedFuture { try listener.prepare(channel, context) }
             }
             .withBoundSocket(listener.descriptor).get()
         state.withLock { $0.channels[listener.descriptor] = channel }
@@ -184,16 +177,7 @@ public final class MailIntake: Service {
         let exempt = configuration.perPeerExempt
         return { peer in
             // All clients of a Unix socket have one name; they are the mail server on this machine.
-            peer == SessionHandler.unixPeer || exempt.contains { $0.contains(peer) }
-        }
-    }
-}
-
-extension MailListener.Service {
-    fileprivate var ofDialogue: SMTPServerConfiguration.Service {
-        switch self {
-        case .smtp: .smtp
-        case .lmtp: .lmtp
+            peer == SessionHandler.unixPeer || peer == ProxyHandler.place || exempt.contains { $0.contains(peer) }
         }
     }
 }

@@ -23,7 +23,15 @@ public protocol MessageReceiver: Sendable {
     /// `accepted`, or why mail to this forward-path is refused. Quick, and without side effects.
     func admit(recipient: String) -> Outcome
 
+    /// The event name of the hook a forward-path leads to; nil where it leads to none. Quick, and without side effects.
+    func hook(of recipient: String) -> String?
+
     /// Parses, decides and stores. `completion` is called once, on any thread, after everything that a positive
     /// answer promises is on disk. It must not block.
     func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void)
+}
+
+extension MessageReceiver {
+    /// The event name of the hook a forward-path leads to; nil where it leads to none, or where it makes no difference.
+    public func hook(of recipient: String) -> String? { nil }
 }

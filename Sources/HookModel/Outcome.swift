@@ -65,6 +65,16 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
     case storeFull = "store_full"
     case storeFailed = "store_failed"
     case shuttingDown = "shutting_down"
+    /// More Received fields than any honest way of mail leaves.
+    case mailLoop = "mail_loop"
+    /// The client's address is not among those that may connect.
+    case clientDenied = "client_denied"
+    /// The client spoke before it was greeted.
+    case earlyTalker = "early_talker"
+    /// A command that is only served under TLS.
+    case tlsRequired = "tls_required"
+    /// The recipient leads to another hook than those before it, and the server takes one hook a transaction.
+    case otherHook = "other_hook"
 
     /// One row of the table.
     private struct Row {
@@ -114,6 +124,11 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
         case .storeFull: row(452, "4.3.1", "Insufficient storage, try again later", exit: 75, http: 503)
         case .storeFailed: row(451, "4.3.0", "Local failure, try again later", exit: 75, http: 503)
         case .shuttingDown: row(421, "4.3.2", "Shutting down, try again later", exit: 75, http: 503)
+        case .mailLoop: row(554, "5.4.6", "Mail loop: too many Received fields", exit: 65, http: 422)
+        case .clientDenied: row(554, "5.7.1", "This client may not send mail here", exit: 77, http: 403)
+        case .earlyTalker: row(554, "5.5.1", "Data received before the greeting", exit: 65, http: 400)
+        case .tlsRequired: row(530, "5.7.0", "Must issue a STARTTLS command first", exit: 77, http: 403)
+        case .otherHook: row(452, "4.5.3", "Mail for another hook goes into a transaction of its own", exit: 75, http: 429)
         }
     }
 

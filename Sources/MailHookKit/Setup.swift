@@ -91,7 +91,7 @@ public struct Setup: Sendable {
         let hooks = definitions.flatMap(\.hooks)
         let counts = HookType.allCases.map { type in "\(hooks.count { $0.type == type }) \(type.rawValue)" }
         let listen = configuration.listen
-        let listeners = [("smtp", listen.smtp), ("lmtp", listen.lmtp), ("http", listen.http), ("admin", listen.admin)]
+        let listeners = [("smtp", listen.smtp), ("smtps", listen.smtps), ("lmtp", listen.lmtp), ("http", listen.http), ("admin", listen.admin)]
             .flatMap { name, addresses in addresses.map { "\(name) \($0)" } }
             + configuration.maildirs.map { "maildir \($0.path)" }
         return """
@@ -106,7 +106,9 @@ public struct Setup: Sendable {
 
     /// What the daemon, `try` and replay do with a message.
     func processor(_ directory: HookDirectory) -> MessageProcessor {
-        MessageProcessor(directory: directory, instance: configuration.hostname, contexts: contexts)
+        MessageProcessor(
+            directory: directory, instance: configuration.hostname, contexts: contexts,
+            receivedLimit: configuration.limits.receivedFields)
     }
 
     /// The same for posts.

@@ -63,4 +63,18 @@ import Testing
         #expect(try session.command("RCPT TO:<orders+y@hooks.example.com>").hasPrefix("452 4.5.3 "))
         #expect(try session.command("DATA").hasPrefix("354 "))
     }
+
+    /// As many sessions at a time as there may be, each sending mail upon mail, and none is lost.
+    @Test func twoHundredSessions() throws {
+        let installation = try Installation("limits: { connections: 250 }")
+        try installation.start()
+        let (host, port) = try installation.smtp
+        let sent = try Child.run(
+            "smtp-source",
+            ["-s", "200", "-m", "2000", "-l", "4096", "-f", "a@b.example", "-t", Installation.alias, "\(host):\(port)"])
+        #expect(sent.status == 0, "\(sent.errors)")
+        try installation.stop()
+        let accepted = installation.lastLog.split(separator: "\n").count { $0.contains("message accepted") }
+        #expect(accepted == 2000)
+    }
 }

@@ -11,6 +11,8 @@ struct Transcript: Equatable, CustomStringConvertible {
     var output: [UInt8] = []
     var asked: [String] = []
     var messages: [SMTPTransaction] = []
+    var clients: [ClientIdentity] = []
+    var handshakes = 0
     var isClosed = false
 
     /// Reply lines without CRLF, the greeting left out.
@@ -95,6 +97,13 @@ enum Dialogue {
                 message.taken = 0
                 transcript.messages.append(message)
                 session.answerMessage(replies(message, service))
+            case .startTLS:
+                precondition(rest.isEmpty, "input from before the handshake was left")
+                transcript.handshakes += 1
+                session.tlsStarted()
+            case .client(let client):
+                transcript.clients.append(client)
+                session.answerClient(client.address == .known("192.0.2.66") ? .clientDenied : .accepted)
             case .close:
                 transcript.isClosed = true
                 return

@@ -6,6 +6,7 @@
 public import HookDelivery
 public import HookIntake
 public import HookModel
+public import HookTLS
 
 public struct Configuration: Sendable {
     /// The file it was read from; nil for the built-in defaults.
@@ -33,6 +34,9 @@ public struct Configuration: Sendable {
     public var http = HTTPSettings()
     /// How long what is in progress may take once the daemon is told to stop.
     public var stopTimeout = Duration.zero
+    /// Of the mail listeners; nil for none.
+    public var tls: TLSSettings?
+    public var smtp = SMTPSettings()
 
     public struct Listen: Sendable, Hashable {
         public var smtp: [ListenAddress]
@@ -41,6 +45,24 @@ public struct Configuration: Sendable {
         public var http: [ListenAddress] = []
         /// The management interface: an address of this machine, or a Unix socket.
         public var admin: [ListenAddress] = []
+        /// SMTP whose connections begin with TLS.
+        public var smtps: [ListenAddress] = []
+    }
+
+    public struct TLSSettings: Sendable, Hashable {
+        public var files: TLSFiles
+        /// Nothing is taken before STARTTLS.
+        public var requiresSTARTTLS: Bool
+    }
+
+    /// How SMTP is spoken. Its defaults stand in mailhookd.yaml.
+    public struct SMTPSettings: Sendable, Hashable {
+        /// Before the greeting.
+        public var greetDelay = Duration.zero
+        /// Lone CRs and LFs become line ends instead of a reason to refuse the message.
+        public var normalizesBareNewlines = false
+        /// Recipients of another hook are put off to a transaction of their own.
+        public var oneHookPerTransaction = false
     }
 
     /// What the configuration says about a hook: its policy and the generation of its address.
@@ -81,5 +103,13 @@ public struct Configuration: Sendable {
         public var recipients: Int
         public var idleTimeout: Duration
         public var dataTimeout: Duration
+        /// Received fields of a message.
+        public var receivedFields = 0
+        /// Who may connect for SMTP and LMTP over TCP; empty: everybody.
+        public var allowClients: [NetworkRange] = []
+        /// Load balancers that begin connections with a PROXY header.
+        public var proxyPeers: [NetworkRange] = []
+        /// Mail servers that may use XCLIENT.
+        public var xclientPeers: [NetworkRange] = []
     }
 }

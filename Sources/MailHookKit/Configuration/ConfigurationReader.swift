@@ -20,7 +20,7 @@ struct ConfigurationReader {
 
     private static let topKeys = [
         "hostname", "domains", "data", "apps", "contexts", "listen", "http", "maildirs", "hooks", "limits", "subscriptions",
-        "log", "stopTimeout",
+        "log", "stopTimeout", "tls", "smtp",
     ]
     private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
 
@@ -80,6 +80,19 @@ struct ConfigurationReader {
         if let node = top.node("http") {
             HTTPSettingsReader.read(node, file: file, into: &configuration.http, &diagnostics)
         }
+        if let node = top.node("tls") {
+            MailSettingsReader.readTLS(
+                node, file: file, folder: folder, now: .now(), into: &configuration, &diagnostics)
+        }
+        if let node = top.node("smtp") {
+            MailSettingsReader.readSMTP(node, file: file, into: &configuration.smtp, &diagnostics)
+        }
+        if !configuration.listen.smtps.isEmpty, configuration.tls == nil, top.node("tls")?.isNull != false {
+            diagnostics.add(
+                Diagnostic(
+                    .error, file: file, position: top.node("listen")?.position, place: "listen.smtps",
+                    reason: "needs a certificate: see 'tls'"))
+        }
         if let items = top.list("maildirs", into: &diagnostics) {
             configuration.maildirs = MaildirReader.read(items, file: file, folder: folder, into: &diagnostics)
         }
@@ -123,10 +136,14 @@ struct ConfigurationReader {
 
     private mutating func readListen(_ top: YAMLSection, into configuration: inout Configuration) {
         guard let node = top.node("listen") else { return }
-        let listen = YAMLSection(node, file: file, place: "listen", keys: ["smtp", "lmtp", "http", "admin"], into: &diagnostics)
+        let listen = YAMLSection(node, file: file, place: "listen", keys: ["smtp", "smtps", "lmtp", "http", "admin"], into: &diagnostics)
         let expected = "HOST:PORT, [IPV6]:PORT or the absolute path of a socket"
         configuration.listen.smtp =
             listen.list("smtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.smtp
+        configuration.listen.smtps =
+            listen.list("smtps", of: "HOST:PORT or [IPV6]:PORT", into: &diagnostics) { text in
+                ListenAddress(text).flatMap { if case .unix = $0 { nil } else { $0 } }
+            } ?? configuration.listen.smtps
         configuration.listen.lmtp =
             listen.list("lmtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.lmtp
         configuration.listen.http =
@@ -243,7 +260,7 @@ struct ConfigurationReader {
         let keys = [
             "connections", "connectionsPerPeer", "perPeerExempt", "messageSize", "recipients", "idleTimeout",
             "dataTimeout",
-        ]
+        ] + MailSettingsReader.limitKeys
         let section = YAMLSection(node, file: file, place: "limits", keys: keys, into: &diagnostics)
         var limits = configuration.limits
         limits.connections = section.integer("connections", in: 1...65_000, into: &diagnostics) ?? limits.connections
@@ -268,6 +285,7 @@ struct ConfigurationReader {
         where value < .seconds(1) {
             section.complain(key, "must be 1s or more", into: &diagnostics)
         }
+        MailSettingsReader.readLimits(section, into: &limits, &diagnostics)
         configuration.limits = limits
     }
 

@@ -7,6 +7,7 @@ import Glibc
 import HookIntake
 import HookModel
 import HookStore
+import HookTLS
 import Logging
 import ServiceLifecycle
 import Synchronization
@@ -128,6 +129,8 @@ public final class Daemon: Sendable {
             DaemonError(
                 description: error.description,
                 exitStatus: error.isPermission ? SysExit.noPermission : SysExit.temporaryFailure)
+        case let error as TLSFilesError:
+            DaemonError(description: error.description, exitStatus: SysExit.configuration)
         case let error as MaildirIntakeError:
             DaemonError(description: error.description, exitStatus: SysExit.temporaryFailure)
         case let error as FileError:

@@ -9,6 +9,7 @@ import HookDelivery
 import HookIntake
 import HookModel
 import HookStore
+import HookTLS
 import HookWeb
 import Logging
 import ServiceLifecycle
@@ -34,7 +35,7 @@ final class DaemonServices: Sendable {
     /// Binds what the configuration names.
     ///
     /// - Parameter passed: sockets from the service manager.
-    /// - Throws: ListenError, FileError, MaildirIntakeError.
+    /// - Throws: ListenError, FileError, MaildirIntakeError, TLSFilesError.
     init(
         _ setup: Setup, passed: [Listener], store: SQLiteStore, logLevel: DaemonLog.Level, logger: Logger
     ) throws {
@@ -62,7 +63,8 @@ final class DaemonServices: Sendable {
             StartupPages.releaseSoon()
         }
         intake = MailIntake(
-            configuration: configuration.mailIntake, listeners: table.listeners.compactMap(\.mail), receiver: receiver,
+            configuration: try MailWiring.configuration(configuration, logger),
+            listeners: table.listeners.compactMap(\.mail), receiver: receiver,
             logger: logger, now: Timestamp.now, onReady: { try readiness.report() })
         let (hooks, admin) = snapshot.web(current, store: store, receiver: posts, reload: reload)
         web = WebService(
@@ -105,6 +107,7 @@ final class DaemonServices: Sendable {
     struct Change {
         fileprivate var snapshot: DaemonSnapshot
         fileprivate var listeners: ListenerTable.Change
+        fileprivate var mail: MailIntakeConfiguration
         fileprivate var maildirs: MaildirIntake.Change?
     }
 
@@ -127,7 +130,10 @@ final class DaemonServices: Sendable {
         do {
             return Change(
                 snapshot: try DaemonSnapshot(setup, http: change.table.http), listeners: change,
-                maildirs: try maildirs.prepare(configuration.maildirIntake))
+                mail: try MailWiring.configuration(configuration, logger), maildirs: try maildirs.prepare(configuration.maildirIntake))
+        } catch let error as TLSFilesError {
+            change.discard()
+            throw failure("tls", "\(error)")
         } catch let error as MaildirIntakeError {
             change.discard()
             throw failure("maildirs", error.description)
@@ -143,7 +149,7 @@ final class DaemonServices: Sendable {
         current.replace(change.snapshot)
         change.snapshot.setup.rememberApps(logger)
         logLevel.change(configuration.logLevel)
-        intake.change(configuration.mailIntake)
+        intake.change(change.mail)
         let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts, reload: reload)
         web.change(hooks: hooks, admin: admin)
         dispatcher.change(configuration.subscriptions)
@@ -185,13 +191,6 @@ extension ListenerTable {
 }
 
 extension Configuration {
-    var mailIntake: MailIntakeConfiguration {
-        MailIntakeConfiguration(
-            hostname: hostname, connections: limits.connections, connectionsPerPeer: limits.connectionsPerPeer,
-            perPeerExempt: limits.perPeerExempt, messageSize: limits.messageSize, recipients: limits.recipients, spoolFolder: data,
-            idleTimeout: limits.idleTimeout, dataTimeout: limits.dataTimeout, drainTimeout: stopTimeout)
-    }
-
     var maildirIntake: MaildirIntakeConfiguration {
         MaildirIntakeConfiguration(maildirs: maildirs, messageSize: limits.messageSize, drainTimeout: stopTimeout)
     }

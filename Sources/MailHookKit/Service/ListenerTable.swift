@@ -10,6 +10,8 @@ import HookWeb
 /// What is spoken on a listener. The raw value is its key in `listen` and its name in `FileDescriptorName=`.
 enum ListenerKind: String, CaseIterable, Sendable {
     case smtp
+    /// SMTP behind a TLS handshake.
+    case smtps
     case lmtp
     case http
     case admin
@@ -18,7 +20,7 @@ enum ListenerKind: String, CaseIterable, Sendable {
     /// say over HTTP.
     var mode: mode_t {
         switch self {
-        case .smtp, .lmtp: 0o666
+        case .smtp, .smtps, .lmtp: 0o666
         case .http, .admin: 0o660
         }
     }
@@ -112,7 +114,8 @@ struct ListenerTable: Sendable {
 extension Configuration.Listen {
     /// In the order in which `serve` names them.
     var all: [(ListenerKind, ListenAddress)] {
-        smtp.map { (.smtp, $0) } + lmtp.map { (.lmtp, $0) } + http.map { (.http, $0) } + admin.map { (.admin, $0) }
+        let mail = smtp.map { (ListenerKind.smtp, $0) } + smtps.map { (.smtps, $0) } + lmtp.map { (.lmtp, $0) }
+        return mail + http.map { (.http, $0) } + admin.map { (.admin, $0) }
     }
 }
 
@@ -137,17 +140,20 @@ extension Listener {
 
     /// For the intake; nil for a listener of HTTP.
     var mail: MailListener? {
-        switch kind {
-        case .smtp: MailListener(service: .smtp, isTCP: address.port != nil, descriptor: descriptor)
-        case .lmtp: MailListener(service: .lmtp, isTCP: address.port != nil, descriptor: descriptor)
-        case .http, .admin: nil
-        }
+        let kind: MailListener.Kind? =
+            switch kind {
+            case .smtp: .smtp
+            case .smtps: .smtps
+            case .lmtp: .lmtp
+            case .http, .admin: nil
+            }
+        return kind.map { MailListener(kind: $0, isTCP: address.port != nil, descriptor: descriptor) }
     }
 
     /// For HTTP; nil for a listener of the intake.
     var web: WebListener? {
         switch kind {
-        case .smtp, .lmtp: nil
+        case .smtp, .smtps, .lmtp: nil
         case .http: WebListener(side: .hooks, descriptor: descriptor)
         case .admin: WebListener(side: .admin, descriptor: descriptor)
         }

@@ -28,6 +28,8 @@ struct MailReceiver: MessageReceiver {
 
     func admit(recipient: String) -> Outcome { current.value.mail.admit(recipient: recipient, now: now()) }
 
+    func hook(of recipient: String) -> String? { current.value.mail.hook(of: recipient, now: now()) }
+
     func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
         let snapshot = current.value
         let processed = snapshot.mail.process(message)
@@ -44,12 +46,13 @@ struct MailReceiver: MessageReceiver {
             switch result {
             case .success(let receipt):
                 let isRepeated = receipt.isDuplicate && receipt.newEvents == 0
-                let metadata: Logger.Metadata = [
+                var metadata: Logger.Metadata = [
                     "message": "\(id)", "intake": "\(message.envelope.source.rawValue)",
                     "outcome": "\(verdict.hooks.map(\.outcome.rawValue).joined(separator: ","))",
                     "events": "\(receipt.newEvents)", "duplicate": "\(receipt.isDuplicate)",
                 ]
                 tally.count(.accepted, events: receipt.newEvents)
+                if let tls = message.envelope.tls { metadata["tls"] = "\(tls)" }
                 // The sender waits; the log does not.
                 completion(
                     Reception(
