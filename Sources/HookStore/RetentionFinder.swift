@@ -55,7 +55,7 @@ final class RetentionFinder {
         events = try connection.prepare(
             """
             SELECT e.sequence, e.type, coalesce(m.received_at, 0), length(e.json)
-            FROM events e LEFT JOIN messages m ON m.id = e.message
+            FROM events e LEFT JOIN messages m ON m.id = abs(e.message)
             WHERE e.sequence > ?1 ORDER BY e.sequence LIMIT ?2
             """)
         deliveries = try connection.prepare(

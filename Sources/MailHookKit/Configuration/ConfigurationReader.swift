@@ -175,7 +175,7 @@ struct ConfigurationReader {
     ) -> Configuration.HookSettings {
         let keys = [
             "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "schema", "form", "context",
-            "frame", "onUnprocessable", "generation", "previousUntil", "state",
+            "frame", "onUnprocessable", "generation", "previousUntil", "state", "expectEvery",
         ]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
@@ -207,6 +207,13 @@ struct ConfigurationReader {
             "previousUntil", expected: "a time such as 2026-12-31T00:00:00Z", into: &diagnostics,
             Timestamp.init(rfc3339:))
         settings.previousUntil = until ?? settings.previousUntil
+        if let every = section.duration("expectEvery", into: &diagnostics) {
+            settings.expectEvery = every
+            if every < .seconds(1) { section.complain("expectEvery", "must be 1s or more", into: &diagnostics) }
+            if place == "hooks.*" {
+                section.complain("expectEvery", "is said of one hook, not of all", into: &diagnostics)
+            }
+        }
         return settings
     }
 

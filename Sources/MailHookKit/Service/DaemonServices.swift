@@ -31,6 +31,8 @@ final class DaemonServices: Sendable {
     private let pipe: PipeIntake
     private let web: WebService
     private let dispatcher: Dispatcher
+    private let control: ControlIntake
+    private let silence: SilenceWatch
 
     /// Binds what the configuration names.
     ///
@@ -44,7 +46,10 @@ final class DaemonServices: Sendable {
         let snapshot = try DaemonSnapshot(setup, http: table.http)
         let current = CurrentSnapshot(snapshot)
         let notifier = SystemdNotifier.fromEnvironment()
-        let receiver = MailReceiver(current: current, store: store, tally: tally, logger: logger, now: Timestamp.now)
+        let reporter: @Sendable () -> FailureReporter = { current.value.reporter }
+        let receiver = MailReceiver(
+            current: current, store: store, tally: tally, logger: logger,
+            rejections: RejectionReporter(reporter, store: store, logger: logger), now: Timestamp.now)
         posts = PostIntake(current: current, store: store, tally: tally, logger: logger)
         maildirs = try MaildirIntake(
             configuration: configuration.maildirIntake,
@@ -74,8 +79,13 @@ final class DaemonServices: Sendable {
         var limits = DeliveryLimits()
         limits.shutdownGrace = configuration.stopTimeout
         dispatcher = Dispatcher(
-            store: store, subscriptions: configuration.subscriptions, userAgent: "mailhookd/\(Version.text)",
-            limits: limits, logger: logger)
+            store: store, subscriptions: snapshot.subscribers, userAgent: "mailhookd/\(Version.text)",
+            limits: limits, reporter: reporter, logger: logger)
+        control = ControlWiring.service(
+            dataFolder: configuration.data, store: store, dispatcher: dispatcher, logger: logger)
+        silence = SilenceWatch(
+            expected: { current.value.expected }, store: store, reporter: reporter, logger: logger,
+            clock: SystemDeliveryClock())
         listeners = Mutex(table)
         self.current = current
         self.notifier = notifier
@@ -87,7 +97,7 @@ final class DaemonServices: Sendable {
 
     /// What uses the store. Deliveries stop together with the intake: what comes in while it drains is due, and goes
     /// out after the next start.
-    var frontEnds: any Service { ServicesTogether(services: [dispatcher, pipe, maildirs, intake, web]) }
+    var frontEnds: any Service { ServicesTogether(services: [dispatcher, silence, control, pipe, maildirs, intake, web]) }
 
     var watchdog: Watchdog {
         Watchdog(
@@ -152,7 +162,7 @@ final class DaemonServices: Sendable {
         intake.change(change.mail)
         let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts, reload: reload)
         web.change(hooks: hooks, admin: admin)
-        dispatcher.change(configuration.subscriptions)
+        dispatcher.change(change.snapshot.subscribers)
         if let change = change.maildirs { maildirs.apply(change) }
         for listener in change.listeners.added { await begin(listener) }
         listeners.withLock { $0 = change.listeners.table }

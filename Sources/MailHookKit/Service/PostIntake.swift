@@ -37,7 +37,7 @@ struct PostIntake: PostReceiver {
         }
         let entry = MessageEntry(
             message: post.message, verdict: verdict,
-            deliveries: [event.id: snapshot.subscriptions.names(matching: event.type)])
+            deliveries: [event.id: snapshot.subscriptions.names(for: event)])
         let requestID = post.requestID
         store.commit(entry) { result in
             switch result {
