@@ -50,7 +50,8 @@ final class DaemonServices: Sendable {
         let receiver = MailReceiver(
             current: current, store: store, tally: tally, logger: logger,
             rejections: RejectionReporter(reporter, store: store, logger: logger), now: Timestamp.now)
-        posts = PostIntake(current: current, store: store, tally: tally, logger: logger)
+        posts = PostIntake(
+            current: current, store: store, verifier: SiteVerifier(), tally: tally, logger: logger)
         maildirs = try MaildirIntake(
             configuration: configuration.maildirIntake,
             guide: MaildirRoute(directory: { current.value.directory }, now: Timestamp.now), receiver: receiver,
