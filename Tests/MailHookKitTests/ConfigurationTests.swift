@@ -80,7 +80,7 @@ import Testing
         #expect(examples.count > 20)
         let (_, findings) = read(examples.joined(separator: "\n"))
         // Files the examples name do not exist here; nothing else may be wrong.
-        let missing = ["erp.key", "erp.token", "erp.crt", "erp.pem", "erp-ca.crt", "order.schema.json", "tls/fullchain.pem"]
+        let missing = ["erp.key", "erp.token", "erp.crt", "erp.pem", "erp-ca.crt", "order.schema.json", "tls/fullchain.pem", "captcha.key"]
             .map { "/etc/mh/\($0): No such file" }
         #expect(findings.allSatisfy { finding in missing.contains { finding.contains($0) } }, "\(findings)")
         #expect(findings.count == missing.count)
@@ -90,7 +90,7 @@ import Testing
     @Test(arguments: [
         "zzzzzzzz: 1", "listen: { zzzzzzzz: 1 }", "limits: { zzzzzzzz: 1 }", "http: { zzzzzzzz: 1 }",
         "tls: { zzzzzzzz: 1 }", "smtp: { zzzzzzzz: 1 }",
-        "hooks: { a.b: { zzzzzzzz: 1 } }", "maildirs: [{ zzzzzzzz: 1 }]", "subscriptions: [{ zzzzzzzz: 1 }]",
+        "hooks: { a.b: { zzzzzzzz: 1 } }", "hooks: { a.b: { challenge: { zzzzzzzz: 1 } } }", "maildirs: [{ zzzzzzzz: 1 }]", "subscriptions: [{ zzzzzzzz: 1 }]",
         "subscriptions: [{ name: a, events: [a], webhook: { zzzzzzzz: 1 } }]",
         "subscriptions: [{ name: a, events: [a], exec: { zzzzzzzz: 1 } }]",
         "subscriptions: [{ name: a, events: [a], file: { zzzzzzzz: 1 } }]",

@@ -59,7 +59,8 @@ final class DaemonServices: Sendable {
         let receiver = MailReceiver(
             current: current, store: store, room: room, tally: tally, logger: logger,
             rejections: RejectionReporter(reporter, store: store, logger: logger), now: Timestamp.now)
-        posts = PostIntake(current: current, store: store, room: room, tally: tally, logger: logger)
+        posts = PostIntake(
+            current: current, store: store, room: room, verifier: SiteVerifier(), tally: tally, logger: logger)
         maildirs = try MaildirIntake(
             configuration: configuration.maildirIntake,
             guide: MaildirRoute(directory: { current.value.directory }, now: Timestamp.now), receiver: receiver,
