@@ -207,6 +207,6 @@ import Testing
         #expect(wrong.errors.contains("chown -R nobody: \(data)"))
         chown(data, 65534, 65534)
         let inside = try asNobody()
-        #expect(inside.status == 77 && inside.errors.contains("/instance.key: Permission denied; it belongs to root"), "\(inside.errors)")
+        #expect(inside.status == 77 && inside.errors.contains("/apps: Permission denied; it belongs to root"), "\(inside.errors)")
     }
 }

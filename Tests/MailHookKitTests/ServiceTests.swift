@@ -235,6 +235,13 @@ extension ListenerTableTests {
         chmod(data, 0o700)
         try folder.write("data/instance.key", "x", mode: 0o640)
         #expect(try DataFolder.check(data).map(\.path) == [data + "/instance.key"])
+        // Who may not look in is told so by commands, and is no daemon.
+        for number in [EACCES, ENOTDIR] { #expect(DataFolder.finding(FileError(path: "p", errno: number)).severity == .warning) }
+        #expect(DataFolder.finding(FileError(path: "p", errno: EIO)).severity == .error)
+        #expect(DataFolder.finding(FileError(path: "p", reason: "is broken")).severity == .error)
+        try folder.write("data/apps", "no folder")
+        chmod(data + "/instance.key", 0o600)
+        #expect(throws: FileError.self) { try DataFolder.check(data) }
         // Whoever makes the first file in it has the reason why not.
         try folder.write("file", "")
         #expect(try DataFolder.check(folder.path + "/file").isEmpty)
@@ -284,10 +291,15 @@ extension ListenerTableTests {
         try await Task.sleep(for: .milliseconds(400))
         #expect(received() == 0)
         store.isHanging.withLock { $0 = false }
-        try await Task.sleep(for: .milliseconds(400))
-        #expect(received() >= 2)
+        var count = 0
+        for _ in 0..<1000 where count < 3 {
+            try await Task.sleep(for: .milliseconds(10))
+            count += received()
+        }
+        #expect(count >= 3)
         store.isHanging.withLock { $0 = true }
-        try await Task.sleep(for: .milliseconds(100))
+        // The round that was under way may still end.
+        try await Task.sleep(for: .seconds(1))
         _ = received()
         try await Task.sleep(for: .milliseconds(300))
         #expect(received() == 0)

@@ -166,7 +166,7 @@ extension Setup {
             records = try AppRegistry(dataFolder: configuration.data).records()
         } catch {
             // Without it, nobody knows which apps are disabled.
-            diagnostics.add(Diagnostic(.error, file: error.path, reason: error.reason))
+            diagnostics.add(DataFolder.finding(error))
             return []
         }
         for definition in definitions {

@@ -31,6 +31,11 @@ enum DataFolder {
         for entry in (try? Files.list(path)) ?? [] where isOurs(entry) {
             findings += try checkFile("\(path)/\(entry)", isSecret: secrets.contains(entry), in: path)
         }
+        // What the daemon must know before it takes anything.
+        for entry in ["hooks.json", "apps/registry.json"] {
+            guard faccessat(AT_FDCWD, "\(path)/\(entry)", R_OK, AT_EACCESS) != 0, errno != ENOENT else { continue }
+            throw FileError(path: "\(path)/\(entry)", errno: errno)
+        }
         return findings
     }
 
@@ -57,11 +62,18 @@ enum DataFolder {
                 + "as root: chown -R \(name(user)): \(folder)")
     }
 
+    /// What it means for a command that a file of the data folder cannot be read. One that may not look into the folder
+    /// can still say a lot; the daemon and its reloads refuse to work like that, by `check`.
+    static func finding(_ error: FileError) -> Diagnostic {
+        let isShut = [EACCES, EPERM, ENOTDIR].contains(error.errorNumber ?? 0)
+        return Diagnostic(isShut ? .warning : .error, file: error.path, reason: error.reason)
+    }
+
     private static let secrets = ["instance.key", "keys.json"]
 
     /// Whether the daemon itself writes it. What sinks write there is theirs.
     private static func isOurs(_ entry: String) -> Bool {
-        secrets.contains(entry) || entry.hasPrefix("mailhookd.") || entry == "journal"
+        secrets.contains(entry) || entry.hasPrefix("mailhookd.") || ["apps", "hooks.json", "journal"].contains(entry)
     }
 
     /// Of a user; the number where it has no name.
