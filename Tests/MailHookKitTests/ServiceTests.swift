@@ -235,13 +235,6 @@ extension ListenerTableTests {
         chmod(data, 0o700)
         try folder.write("data/instance.key", "x", mode: 0o640)
         #expect(try DataFolder.check(data).map(\.path) == [data + "/instance.key"])
-        // Who may not look in is told so by commands, and is no daemon.
-        for number in [EACCES, ENOTDIR] { #expect(DataFolder.finding(FileError(path: "p", errno: number)).severity == .warning) }
-        #expect(DataFolder.finding(FileError(path: "p", errno: EIO)).severity == .error)
-        #expect(DataFolder.finding(FileError(path: "p", reason: "is broken")).severity == .error)
-        try folder.write("data/apps", "no folder")
-        chmod(data + "/instance.key", 0o600)
-        #expect(throws: FileError.self) { try DataFolder.check(data) }
         // Whoever makes the first file in it has the reason why not.
         try folder.write("file", "")
         #expect(try DataFolder.check(folder.path + "/file").isEmpty)

@@ -166,7 +166,7 @@ extension Setup {
             records = try AppRegistry(dataFolder: configuration.data).records()
         } catch {
             // Without it, nobody knows which apps are disabled.
-            diagnostics.add(DataFolder.finding(error))
+            diagnostics.add(Diagnostic(.error, file: error.path, reason: error.reason))
             return []
         }
         for definition in definitions {

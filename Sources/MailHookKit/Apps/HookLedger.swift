@@ -155,7 +155,7 @@ extension Setup {
         do throws(FileError) {
             return try HookLedger(dataFolder: configuration.data).notes()
         } catch {
-            diagnostics.add(DataFolder.finding(error))
+            diagnostics.add(Diagnostic(.error, file: error.path, reason: error.reason))
             return []
         }
     }

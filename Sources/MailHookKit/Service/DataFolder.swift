@@ -31,11 +31,6 @@ enum DataFolder {
         for entry in (try? Files.list(path)) ?? [] where isOurs(entry) {
             findings += try checkFile("\(path)/\(entry)", isSecret: secrets.contains(entry), in: path)
         }
-        // What the daemon must know before it takes anything.
-        for entry in ["hooks.json", "apps/registry.json"] {
-            guard faccessat(AT_FDCWD, "\(path)/\(entry)", R_OK, AT_EACCESS) != 0, errno != ENOENT else { continue }
-            throw FileError(path: "\(path)/\(entry)", errno: errno)
-        }
         return findings
     }
 
@@ -60,13 +55,6 @@ enum DataFolder {
             reason: (isDenied ? String(cString: strerror(errno)) + "; it " : "")
                 + "belongs to \(name(status.st_uid)), but the daemon runs as \(name(user)); "
                 + "as root: chown -R \(name(user)): \(folder)")
-    }
-
-    /// What it means for a command that a file of the data folder cannot be read. One that may not look into the folder
-    /// can still say a lot; the daemon and its reloads refuse to work like that, by `check`.
-    static func finding(_ error: FileError) -> Diagnostic {
-        let isShut = [EACCES, EPERM, ENOTDIR].contains(error.errorNumber ?? 0)
-        return Diagnostic(isShut ? .warning : .error, file: error.path, reason: error.reason)
     }
 
     private static let secrets = ["instance.key", "keys.json"]

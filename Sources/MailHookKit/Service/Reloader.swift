@@ -75,7 +75,7 @@ final class Reloader: Service {
         switch Setup.load(running.request) {
         case .failure(let failure): return .failure(failure)
         case .success(let setup):
-            let fixed = running.whatCannotChange(to: setup) + Self.dataFolder(running.configuration.data)
+            let fixed = running.whatCannotChange(to: setup)
             guard fixed.isEmpty else { return .failure(SetupFailure(diagnostics: setup.warnings + fixed)) }
             do throws(SetupFailure) {
                 await services.apply(try services.prepare(setup))
@@ -83,16 +83,6 @@ final class Reloader: Service {
                 return .failure(SetupFailure(diagnostics: setup.warnings + error.diagnostics))
             }
             return .success(ReloadReport(warnings: setup.warnings, listeners: services.lines))
-        }
-    }
-
-    /// Without what stands there nobody knows which hooks are disabled.
-    private static func dataFolder(_ path: String) -> [Diagnostic] {
-        do throws(FileError) {
-            _ = try DataFolder.check(path)
-            return []
-        } catch {
-            return [Diagnostic(.error, file: error.path, reason: error.reason)]
         }
     }
 
