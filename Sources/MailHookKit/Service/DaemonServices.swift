@@ -70,12 +70,7 @@ final class DaemonServices: Sendable {
             messageSize: { current.value.configuration.limits.messageSize }, drainTimeout: configuration.stopTimeout,
             logger: logger, now: Timestamp.now)
         let readiness = Readiness(services: 2) {
-            let lines = table.lines(configuration)
-            RunningDaemon.note(lines, dataFolder: configuration.data, logger)
-            if !lines.isEmpty { Terminal.print(lines.joined(separator: "\n")) }
-            notifier.ready(status: "Accepting mail")
-            logger.info("ready", metadata: ["listeners": "\(lines.joined(separator: ", "))"])
-            StartupPages.releaseSoon()
+            Self.sayReady(table.lines(configuration), configuration.data, notifier, logger)
         }
         intake = MailIntake(
             configuration: MailWiring.configuration(configuration, tls),
@@ -103,6 +98,14 @@ final class DaemonServices: Sendable {
         self.logLevel = logLevel
         self.store = store
         setup.rememberApps(logger)
+    }
+
+    private static func sayReady(_ lines: [String], _ dataFolder: String, _ notifier: SystemdNotifier, _ logger: Logger) {
+        RunningDaemon.note(lines, dataFolder: dataFolder, logger)
+        if !lines.isEmpty { Terminal.print(lines.joined(separator: "\n")) }
+        notifier.ready(status: "Accepting mail")
+        logger.info("ready", metadata: ["listeners": "\(lines.joined(separator: ", "))"])
+        StartupPages.releaseSoon()
     }
 
     /// What uses the store. Deliveries stop together with the intake: what comes in while it drains is due, and goes
