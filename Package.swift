@@ -89,7 +89,7 @@ let package = Package(
         .target(
             name: "HookWeb",
             dependencies: [
-                "HookModel", "JSONLD",
+                "HookModel", "HookTLS", "JSONLD",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),

@@ -37,6 +37,8 @@ public struct SetupRequest: Sendable {
 /// Everything that is wrong, errors and warnings in the order they were found.
 public struct SetupFailure: Error, Sendable {
     public var diagnostics: [Diagnostic]
+    /// What a command ends with (sysexits.h).
+    public var exitStatus = SysExit.configuration
 }
 
 public struct Setup: Sendable {
@@ -47,6 +49,8 @@ public struct Setup: Sendable {
     public private(set) var warnings: [Diagnostic]
     /// What is remembered of apps, those included that are gone.
     public private(set) var records: [AppRecord] = []
+    /// What the management interface changed.
+    let notes: [HookNote]
     /// What it was made from, so that the same can be read again.
     let request: SetupRequest
     private let places: ConfigurationPlaces?
@@ -62,15 +66,34 @@ public struct Setup: Sendable {
         apply(request, to: &configuration, into: &diagnostics)
         let contexts = ContextFolder.library(configuration.contexts, into: &diagnostics)
         let definitions = readDefinitions(configuration, request.candidate, into: &diagnostics)
-        checkTogether(configuration, definitions, into: &diagnostics)
+        let notes = readNotes(configuration, into: &diagnostics)
+        checkTogether(configuration, definitions, notes, into: &diagnostics)
         checkDependencies(definitions, into: &diagnostics)
         let records = checkVersions(configuration, definitions, into: &diagnostics)
         let findings = places?.located(diagnostics.all) ?? diagnostics.all
-        if diagnostics.hasErrors { return .failure(SetupFailure(diagnostics: findings)) }
+        if diagnostics.hasErrors {
+            return .failure(unusableDataFolder(configuration.data, findings) ?? SetupFailure(diagnostics: findings))
+        }
         return .success(
             Setup(
                 configuration: configuration, definitions: definitions, contexts: contexts, warnings: findings,
-                records: records, request: request, places: places))
+                records: records, notes: notes, request: request, places: places))
+    }
+
+    /// Where a file of the data folder could not be read: whose the folder is, or that it is none, if that is why.
+    private static func unusableDataFolder(_ folder: String, _ findings: [Diagnostic]) -> SetupFailure? {
+        guard findings.contains(where: { $0.severity == .error && $0.file.hasPrefix(folder + "/") }) else { return nil }
+        do throws(FileError) {
+            guard access(folder, F_OK) != 0 || Files.isFolder(folder) else {
+                throw FileError(path: folder, errno: ENOTDIR)
+            }
+            _ = try DataFolder.check(folder)
+            return nil
+        } catch {
+            return SetupFailure(
+                diagnostics: [Diagnostic(.error, file: error.path, reason: error.reason)],
+                exitStatus: error.exitStatus)
+        }
     }
 
     /// Findings about the configuration file, with line and column of their places.
@@ -79,9 +102,7 @@ public struct Setup: Sendable {
     /// The hooks with their addresses and keys; makes the instance secret where it is missing.
     public func directory() throws(FileError) -> HookDirectory {
         let secret = try InstanceSecret.load(dataFolder: configuration.data)
-        let hooks = definitions.flatMap { definition in
-            definition.hooks.map { addressed($0, of: definition, secret) }
-        }
+        let hooks = declarations.map { addressed($0.hook, of: $0.app, $0.trigger, secret) }
         return HookDirectory(hooks: hooks, domains: configuration.domains)
     }
 
@@ -90,7 +111,8 @@ public struct Setup: Sendable {
         let hooks = definitions.flatMap(\.hooks)
         let counts = HookType.allCases.map { type in "\(hooks.count { $0.type == type }) \(type.rawValue)" }
         let listen = configuration.listen
-        let listeners = [("smtp", listen.smtp), ("smtps", listen.smtps), ("lmtp", listen.lmtp), ("http", listen.http), ("admin", listen.admin)]
+        let listeners = [("smtp", listen.smtp), ("smtps", listen.smtps), ("lmtp", listen.lmtp), ("http", listen.http),
+            ("https", listen.https), ("admin", listen.admin)]
             .flatMap { name, addresses in addresses.map { "\(name) \($0)" } }
             + configuration.maildirs.map { "maildir \($0.path)" }
         return """
@@ -117,18 +139,17 @@ public struct Setup: Sendable {
     }
 
     private func addressed(
-        _ declaration: HookDeclaration, of definition: AppDefinition, _ secret: InstanceSecret
+        _ declaration: HookDeclaration, of app: String, _ trigger: HookTrigger?, _ secret: InstanceSecret
     ) -> AddressedHook {
         let name = declaration.eventName
-        let settings = configuration.hooks[name] ?? configuration.hooks["*"] ?? Configuration.HookSettings()
-        var policy = settings.policy
-        if records.contains(where: { $0.app == definition.app && $0.state == .disabled }) { policy.state = .disabled }
+        let settings = settings(of: app, name)
+        let note = note(of: name)
         let hook = Hook(
-            app: definition.app, eventName: name, displayEventName: declaration.displayEventName,
-            description: declaration.description, type: declaration.type, policy: policy,
-            trigger: definition.trigger(of: name))
+            app: app, eventName: name, displayEventName: note?.title ?? declaration.displayEventName,
+            description: note?.description ?? declaration.description, type: declaration.type, policy: settings.policy,
+            trigger: trigger)
         func credentials(_ generation: Int) -> AddressedHook.Credentials {
-            secret.credentials(app: definition.app, eventName: name, generation: generation)
+            secret.credentials(app: app, eventName: name, generation: generation)
         }
         let previous = settings.previousUntil.flatMap { until in
             settings.generation > 1 ? (credentials(settings.generation - 1), until) : nil
@@ -236,7 +257,8 @@ public struct Setup: Sendable {
     /// What only shows when everything is there: names and aliases are unique over all files, and policy is about hooks
     /// that exist.
     private static func checkTogether(
-        _ configuration: Configuration, _ definitions: [AppDefinition], into diagnostics: inout Diagnostics
+        _ configuration: Configuration, _ definitions: [AppDefinition], _ notes: [HookNote],
+        into diagnostics: inout Diagnostics
     ) {
         var owners: [String: String] = [:]
         var apps: [String: String] = [:]
@@ -255,6 +277,9 @@ public struct Setup: Sendable {
                         .error, file: definition.file, position: hook.position, place: "hooks",
                         reason: "'\(hook.eventName)' is declared in \(other) too"))
             }
+        }
+        for note in notes where note.origin != nil && owners[note.eventName] == nil {
+            owners[note.eventName] = "the management interface"
         }
         checkMaildirs(configuration, definitions, into: &diagnostics)
         var aliases: [String: String] = [:]

@@ -75,6 +75,6 @@ func loadSetup(_ request: SetupRequest, showWarnings: Bool = false) throws -> Se
         return setup
     case .failure(let failure):
         failure.diagnostics.forEach { Terminal.printError($0.description) }
-        throw ExitCode(SysExit.configuration)
+        throw ExitCode(failure.exitStatus)
     }
 }

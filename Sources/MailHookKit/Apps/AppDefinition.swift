@@ -194,10 +194,7 @@ struct AppDefinitionReader {
     /// The name in full: names of an app's parts begin with `kustomer.app.APP`, and where that is missing it is put
     /// before them. nil where it can be no name.
     mutating func eventName(_ name: (text: String, offset: Int), place: String) -> String? {
-        let prefix = "kustomer.app."
-        let full =
-            name.text.hasPrefix("kustomer.") || name.text == "kustomer" ? name.text
-            : name.text.hasPrefix(app + ".") ? prefix + name.text : "\(prefix)\(app).\(name.text)"
+        let full = Self.fullName(name.text, app: app)
         guard Self.isEventName(full) else {
             report(
                 .error, at: name.offset, "\(place).eventName",
@@ -208,6 +205,12 @@ struct AppDefinitionReader {
             report(.note, at: name.offset, "\(place).eventName", "'\(name.text)' is called \(full) here")
         }
         return full
+    }
+
+    static func fullName(_ name: String, app: String) -> String {
+        let prefix = "kustomer.app."
+        if name.hasPrefix("kustomer.") || name == "kustomer" { return name }
+        return name.hasPrefix(app + ".") ? prefix + name : "\(prefix)\(app).\(name)"
     }
 
     private mutating func hookType(_ entry: JSONValue, place: String) -> HookType? {

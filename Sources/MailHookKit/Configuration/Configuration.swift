@@ -47,6 +47,8 @@ public struct Configuration: Sendable {
         public var lmtp: [ListenAddress]
         /// Form and web hooks.
         public var http: [ListenAddress] = []
+        /// The same behind TLS.
+        public var https: [ListenAddress] = []
         /// The management interface: an address of this machine, or a Unix socket.
         public var admin: [ListenAddress] = []
         /// SMTP whose connections begin with TLS.

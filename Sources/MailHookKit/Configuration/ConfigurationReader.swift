@@ -87,10 +87,11 @@ struct ConfigurationReader {
         if let node = top.node("smtp") {
             MailSettingsReader.readSMTP(node, file: file, into: &configuration.smtp, &diagnostics)
         }
-        if !configuration.listen.smtps.isEmpty, configuration.tls == nil, top.node("tls")?.isNull != false {
+        let secured = [("smtps", configuration.listen.smtps), ("https", configuration.listen.https)]
+        for (key, addresses) in secured where !addresses.isEmpty && configuration.tls == nil && top.node("tls")?.isNull != false {
             diagnostics.add(
                 Diagnostic(
-                    .error, file: file, position: top.node("listen")?.position, place: "listen.smtps",
+                    .error, file: file, position: top.node("listen")?.position, place: "listen.\(key)",
                     reason: "needs a certificate: see 'tls'"))
         }
         if let items = top.list("maildirs", into: &diagnostics) {
@@ -137,14 +138,20 @@ struct ConfigurationReader {
 
     private mutating func readListen(_ top: YAMLSection, into configuration: inout Configuration) {
         guard let node = top.node("listen") else { return }
-        let listen = YAMLSection(node, file: file, place: "listen", keys: ["smtp", "smtps", "lmtp", "http", "admin"], into: &diagnostics)
+        let keys = ["smtp", "smtps", "lmtp", "http", "https", "admin"]
+        let listen = YAMLSection(node, file: file, place: "listen", keys: keys, into: &diagnostics)
         let expected = "HOST:PORT, [IPV6]:PORT or the absolute path of a socket"
         configuration.listen.smtp =
             listen.list("smtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.smtp
+        let securedAddress: (String) -> ListenAddress? = { text in
+            ListenAddress(text).flatMap { if case .unix = $0 { nil } else { $0 } }
+        }
         configuration.listen.smtps =
-            listen.list("smtps", of: "HOST:PORT or [IPV6]:PORT", into: &diagnostics) { text in
-                ListenAddress(text).flatMap { if case .unix = $0 { nil } else { $0 } }
-            } ?? configuration.listen.smtps
+            listen.list("smtps", of: "HOST:PORT or [IPV6]:PORT", into: &diagnostics, securedAddress)
+            ?? configuration.listen.smtps
+        configuration.listen.https =
+            listen.list("https", of: "HOST:PORT or [IPV6]:PORT", into: &diagnostics, securedAddress)
+            ?? configuration.listen.https
         configuration.listen.lmtp =
             listen.list("lmtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.lmtp
         configuration.listen.http =

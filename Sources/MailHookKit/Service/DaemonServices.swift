@@ -20,6 +20,8 @@ final class DaemonServices: Sendable {
     let notifier: SystemdNotifier
     let logger: Logger
     let tally = Tally()
+    /// For changes that come over the management interface.
+    let reload = ReloadLink()
     private let logLevel: DaemonLog.Level
     private let store: SQLiteStore
     private let posts: PostIntake
@@ -38,6 +40,7 @@ final class DaemonServices: Sendable {
         _ setup: Setup, passed: [Listener], store: SQLiteStore, logLevel: DaemonLog.Level, logger: Logger
     ) throws {
         let configuration = setup.configuration
+        let tls = try MailWiring.tls(configuration, logger)
         let table = try ListenerTable(passed: passed).change(to: configuration.listen).table
         if let reason = table.missingCertificate(configuration) {
             throw DaemonError(description: reason, exitStatus: SysExit.configuration)
@@ -68,12 +71,12 @@ final class DaemonServices: Sendable {
             StartupPages.releaseSoon()
         }
         intake = MailIntake(
-            configuration: try MailWiring.configuration(configuration, logger),
+            configuration: MailWiring.configuration(configuration, tls),
             listeners: table.listeners.compactMap(\.mail), receiver: receiver,
             logger: logger, now: Timestamp.now, onReady: { try readiness.report() })
-        let (hooks, admin) = snapshot.web(current, store: store, receiver: posts)
+        let (hooks, admin) = snapshot.web(current, store: store, receiver: posts, reload: reload)
         web = WebService(
-            hooks: hooks, admin: admin, listeners: table.listeners.compactMap(\.web),
+            hooks: hooks, admin: admin, listeners: table.listeners.compactMap(\.web), tls: tls,
             drainTime: configuration.stopTimeout, logger: logger, now: Timestamp.now,
             onReady: { try readiness.report() })
         var limits = DeliveryLimits()
@@ -112,7 +115,7 @@ final class DaemonServices: Sendable {
     struct Change {
         fileprivate var snapshot: DaemonSnapshot
         fileprivate var listeners: ListenerTable.Change
-        fileprivate var mail: MailIntakeConfiguration
+        fileprivate var tls: ServerTLS?
         fileprivate var maildirs: MaildirIntake.Change?
     }
 
@@ -136,7 +139,8 @@ final class DaemonServices: Sendable {
         do {
             return Change(
                 snapshot: try DaemonSnapshot(setup, http: change.table.http), listeners: change,
-                mail: try MailWiring.configuration(configuration, logger), maildirs: try maildirs.prepare(configuration.maildirIntake))
+                tls: try MailWiring.tls(configuration, logger),
+                maildirs: try maildirs.prepare(configuration.maildirIntake))
         } catch let error as TLSFilesError {
             change.discard()
             throw failure("tls", "\(error)")
@@ -155,9 +159,9 @@ final class DaemonServices: Sendable {
         current.replace(change.snapshot)
         change.snapshot.setup.rememberApps(logger)
         logLevel.change(configuration.logLevel)
-        intake.change(change.mail)
-        let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts)
-        web.change(hooks: hooks, admin: admin)
+        intake.change(MailWiring.configuration(configuration, change.tls))
+        let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts, reload: reload)
+        web.change(hooks: hooks, admin: admin, tls: change.tls)
         dispatcher.change(configuration.subscriptions)
         do throws(DaemonError) {
             try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
@@ -190,14 +194,20 @@ final class DaemonServices: Sendable {
 extension ListenerTable {
     /// The configuration's own listeners were looked at when it was read; it does not know of passed ones.
     func missingCertificate(_ configuration: Configuration) -> String? {
-        guard configuration.tls == nil, let listener = listeners.first(where: { $0.isPassed && $0.kind == .smtps }) else {
+        guard configuration.tls == nil, let listener = listeners.first(where: { $0.isPassed && $0.kind.isSecured }) else {
             return nil
         }
-        return "the socket \(listener.address) was passed by the name smtps, which needs a certificate: see 'tls'"
+        return "the socket \(listener.address) was passed by the name \(listener.kind.rawValue), which needs a certificate: see 'tls'"
     }
 
     /// Where form and web hooks can be reached.
-    var http: [ListenAddress] { listeners.filter { $0.kind == .http }.map(\.address) }
+    var http: [HookURLs.Listener] {
+        // Secured ones first: that is where URLs point to.
+        listeners.sorted { $0.kind.isSecured && !$1.kind.isSecured }.compactMap { listener in
+            guard case .http = listener.kind.plain else { return nil }
+            return HookURLs.Listener(isSecured: listener.kind.isSecured, address: listener.address)
+        }
+    }
 
     /// What `serve` prints: a line for each way in.
     func lines(_ configuration: Configuration) -> [String] {

@@ -23,18 +23,14 @@ final class DaemonSnapshot: Sendable {
 
     /// - Parameter http: where form and web hooks can be reached, in the daemon itself.
     /// - Throws: where the instance secret cannot be read.
-    init(_ setup: Setup, http: [ListenAddress]? = nil) throws(FileError) {
+    init(_ setup: Setup, http: [HookURLs.Listener]? = nil) throws(FileError) {
         self.setup = setup
         let configuration = setup.configuration
         let secret = try InstanceSecret.load(dataFolder: configuration.data)
         let directory = try setup.directory()
         let organization = configuration.http.organization ?? secret.organization
         let urls = HookURLs(configuration, organization: organization, listeners: http)
-        managed = directory.hooks.map { addressed in
-            ManagedHook(
-                id: secret.hookID(app: addressed.hook.app, eventName: addressed.hook.eventName), addressed: addressed,
-                address: directory.address(of: addressed) ?? urls.url(of: addressed) ?? "")
-        }
+        managed = directory.hooks.map { setup.managed($0, directory, urls, secret) }
         mail = setup.processor(directory)
         posts = setup.postProcessor(directory)
         subscriptions = SubscriptionTable(configuration.subscriptions)
@@ -54,4 +50,25 @@ final class CurrentSnapshot: Sendable {
     var value: DaemonSnapshot { snapshot.withLock { $0 } }
 
     func replace(_ next: DaemonSnapshot) { snapshot.withLock { $0 = next } }
+}
+
+extension Setup {
+    /// A hook as the management interface shows it.
+    fileprivate func managed(
+        _ addressed: AddressedHook, _ directory: HookDirectory, _ urls: HookURLs, _ secret: InstanceSecret
+    ) -> ManagedHook {
+        let hook = addressed.hook
+        let note = note(of: hook.eventName)
+        // A definition of the same name comes before a hook that was made here.
+        let origin = hook.app == HookLedger.app ? note?.origin : nil
+        let previous = addressed.previous.flatMap { previous in
+            hook.type == .email
+                ? directory.domains.first.map { "\(previous.credentials.token)@\($0)" }
+                : urls.url(of: addressed, token: previous.credentials.token)
+        }
+        return ManagedHook(
+            id: origin?.id ?? secret.hookID(app: hook.app, eventName: hook.eventName), addressed: addressed,
+            address: directory.address(of: addressed) ?? urls.url(of: addressed) ?? "", previousAddress: previous,
+            isOwn: origin != nil, debugUntil: note?.debugUntil, createdAt: origin?.createdAt, modifiedAt: note?.modifiedAt)
+    }
 }

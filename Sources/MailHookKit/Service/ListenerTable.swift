@@ -14,14 +14,28 @@ enum ListenerKind: String, CaseIterable, Sendable {
     case smtps
     case lmtp
     case http
+    /// HTTP behind a TLS handshake.
+    case https
     case admin
+
+    /// Whether connections begin with a TLS handshake.
+    var isSecured: Bool { self == .smtps || self == .https }
+
+    /// What is spoken behind the handshake, where there is one.
+    var plain: ListenerKind {
+        switch self {
+        case .smtps: .smtp
+        case .https: .http
+        case .smtp, .lmtp, .http, .admin: self
+        }
+    }
 
     /// Of the file of a Unix socket. Mail servers run as users of their own; beyond owner and group nobody has a
     /// say over HTTP.
     var mode: mode_t {
         switch self {
         case .smtp, .smtps, .lmtp: 0o666
-        case .http, .admin: 0o660
+        case .http, .https, .admin: 0o660
         }
     }
 }
@@ -117,7 +131,7 @@ extension Configuration.Listen {
     /// In the order in which `serve` names them.
     var all: [(ListenerKind, ListenAddress)] {
         let mail = smtp.map { (ListenerKind.smtp, $0) } + smtps.map { (.smtps, $0) } + lmtp.map { (.lmtp, $0) }
-        return mail + http.map { (.http, $0) } + admin.map { (.admin, $0) }
+        return mail + http.map { (.http, $0) } + https.map { (.https, $0) } + admin.map { (.admin, $0) }
     }
 }
 
@@ -160,7 +174,7 @@ extension Listener {
             case .smtp: .smtp
             case .smtps: .smtps
             case .lmtp: .lmtp
-            case .http, .admin: nil
+            case .http, .https, .admin: nil
             }
         return kind.map { MailListener(kind: $0, isTCP: address.port != nil, descriptor: descriptor) }
     }
@@ -169,7 +183,7 @@ extension Listener {
     var web: WebListener? {
         switch kind {
         case .smtp, .smtps, .lmtp: nil
-        case .http: WebListener(side: .hooks, descriptor: descriptor)
+        case .http, .https: WebListener(side: .hooks, isSecured: kind.isSecured, descriptor: descriptor)
         case .admin: WebListener(side: .admin, descriptor: descriptor)
         }
     }

@@ -24,6 +24,7 @@ final class Reloader: Service {
     init(_ services: DaemonServices) {
         self.services = services
         (requests, request) = AsyncStream.makeStream()
+        services.reload.connect { [weak self] in await self?.reload() ?? Self.stopping }
     }
 
     func reload() async -> Answer {

@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// `mailhookd store`: what the store holds, whether it is sound, copies of it.
 
 import ArgumentParser
 import MailHookKit
