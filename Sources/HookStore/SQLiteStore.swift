@@ -37,11 +37,11 @@ public final class SQLiteStore: InspectableStore {
     }
 
     /// nil for readers.
-    private let writer: WriterLoop?
+    let writer: WriterLoop?
     private let compressor: Compressor?
     private let filter: KeyFilter?
     private let sweeper: RetentionSweeper?
-    private let reads: ReadLoop
+    let reads: ReadLoop
     private let lifetime: StoreLifetime
 
     private init(
@@ -183,7 +183,7 @@ public final class SQLiteStore: InspectableStore {
     /// `handler` is called on the writer thread; the last one set is in force.
     public func onNewDeliveries(_ handler: @escaping @Sendable (Set<String>) -> Void) { writer?.setHandler(handler) }
 
-    private static let readOnly = StoreError.failed("the store was opened for reading")
+    static let readOnly = StoreError.failed("the store was opened for reading")
 
     // MARK: - InspectableStore
 

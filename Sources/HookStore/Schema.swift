@@ -7,7 +7,7 @@ internal import HookModel
 
 enum Schema {
     /// Migration n leads from `user_version` n - 1 to n; each runs in a transaction of its own.
-    static let migrations: [StaticString] = [version1, version2]
+    static let migrations: [StaticString] = [version1, version2, deliveryHistory]
 
     /// What this program writes and reads.
     static var known: Int { migrations.count }
@@ -22,6 +22,7 @@ enum Schema {
         static let leased: Int64 = 1
         static let delivered: Int64 = 2
         static let dead: Int64 = 3
+        static let cancelled: Int64 = 4
     }
 
     /// How octets of the table `packed` are kept.

@@ -6,7 +6,7 @@ internal import HookModel
 
 /// Safe to hand to the thread that reads, which then has it alone.
 final class StoreReader: @unchecked Sendable {
-    private let connection: SQLiteConnection
+    let connection: SQLiteConnection
     private let nextDue: SQLiteStatement
     private let eventsAfter: SQLiteStatement
     private let eventByID: SQLiteStatement
@@ -154,6 +154,7 @@ final class StoreReader: @unchecked Sendable {
             case Schema.DeliveryState.waiting: counts.deliveriesWaiting = count
             case Schema.DeliveryState.leased: counts.deliveriesLeased = count
             case Schema.DeliveryState.delivered: counts.deliveriesDelivered = count
+            case Schema.DeliveryState.cancelled: counts.deliveriesCancelled = count
             default: counts.deliveriesDead = count
             }
         }
@@ -162,7 +163,7 @@ final class StoreReader: @unchecked Sendable {
 
     // MARK: - Columns to values
 
-    private static func event(_ row: SQLiteStatement) -> StoredEvent {
+    static func event(_ row: SQLiteStatement) -> StoredEvent {
         StoredEvent(sequence: row.integer(0), event: Event(id: row.text(1), type: row.text(2), json: row.octets(3)))
     }
 

@@ -24,6 +24,7 @@ final class StoreWriter: @unchecked Sendable {
     private let finish: SQLiteStatement
     private let insertPacked: SQLiteStatement
     private let deleteFresh: SQLiteStatement
+    let deliveryStatements: DeliveryStatements
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
     private let rollback: SQLiteStatement
@@ -31,10 +32,12 @@ final class StoreWriter: @unchecked Sendable {
     /// Row ids of subscriptions by name. They are as many as the configuration ever named.
     private var subscriptionIDs: [String: Int64] = [:]
     /// The last row numbers given out.
-    private var lastMessage: Int64
+    private(set) var lastMessage: Int64
     private var lastEvent: Int64
     /// Subscriptions that got deliveries in the transaction under way.
-    private var signalled: Set<String> = []
+    var signalled: Set<String> = []
+    /// Subscriptions that were ever claimed from in order.
+    var orderedSubscriptions: Set<String> = []
 
     init(_ connection: SQLiteConnection, options: SQLiteStore.Options) throws(StoreError) {
         self.connection = connection
@@ -55,8 +58,8 @@ final class StoreWriter: @unchecked Sendable {
         findSubscription = try connection.prepare("SELECT id FROM subscriptions WHERE name = ?1")
         insertDelivery = try connection.prepare(
             """
-            INSERT INTO deliveries (event, subscription, state, attempts, due, created_at, changed_at, reason)
-            VALUES (?1, ?2, 0, 0, ?3, ?3, ?3, '')
+            INSERT INTO deliveries (event, subscription, state, attempts, due, created_at, changed_at, reason, ordered)
+            VALUES (?1, ?2, 0, 0, ?3, ?3, ?3, '', ?4)
             """)
         findDue = try connection.prepare(
             """
@@ -73,6 +76,7 @@ final class StoreWriter: @unchecked Sendable {
             """)
         insertPacked = try connection.prepare("INSERT INTO packed VALUES (?1, ?2, ?3)")
         deleteFresh = try connection.prepare("DELETE FROM fresh WHERE message = ?1")
+        deliveryStatements = try DeliveryStatements(connection)
         begin = try connection.prepare("BEGIN IMMEDIATE")
         commit = try connection.prepare("COMMIT")
         rollback = try connection.prepare("ROLLBACK")
@@ -136,6 +140,7 @@ final class StoreWriter: @unchecked Sendable {
             for result in results { try store(result, now: now) }
         case .pack(let messages, _):
             for message in messages { try store(message) }
+        case .deliveries(let operation, _): return .deliveries(try perform(operation))
         case .refused: break
         case .erase(let erasure, _):
             return .erased(try eraser.perform(erasure, last: (lastMessage, lastEvent)))
@@ -224,14 +229,23 @@ extension StoreWriter {
 
     /// The event's sequence; nil if one of the same id exists.
     private func insert(_ event: Event, message: Int64) throws(StoreError) -> Int64? {
-        for sequence in try keys.rows(KeyIndex.key(event: event.id)) {
+        try sequence(ofEvent: event.id) == nil ? insertNew(event, message: message) : nil
+    }
+
+    func sequence(ofEvent id: String) throws(StoreError) -> Int64? {
+        for sequence in try keys.rows(KeyIndex.key(event: id)) {
             hasEvent.bind(1, sequence)
-            hasEvent.bind(2, event.id)
+            hasEvent.bind(2, id)
             if try hasEvent.step() {
                 hasEvent.reset()
-                return nil
+                return sequence
             }
         }
+        return nil
+    }
+
+    /// The sequence of an event whose id is not there yet.
+    func insertNew(_ event: Event, message: Int64) throws(StoreError) -> Int64 {
         lastEvent += 1
         insertEvent.bind(1, event.id)
         insertEvent.bind(2, event.type)
@@ -242,15 +256,16 @@ extension StoreWriter {
         return lastEvent
     }
 
-    private func insertDelivery(event: Int64, to subscription: String, at time: Timestamp) throws(StoreError) {
+    func insertDelivery(event: Int64, to subscription: String, at time: Timestamp) throws(StoreError) {
         insertDelivery.bind(1, event)
         insertDelivery.bind(2, try id(ofSubscription: subscription))
         insertDelivery.bind(3, time.microseconds)
+        insertDelivery.bind(4, orderedSubscriptions.contains(subscription) ? 1 : 0)
         try insertDelivery.run()
         signalled.insert(subscription)
     }
 
-    private func id(ofSubscription name: String) throws(StoreError) -> Int64 {
+    func id(ofSubscription name: String) throws(StoreError) -> Int64 {
         if let id = try findID(ofSubscription: name) { return id }
         insertSubscription.bind(1, name)
         try insertSubscription.run()
@@ -297,17 +312,20 @@ extension StoreWriter {
                     attempt: Int(findDue.integer(1)) + 1,
                     createdAt: Timestamp(microseconds: findDue.integer(2))))
         }
-        let end = claim.now.advanced(by: claim.lease)
-        for delivery in claimed {
-            lease.bind(1, delivery.id)
-            lease.bind(2, end.microseconds)
-            lease.bind(3, claim.now.microseconds)
-            try lease.run()
-        }
+        for delivery in claimed { try leaseDelivery(delivery.id, claim) }
         return claimed
     }
 
-    private func store(_ result: DeliveryResult, now: Timestamp) throws(StoreError) {
+    func leaseDelivery(_ id: Int64, _ claim: WriteJob.Claim) throws(StoreError) {
+        lease.bind(1, id)
+        lease.bind(2, claim.now.advanced(by: claim.lease).microseconds)
+        lease.bind(3, claim.now.microseconds)
+        try lease.run()
+    }
+
+    func store(_ result: DeliveryResult, now: Timestamp) throws(StoreError) {
+        if case .untried(let due) = result.state { return try giveBack(result.id, due: due, now: now) }
+        if result.state != .delivered { try keepAttempt(result, now: now) }
         finish.bind(1, result.id)
         switch result.state {
         case .delivered:
@@ -319,6 +337,7 @@ extension StoreWriter {
         case .dead:
             finish.bind(2, Schema.DeliveryState.dead)
             finish.bindNull(3)
+        case .untried: return
         }
         finish.bind(4, result.reason)
         finish.bind(5, now.microseconds)

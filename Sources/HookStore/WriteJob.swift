@@ -10,6 +10,7 @@ enum WriteJob: Sendable {
     case claim(Claim, @Sendable (Result<[ClaimedDelivery], StoreError>) -> Void)
     case finish([DeliveryResult], now: Timestamp, @Sendable (Result<Void, StoreError>) -> Void)
     case pack([PackedMessage], @Sendable (Result<Void, StoreError>) -> Void)
+    case deliveries(DeliveryOperation, @Sendable (Result<DeliveryOperation.Answer, StoreError>) -> Void)
     /// Not admitted to the queue; only the answer is the writer's.
     case refused(StoreError, @Sendable (Result<CommitReceipt, StoreError>) -> Void)
     case erase(Erasure, @Sendable (Result<Erased, StoreError>) -> Void)
@@ -33,6 +34,7 @@ enum WriteJob: Sendable {
         case receipt(CommitReceipt)
         case claimed([ClaimedDelivery])
         case done
+        case deliveries(DeliveryOperation.Answer)
         case erased(Erased)
     }
 
@@ -44,6 +46,7 @@ enum WriteJob: Sendable {
                 hook.events.reduce(sum) { $0 + $1.json.count }
             }
         case .pack(let messages, _): messages.reduce(0) { $0 + $1.octets.count }
+        case .deliveries(let operation, _): operation.octets
         case .claim, .finish, .refused, .erase: 0
         }
     }
@@ -58,12 +61,15 @@ enum WriteJob: Sendable {
         case (.finish(_, _, let completion), .failure(let error)): completion(.failure(error))
         case (.pack(_, let completion), .success): completion(.success(()))
         case (.pack(_, let completion), .failure(let error)): completion(.failure(error))
+        case (.deliveries(_, let completion), .success(.deliveries(let answer))): completion(.success(answer))
+        case (.deliveries(_, let completion), .failure(let error)): completion(.failure(error))
         case (.refused(let error, let completion), _): completion(.failure(error))
         case (.erase(_, let completion), .success(.erased(let erased))): completion(.success(erased))
         case (.erase(_, let completion), .failure(let error)): completion(.failure(error))
         // A job is answered by its own kind of answer; the writer has no other.
         case (.commit(_, let completion), .success): completion(.failure(.failed("no receipt")))
         case (.claim(_, let completion), .success): completion(.failure(.failed("no deliveries")))
+        case (.deliveries(_, let completion), .success): completion(.failure(.failed("no answer")))
         case (.erase(_, let completion), .success): completion(.failure(.failed("nothing erased")))
         }
     }

@@ -248,7 +248,14 @@ private func makeStore(_ path: String) async throws {
         let folder = try TemporaryFolder()
         let path = folder.path("store.db")
         try await makeStore(path)
-        try change(path, "DROP INDEX deliveries_event; PRAGMA user_version = 1")
+        try change(
+            path,
+            """
+            DROP TABLE attempts; DROP TABLE subscription_states; DROP TABLE later_events; DROP TRIGGER deliveries_gone;
+            DROP TRIGGER events_gone; DROP INDEX deliveries_failed; DROP INDEX deliveries_ordered;
+            ALTER TABLE deliveries DROP COLUMN ordered;
+            DROP INDEX deliveries_event; PRAGMA user_version = 1
+            """)
         #expect(throws: StoreError.self) { try StoreCheck.run(path) }
         let store = try SQLiteStore.open(path, as: .owner)
         #expect(try await store.counts().events == 10)

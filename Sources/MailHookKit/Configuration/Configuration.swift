@@ -78,6 +78,8 @@ public struct Configuration: Sendable {
         public var generation = 1
         /// Until when the generation before is still taken; nil for not at all.
         public var previousUntil: Timestamp?
+        /// Within which time an event is expected; nil for no expectation.
+        public var expectEvery: Duration?
         public var retention = HookRetention()
     }
 

@@ -183,7 +183,7 @@ struct ConfigurationReader {
     ) -> Configuration.HookSettings {
         let keys = [
             "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "schema", "form", "context",
-            "frame", "onUnprocessable", "generation", "previousUntil", "state", "retention",
+            "frame", "onUnprocessable", "generation", "previousUntil", "state", "retention", "expectEvery", "challenge",
         ]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
@@ -210,6 +210,10 @@ struct ConfigurationReader {
             section.choice("onUnprocessable", into: &diagnostics) ?? settings.policy.onUnprocessable
         settings.generation =
             section.integer("generation", in: 1...1_000_000, into: &diagnostics) ?? settings.generation
+        if let node = section.node("challenge") {
+            settings.policy.challenge = ChallengeReader.read(
+                node, place: "\(place).challenge", file: file, folder: folder, into: &diagnostics)
+        }
         settings.policy.state = section.choice("state", into: &diagnostics) ?? settings.policy.state
         let until = section.value(
             "previousUntil", expected: "a time such as 2026-12-31T00:00:00Z", into: &diagnostics,
@@ -218,6 +222,13 @@ struct ConfigurationReader {
         if let node = section.node("retention") {
             RetentionReader.read(
                 node, file: file, place: section.path("retention"), into: &settings.retention, &diagnostics)
+        }
+        if let every = section.duration("expectEvery", into: &diagnostics) {
+            settings.expectEvery = every
+            if every < .seconds(1) { section.complain("expectEvery", "must be 1s or more", into: &diagnostics) }
+            if place == "hooks.*" {
+                section.complain("expectEvery", "is said of one hook, not of all", into: &diagnostics)
+            }
         }
         return settings
     }

@@ -31,6 +31,8 @@ final class DaemonServices: Sendable {
     private let pipe: PipeIntake
     private let web: WebService
     private let dispatcher: Dispatcher
+    private let control: ControlIntake
+    private let silence: SilenceWatch
 
     /// Binds what the configuration names.
     ///
@@ -50,10 +52,15 @@ final class DaemonServices: Sendable {
         let notifier = SystemdNotifier.fromEnvironment()
         let room = StoreRoom(
             dataFolder: configuration.data, least: { current.value.configuration.limits.freeSpace }, logger: logger)
+        // Says at once if there is too little.
+        _ = room.refusal
         try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
+        let reporter: @Sendable () -> FailureReporter = { current.value.reporter }
         let receiver = MailReceiver(
-            current: current, store: store, room: room, tally: tally, logger: logger, now: Timestamp.now)
-        posts = PostIntake(current: current, store: store, room: room, tally: tally, logger: logger)
+            current: current, store: store, room: room, tally: tally, logger: logger,
+            rejections: RejectionReporter(reporter, store: store, logger: logger), now: Timestamp.now)
+        posts = PostIntake(
+            current: current, store: store, room: room, verifier: SiteVerifier(), tally: tally, logger: logger)
         maildirs = try MaildirIntake(
             configuration: configuration.maildirIntake,
             guide: MaildirRoute(directory: { current.value.directory }, now: Timestamp.now), receiver: receiver,
@@ -82,8 +89,13 @@ final class DaemonServices: Sendable {
         var limits = DeliveryLimits()
         limits.shutdownGrace = configuration.stopTimeout
         dispatcher = Dispatcher(
-            store: store, subscriptions: configuration.subscriptions, userAgent: "mailhookd/\(Version.text)",
-            limits: limits, logger: logger)
+            store: store, subscriptions: snapshot.subscribers, userAgent: "mailhookd/\(Version.text)",
+            limits: limits, reporter: reporter, logger: logger)
+        control = ControlWiring.service(
+            dataFolder: configuration.data, store: store, dispatcher: dispatcher, logger: logger)
+        silence = SilenceWatch(
+            expected: { current.value.expected }, store: store, reporter: reporter, logger: logger,
+            clock: SystemDeliveryClock())
         listeners = Mutex(table)
         self.current = current
         self.notifier = notifier
@@ -95,7 +107,7 @@ final class DaemonServices: Sendable {
 
     /// What uses the store. Deliveries stop together with the intake: what comes in while it drains is due, and goes
     /// out after the next start.
-    var frontEnds: any Service { ServicesTogether(services: [dispatcher, pipe, maildirs, intake, web]) }
+    var frontEnds: any Service { ServicesTogether(services: [dispatcher, silence, control, pipe, maildirs, intake, web]) }
 
     var watchdog: Watchdog {
         Watchdog(
@@ -162,7 +174,7 @@ final class DaemonServices: Sendable {
         intake.change(MailWiring.configuration(configuration, change.tls))
         let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts, reload: reload)
         web.change(hooks: hooks, admin: admin, tls: change.tls)
-        dispatcher.change(configuration.subscriptions)
+        dispatcher.change(change.snapshot.subscribers)
         do throws(DaemonError) {
             try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
         } catch {
