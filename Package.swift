@@ -88,7 +88,7 @@ let package = Package(
         .target(
             name: "HookWeb",
             dependencies: [
-                "HookModel", "JSONLD",
+                "HookModel", "HookTLS", "JSONLD",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -170,8 +170,8 @@ let package = Package(
         .testTarget(
             name: "MailHookKitTests",
             dependencies: [
-                "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookTLS", "HookWeb", "JSONLD", "JSONSchema",
-                "MailHookKit", "MIMEParser", "TestSupport",
+                "HookDelivery", "HookExtraction", "HookIntake", "HookModel", "HookStore", "HookTLS", "HookWeb", "JSONLD",
+                "JSONSchema", "MailHookKit", "MIMEParser", "TestSupport",
             ], swiftSettings: strict),
         // The functions the fuzzers of Tests/Fuzz run, and the inputs that once failed.
         .target(
@@ -179,6 +179,6 @@ let package = Package(
             path: "Tests/Fuzz/Sources/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzReplayTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         // From outside: the real binary, real clients, loopback only. Depends on the executable so that it is built.
-        .testTarget(name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"], exclude: ["Support/receiver.py", "Support/misbehaving.py", "Support/tlsclient.py"], swiftSettings: strict),
+        .testTarget(name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"], exclude: ["Support/activate.py", "Support/receiver.py", "Support/misbehaving.py", "Support/tlsclient.py"], swiftSettings: strict),
     ]
 )

@@ -140,8 +140,9 @@ final class SessionHandler: ChannelInboundHandler {
                 let hasAnswered = writeOutput(context)
                 watchClocks(hasAnswered: hasAnswered)
                 context.flush()
+                // What is spooled belongs to the message being read, or to one that was refused.
+                if session.takenData == 0 { spool = nil }
                 if let octets = session.takeData(atLeast: SessionContext.memorySize) { return keep(octets, context) }
-                if !session.isReadingData { spool = nil }
                 isReadingPaused = !context.channel.isWritable
                 return isReadingPaused ? () : context.read()
             case .recipient(let path): session.answerRecipient(admission(of: path))
@@ -158,6 +159,7 @@ final class SessionHandler: ChannelInboundHandler {
 
     private func advance() -> SMTPServerSession.Action {
         var consumed = 0
+        session.refusal = shared.receiver.refusal
         let action = pending.map { buffer in
             buffer.withUnsafeReadableBytes { session.advance($0, consumed: &consumed) }
         } ?? session.advance(UnsafeRawBufferPointer(start: nil, count: 0), consumed: &consumed)
@@ -190,8 +192,10 @@ final class SessionHandler: ChannelInboundHandler {
         let completion: @Sendable (Reception) -> Void = { reception in
             eventLoop.execute { bound.value.0.answer(reception, bound.value.1) }
         }
-        if let spool {
-            self.spool = nil
+        let spool = spool
+        self.spool = nil
+        // A message that was refused may have left something behind: another has come since then.
+        if let spool, transaction.taken > 0 {
             message.bytes = []
             shared.receive(message, spooled: spool, rest: transaction.bytes, completion)
         } else {

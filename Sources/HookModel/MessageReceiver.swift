@@ -26,6 +26,10 @@ public protocol MessageReceiver: Sendable {
     /// The event name of the hook a forward-path leads to; nil where it leads to none. Quick, and without side effects.
     func hook(of recipient: String) -> String?
 
+    /// Why no message can be taken at this moment, for who would rather hear it before the data than behind it; nil
+    /// where nothing is known to stand in the way. Quick.
+    var refusal: Outcome? { get }
+
     /// Parses, decides and stores. `completion` is called once, on any thread, after everything that a positive
     /// answer promises is on disk. It must not block.
     func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void)
@@ -34,4 +38,6 @@ public protocol MessageReceiver: Sendable {
 extension MessageReceiver {
     /// The event name of the hook a forward-path leads to; nil where it leads to none, or where it makes no difference.
     public func hook(of recipient: String) -> String? { nil }
+
+    public var refusal: Outcome? { nil }
 }

@@ -26,6 +26,7 @@ public enum StoreBackup {
         do throws(StoreError) {
             try create(part)
             try copy(source, to: part)
+            try leaveLog(part)
             try check(part)
             octets = try sync(part)
         } catch {
@@ -64,6 +65,13 @@ public enum StoreBackup {
         }
     }
 
+    /// A copy is one file, also for who looks into it; the owner of a store turns the log on again.
+    private static func leaveLog(_ part: String) throws(StoreError) {
+        let copy = try SQLiteConnection(part, .readWrite)
+        let mode = try copy.text("PRAGMA journal_mode = DELETE")
+        guard mode == "delete" else { throw .failed("\(part): journal_mode stays \(mode)") }
+    }
+
     /// Nobody else has the file: neither locks nor shared memory are needed.
     private static func check(_ part: String) throws(StoreError) {
         let copy = try SQLiteConnection(part, .immutable)
@@ -88,7 +96,7 @@ public enum StoreBackup {
         try syncFolder(of: target)
     }
 
-    private static func syncFolder(of path: String) throws(StoreError) {
+    static func syncFolder(of path: String) throws(StoreError) {
         let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw StoreError(opening: folder, errno: errno) }

@@ -18,6 +18,8 @@ final class WriterLoop: @unchecked Sendable {
     private let queue = StoreQueue<Queued>()
     /// nil after the end.
     private var writer: StoreWriter?
+    /// The database was found to be damaged: whatever were written to it now might not be there later.
+    private var damage: StoreError?
     private let checkpointer: Checkpointer
     private let options: SQLiteStore.Options
     private let octetsWaiting = Atomic<Int>(0)
@@ -87,11 +89,16 @@ final class WriterLoop: @unchecked Sendable {
 
     private func process(_ group: ArraySlice<WriteJob>) {
         guard let writer else { return group.forEach { $0.complete(.failure(.closed)) } }
+        if let damage { return group.forEach { $0.complete(.failure(damage)) } }
         do throws(StoreError) {
             let (answers, new) = try writer.perform(group)
             for (job, answer) in zip(group, answers) { job.complete(.success(answer)) }
             if !new.isEmpty { handler.withLock { $0 }?(new) }
         } catch {
+            if case .corrupt = error {
+                damage = error
+                return group.forEach { $0.complete(.failure(error)) }
+            }
             guard group.count > 1 else {
                 group.first?.complete(.failure(error))
                 return

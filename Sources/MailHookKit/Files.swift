@@ -9,6 +9,8 @@ import Glibc
 public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
     public var path: String
     public var reason: String
+    /// errno(3), where the system gave one.
+    public var errorNumber: Int32?
 
     public var description: String { "\(path): \(reason)" }
 
@@ -19,6 +21,7 @@ public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
 
     init(path: String, errno number: Int32) {
         self.init(path: path, reason: String(cString: strerror(number)))
+        errorNumber = number
     }
 }
 

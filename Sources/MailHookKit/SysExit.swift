@@ -10,6 +10,8 @@ public enum SysExit {
     public static let noInput: Int32 = 66
     /// EX_UNAVAILABLE: the other side refused.
     public static let unavailable: Int32 = 69
+    /// EX_CANTCREAT: a file or folder could not be made.
+    public static let cannotCreate: Int32 = 73
     /// EX_TEMPFAIL: may work later.
     public static let temporaryFailure: Int32 = 75
     /// EX_NOPERM.

@@ -117,6 +117,7 @@ extension SMTPServerSession {
     private mutating func mail(_ path: String, _ parameters: [SMTPCommand.Parameter]) {
         guard isGreeted else { return refuse(SMTPReply(503, "5.5.1", "Say hello first")) }
         guard reversePath == nil else { return refuse(SMTPReply(503, "5.5.1", "Nested MAIL command")) }
+        if let refusal { return replyIdly(refusal.smtpReply) }
         do throws(MailParameters.Refusal) {
             let parameters = try MailParameters(parameters)
             guard parameters.isUTF8 || path.utf8.allSatisfy({ $0 < 0x80 }) else { return refuseInternationalPath() }

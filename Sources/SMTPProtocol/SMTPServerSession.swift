@@ -44,6 +44,9 @@ public struct SMTPServerSession: Sendable {
         case closed
     }
 
+    /// Why no message can be taken at this moment; the answer to MAIL. Set by the caller.
+    public var refusal: Outcome?
+
     let configuration: SMTPServerConfiguration
     var state = State.command
     var output: [UInt8] = []
@@ -103,6 +106,9 @@ public struct SMTPServerSession: Sendable {
         guard isReadingData, size > 0, size >= count else { return nil }
         return receiver?.buffer.take() ?? chunks?.buffer.take()
     }
+
+    /// Octets of the message being read that `takeData` has handed out.
+    public var takenData: Int { receiver?.buffer.taken ?? chunks?.buffer.taken ?? 0 }
 
     /// Whether a command line has begun and is not complete.
     public var isReadingLine: Bool { !line.isEmpty || isLineDropped }

@@ -117,6 +117,36 @@ import Testing
         try eventually("the third certificate") { try ![first, second].contains(fingerprint()) }
     }
 
+    /// A reload may bring TLS, other files, and a listener for it.
+    @Test func reload() throws {
+        let installation = try Installation()
+        try TestCertificate(in: installation.folder)
+        try TestCertificate(in: installation.folder, name: "other")
+        try installation.start()
+        #expect(try installation.swaks(Installation.exampleMail, to: Installation.alias, ["--tls"]).status != 0)
+        let plain = try String(contentsOf: installation.configurationFile, encoding: .utf8)
+        func change(_ configuration: String, _ said: String) throws {
+            let before = installation.daemon?.errors.components(separatedBy: said).count ?? 0
+            try configuration.write(to: installation.configurationFile, atomically: true, encoding: .utf8)
+            installation.daemon?.signal(SIGHUP)
+            try eventually(said) { (installation.daemon?.errors.components(separatedBy: said).count ?? 0) > before }
+        }
+        func fingerprint() throws -> String {
+            let client = try TLSClient(installation.address(of: "smtps"))
+            return String(try client.handshake().split(separator: " ").last ?? "")
+        }
+        let listening = plain.replacingOccurrences(of: "listen: { ", with: "listen: { smtps: [\"127.0.0.1:0\"], ")
+        try change(listening + "\ntls: { certificate: tls.crt, key: tls.key }\n", " reloaded")
+        #expect(try installation.swaks(Installation.exampleMail, to: Installation.alias, ["--tls"]).status == 0)
+        let first = try fingerprint()
+        try change(listening + "\ntls: { certificate: other.crt, key: other.key }\n", " reloaded")
+        let second = try fingerprint()
+        #expect(first.count == 64 && second.count == 64 && first != second)
+        try change(listening + "\ntls: { certificate: other.crt, key: tls.key }\n", "reload refused")
+        #expect(try fingerprint() == second)
+        #expect(installation.daemon?.errors.contains("does not belong to the certificate") == true)
+    }
+
     /// What is no handshake, or none that ends, costs a connection and nothing else.
     @Test func brokenHandshakes() throws {
         let installation = try installation("limits: { idleTimeout: 1s, connections: 5 }")

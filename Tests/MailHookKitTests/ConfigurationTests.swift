@@ -7,6 +7,7 @@ import HookDelivery
 import HookModel
 import HookTLS
 import TestSupport
+import HookStore
 import Testing
 
 @testable import HookIntake
@@ -96,6 +97,7 @@ import Testing
         "subscriptions: [{ name: a, events: [a], file: { path: x, rotate: { zzzzzzzz: 1 } } }]",
         "subscriptions: [{ name: a, events: [a], breaker: { zzzzzzzz: 1 } }]",
         "subscriptions: [{ name: a, events: [a], filter: [{ zzzzzzzz: 1 }] }]",
+        "retention: { zzzzzzzz: 1 }", "hooks: { a.b: { retention: { zzzzzzzz: 1 } } }",
     ])
     func everyKeyIsShown(text: String) throws {
         let finding = try #require(read(text).findings.first { $0.contains("unknown key 'zzzzzzzz' (known: ") })
@@ -241,6 +243,32 @@ import Testing
         #expect(configuration.subscriptions[0].concurrency == 3)
     }
 
+    @Test func retentionOfAllAndOfSingleHooks() throws {
+        let days = { (count: Int64) in Duration.seconds(count * 86_400) }
+        let standard = ConfigurationReader.builtIn().retentionPolicy
+        #expect(standard.ages == .init(messages: days(30), events: days(90)) && standard.hooks.isEmpty)
+        #expect(standard.delivered == days(30) && standard.dead == days(90) && standard.duplicates == days(180))
+        #expect(standard.size == 10 << 30 && ConfigurationReader.builtIn().limits.freeSpace == 100 << 20)
+        let (configuration, findings) = read(
+            """
+            limits: { freeSpace: 0 }
+            retention: { events: 60d, dead: unlimited, size: unlimited, duplicates: unlimited }
+            hooks:
+              a.b: { retention: { messages: 1h } }
+              c.d: { retention: { events: unlimited } }
+              e.f: { key: required }
+              "*": { retention: { messages: 2d } }
+            """)
+        #expect(findings.isEmpty)
+        let policy = try #require(configuration).retentionPolicy
+        #expect(policy.ages == .init(messages: days(2), events: days(60)))
+        #expect(policy.hooks["a.b"] == .init(messages: .seconds(3600), events: days(60)))
+        #expect(policy.hooks["c.d"] == .init(messages: days(2), events: nil))
+        #expect(policy.hooks["e.f"] ?? policy.ages == policy.ages)
+        #expect(policy.delivered == days(30) && policy.dead == nil && policy.size == nil && policy.duplicates == nil)
+        #expect(configuration?.limits.freeSpace == 0)
+    }
+
     struct Mistake: Sendable, CustomTestStringConvertible {
         var text: String
         var finding: String
@@ -355,6 +383,18 @@ import Testing
         Mistake(
             text: "hooks:\n  a.b: { form: framed, frame: no.json }",
             finding: "m.yaml:2:31: error: hooks.a.b.frame: /etc/mh/no.json: No such file"),
+        Mistake(
+            text: "retention: { messages: long }",
+            finding: "m.yaml:1:24: error: retention.messages: must be a time such as 20s, 5m, 2h or 1d, or unlimited"),
+        Mistake(text: "retention: { dead: 10ms }", finding: "m.yaml:1:20: error: retention.dead: must be 1s or more"),
+        Mistake(text: "retention: { size: 1kB }", finding: "m.yaml:1:20: error: retention.size: must be a size such as 10GiB"),
+        Mistake(
+            text: "retention: { duplicates: 5d }",
+            finding: "m.yaml:1:26: error: retention.duplicates: must not be shorter than messages and events"),
+        Mistake(
+            text: "hooks: { a.b: { retention: { events: 365d } } }",
+            finding: "m.yaml: error: retention.duplicates: must not be shorter than messages and events, of single hooks too"),
+        Mistake(text: "limits: { freeSpace: some }", finding: "m.yaml:1:22: error: limits.freeSpace: must be a size such as"),
         Mistake(text: "data: \"unfinished", finding: "m.yaml:1:"),
         Mistake(text: "a: &x [*x]", finding: "m.yaml:1:"),
         Mistake(text: "- a", finding: "m.yaml:1:1: error: must be a mapping, not a list"),

@@ -201,6 +201,10 @@ import Testing
         let input = Dialogue.lines(expected.input) + Array(expected.raw.utf8)
         let whole = Dialogue.run(input, configuration)
         #expect(Dialogue.run(input, cuts: Array(1..<input.count), configuration) == whole, "one octet at a time")
+        for count in [1, 5] where input.count < 2000 {
+            let taking = Dialogue.run(input, cuts: Array(1..<input.count), taking: count, configuration)
+            #expect(taking == whole, "data taken out at \(count) octets")
+        }
         // Long runs of one octet have no seams.
         for cut in stride(from: 0, through: input.count, by: max(1, input.count / 400)) {
             let cutOnce = Dialogue.run(input, cuts: [cut], configuration)

@@ -101,7 +101,11 @@ public enum PipeDelivery {
             throw .failed(SetupError(storeError: error, dataFolder: setup.configuration.data).description)
         }
         let receiver = MailReceiver(
-            current: CurrentSnapshot(snapshot), store: store, tally: Tally(), logger: DaemonLog.quiet,
+            current: CurrentSnapshot(snapshot), store: store,
+            room: StoreRoom(
+                dataFolder: setup.configuration.data, least: { setup.configuration.limits.freeSpace },
+                logger: DaemonLog.quiet),
+            tally: Tally(), logger: DaemonLog.quiet,
             now: Timestamp.now)
         let result = await receive(request, receiver, setup.configuration.limits.messageSize)
         await store.close()

@@ -6,6 +6,7 @@
 public import HookDelivery
 public import HookIntake
 public import HookModel
+public import HookStore
 public import HookTLS
 
 public struct Configuration: Sendable {
@@ -37,12 +38,17 @@ public struct Configuration: Sendable {
     /// Of the mail listeners; nil for none.
     public var tls: TLSSettings?
     public var smtp = SMTPSettings()
+    /// Without what single hooks say; `retentionPolicy` has both.
+    public var retention = RetentionPolicy(
+        ages: .init(messages: nil, events: nil), delivered: nil, dead: nil, duplicates: nil, size: nil)
 
     public struct Listen: Sendable, Hashable {
         public var smtp: [ListenAddress]
         public var lmtp: [ListenAddress]
         /// Form and web hooks.
         public var http: [ListenAddress] = []
+        /// The same behind TLS.
+        public var https: [ListenAddress] = []
         /// The management interface: an address of this machine, or a Unix socket.
         public var admin: [ListenAddress] = []
         /// SMTP whose connections begin with TLS.
@@ -74,6 +80,13 @@ public struct Configuration: Sendable {
         public var previousUntil: Timestamp?
         /// Within which time an event is expected; nil for no expectation.
         public var expectEvery: Duration?
+        public var retention = HookRetention()
+    }
+
+    /// How long raw messages and events of a hook are kept. Outer nil: as `retention` says; inner nil: without end.
+    public struct HookRetention: Sendable, Hashable {
+        public var messages: Duration??
+        public var events: Duration??
     }
 
     /// The public HTTP side. Its defaults stand in mailhookd.yaml.
@@ -113,5 +126,7 @@ public struct Configuration: Sendable {
         public var proxyPeers: [NetworkRange] = []
         /// Mail servers that may use XCLIENT.
         public var xclientPeers: [NetworkRange] = []
+        /// Octets of the data folder's file system that stay free; with fewer, messages are refused.
+        public var freeSpace = 0
     }
 }

@@ -18,9 +18,9 @@ struct ConfigurationReader {
     private let folder: String
     private(set) var diagnostics = Diagnostics()
 
-    private static let topKeys = [
+    static let topKeys = [
         "hostname", "domains", "data", "apps", "contexts", "listen", "http", "maildirs", "hooks", "limits", "subscriptions",
-        "log", "stopTimeout", "tls", "smtp",
+        "log", "stopTimeout", "tls", "smtp", "retention",
     ]
     private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
 
@@ -87,10 +87,11 @@ struct ConfigurationReader {
         if let node = top.node("smtp") {
             MailSettingsReader.readSMTP(node, file: file, into: &configuration.smtp, &diagnostics)
         }
-        if !configuration.listen.smtps.isEmpty, configuration.tls == nil, top.node("tls")?.isNull != false {
+        let secured = [("smtps", configuration.listen.smtps), ("https", configuration.listen.https)]
+        for (key, addresses) in secured where !addresses.isEmpty && configuration.tls == nil && top.node("tls")?.isNull != false {
             diagnostics.add(
                 Diagnostic(
-                    .error, file: file, position: top.node("listen")?.position, place: "listen.smtps",
+                    .error, file: file, position: top.node("listen")?.position, place: "listen.\(key)",
                     reason: "needs a certificate: see 'tls'"))
         }
         if let items = top.list("maildirs", into: &diagnostics) {
@@ -98,6 +99,7 @@ struct ConfigurationReader {
         }
         readHooks(top, into: &configuration)
         readLimits(top, into: &configuration)
+        RetentionReader.read(top, file: file, into: &configuration, &diagnostics)
         readSubscriptions(top, into: &configuration)
         return diagnostics.hasErrors ? nil : configuration
     }
@@ -136,14 +138,20 @@ struct ConfigurationReader {
 
     private mutating func readListen(_ top: YAMLSection, into configuration: inout Configuration) {
         guard let node = top.node("listen") else { return }
-        let listen = YAMLSection(node, file: file, place: "listen", keys: ["smtp", "smtps", "lmtp", "http", "admin"], into: &diagnostics)
+        let keys = ["smtp", "smtps", "lmtp", "http", "https", "admin"]
+        let listen = YAMLSection(node, file: file, place: "listen", keys: keys, into: &diagnostics)
         let expected = "HOST:PORT, [IPV6]:PORT or the absolute path of a socket"
         configuration.listen.smtp =
             listen.list("smtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.smtp
+        let securedAddress: (String) -> ListenAddress? = { text in
+            ListenAddress(text).flatMap { if case .unix = $0 { nil } else { $0 } }
+        }
         configuration.listen.smtps =
-            listen.list("smtps", of: "HOST:PORT or [IPV6]:PORT", into: &diagnostics) { text in
-                ListenAddress(text).flatMap { if case .unix = $0 { nil } else { $0 } }
-            } ?? configuration.listen.smtps
+            listen.list("smtps", of: "HOST:PORT or [IPV6]:PORT", into: &diagnostics, securedAddress)
+            ?? configuration.listen.smtps
+        configuration.listen.https =
+            listen.list("https", of: "HOST:PORT or [IPV6]:PORT", into: &diagnostics, securedAddress)
+            ?? configuration.listen.https
         configuration.listen.lmtp =
             listen.list("lmtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.lmtp
         configuration.listen.http =
@@ -175,7 +183,7 @@ struct ConfigurationReader {
     ) -> Configuration.HookSettings {
         let keys = [
             "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "schema", "form", "context",
-            "frame", "onUnprocessable", "generation", "previousUntil", "state", "expectEvery", "challenge",
+            "frame", "onUnprocessable", "generation", "previousUntil", "state", "expectEvery", "challenge", "retention",
         ]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
@@ -217,6 +225,10 @@ struct ConfigurationReader {
             if place == "hooks.*" {
                 section.complain("expectEvery", "is said of one hook, not of all", into: &diagnostics)
             }
+        }
+        if let node = section.node("retention") {
+            RetentionReader.read(
+                node, file: file, place: section.path("retention"), into: &settings.retention, &diagnostics)
         }
         return settings
     }
@@ -270,7 +282,7 @@ struct ConfigurationReader {
         guard let node = top.node("limits") else { return }
         let keys = [
             "connections", "connectionsPerPeer", "perPeerExempt", "messageSize", "recipients", "idleTimeout",
-            "dataTimeout",
+            "dataTimeout", "freeSpace",
         ] + MailSettingsReader.limitKeys
         let section = YAMLSection(node, file: file, place: "limits", keys: keys, into: &diagnostics)
         var limits = configuration.limits
@@ -297,6 +309,7 @@ struct ConfigurationReader {
             section.complain(key, "must be 1s or more", into: &diagnostics)
         }
         MailSettingsReader.readLimits(section, into: &limits, &diagnostics)
+        limits.freeSpace = section.size("freeSpace", into: &diagnostics) ?? limits.freeSpace
         configuration.limits = limits
     }
 

@@ -101,7 +101,7 @@ public final class Daemon: Sendable {
             // Makes the folder where it is missing.
             _ = try InstanceSecret.load(dataFolder: setup.configuration.data)
         } catch {
-            throw DaemonError(description: error.description, exitStatus: SysExit.noPermission)
+            throw DaemonError(description: error.description, exitStatus: error.exitStatus)
         }
     }
 
@@ -134,7 +134,7 @@ public final class Daemon: Sendable {
         case let error as MaildirIntakeError:
             DaemonError(description: error.description, exitStatus: SysExit.temporaryFailure)
         case let error as FileError:
-            DaemonError(description: error.description, exitStatus: SysExit.noPermission)
+            DaemonError(description: error.description, exitStatus: error.exitStatus)
         default: DaemonError(description: "\(error)", exitStatus: SysExit.temporaryFailure)
         }
     }

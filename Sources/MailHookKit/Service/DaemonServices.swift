@@ -42,16 +42,25 @@ final class DaemonServices: Sendable {
         _ setup: Setup, passed: [Listener], store: SQLiteStore, logLevel: DaemonLog.Level, logger: Logger
     ) throws {
         let configuration = setup.configuration
+        let tls = try MailWiring.tls(configuration, logger)
         let table = try ListenerTable(passed: passed).change(to: configuration.listen).table
+        if let reason = table.missingCertificate(configuration) {
+            throw DaemonError(description: reason, exitStatus: SysExit.configuration)
+        }
         let snapshot = try DaemonSnapshot(setup, http: table.http)
         let current = CurrentSnapshot(snapshot)
         let notifier = SystemdNotifier.fromEnvironment()
+        let room = StoreRoom(
+            dataFolder: configuration.data, least: { current.value.configuration.limits.freeSpace }, logger: logger)
+        try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
         let reporter: @Sendable () -> FailureReporter = { current.value.reporter }
+        let rejections = RejectionReporter(reporter, store: store, logger: logger)
         let receiver = MailReceiver(
-            current: current, store: store, tally: tally, logger: logger,
-            rejections: RejectionReporter(reporter, store: store, logger: logger), now: Timestamp.now)
+            current: current, store: store, room: room, tally: tally, logger: logger, rejections: rejections,
+            now: Timestamp.now)
         posts = PostIntake(
-            current: current, store: store, verifier: SiteVerifier(), tally: tally, logger: logger)
+            current: current, store: store, room: room, verifier: SiteVerifier(), rejections: rejections, tally: tally,
+            logger: logger)
         maildirs = try MaildirIntake(
             configuration: configuration.maildirIntake,
             guide: MaildirRoute(directory: { current.value.directory }, now: Timestamp.now), receiver: receiver,
@@ -60,21 +69,14 @@ final class DaemonServices: Sendable {
             path: PipeSocket.path(configuration.data), receiver: receiver,
             messageSize: { current.value.configuration.limits.messageSize }, drainTimeout: configuration.stopTimeout,
             logger: logger, now: Timestamp.now)
-        let readiness = Readiness(services: 2) {
-            let lines = table.lines(configuration)
-            try RunningDaemon.note(lines, dataFolder: configuration.data)
-            if !lines.isEmpty { Terminal.print(lines.joined(separator: "\n")) }
-            notifier.ready(status: "Accepting mail")
-            logger.info("ready", metadata: ["listeners": "\(lines.joined(separator: ", "))"])
-            StartupPages.releaseSoon()
-        }
+        let readiness = Readiness(services: 2) { Self.announce(table.lines(configuration), configuration, notifier, logger) }
         intake = MailIntake(
-            configuration: try MailWiring.configuration(configuration, logger),
+            configuration: MailWiring.configuration(configuration, tls),
             listeners: table.listeners.compactMap(\.mail), receiver: receiver,
             logger: logger, now: Timestamp.now, onReady: { try readiness.report() })
         let (hooks, admin) = snapshot.web(current, store: store, receiver: posts, reload: reload)
         web = WebService(
-            hooks: hooks, admin: admin, listeners: table.listeners.compactMap(\.web),
+            hooks: hooks, admin: admin, listeners: table.listeners.compactMap(\.web), tls: tls,
             drainTime: configuration.stopTimeout, logger: logger, now: Timestamp.now,
             onReady: { try readiness.report() })
         var limits = DeliveryLimits()
@@ -94,6 +96,17 @@ final class DaemonServices: Sendable {
         self.logLevel = logLevel
         self.store = store
         setup.rememberApps(logger)
+    }
+
+    /// Says where the daemon listens, to everybody who wants to know.
+    private static func announce(
+        _ lines: [String], _ configuration: Configuration, _ notifier: SystemdNotifier, _ logger: Logger
+    ) {
+        RunningDaemon.note(lines, dataFolder: configuration.data, logger)
+        if !lines.isEmpty { Terminal.print(lines.joined(separator: "\n")) }
+        notifier.ready(status: "Accepting mail")
+        logger.info("ready", metadata: ["listeners": "\(lines.joined(separator: ", "))"])
+        StartupPages.releaseSoon()
     }
 
     /// What uses the store. Deliveries stop together with the intake: what comes in while it drains is due, and goes
@@ -118,7 +131,7 @@ final class DaemonServices: Sendable {
     struct Change {
         fileprivate var snapshot: DaemonSnapshot
         fileprivate var listeners: ListenerTable.Change
-        fileprivate var mail: MailIntakeConfiguration
+        fileprivate var tls: ServerTLS?
         fileprivate var maildirs: MaildirIntake.Change?
     }
 
@@ -133,6 +146,7 @@ final class DaemonServices: Sendable {
         }
         let table = listeners.withLock { $0 }
         let change: ListenerTable.Change
+        if let reason = table.missingCertificate(configuration) { throw failure("tls", reason) }
         do throws(ListenError) {
             change = try table.change(to: configuration.listen)
         } catch {
@@ -141,7 +155,8 @@ final class DaemonServices: Sendable {
         do {
             return Change(
                 snapshot: try DaemonSnapshot(setup, http: change.table.http), listeners: change,
-                mail: try MailWiring.configuration(configuration, logger), maildirs: try maildirs.prepare(configuration.maildirIntake))
+                tls: try MailWiring.tls(configuration, logger),
+                maildirs: try maildirs.prepare(configuration.maildirIntake))
         } catch let error as TLSFilesError {
             change.discard()
             throw failure("tls", "\(error)")
@@ -160,10 +175,16 @@ final class DaemonServices: Sendable {
         current.replace(change.snapshot)
         change.snapshot.setup.rememberApps(logger)
         logLevel.change(configuration.logLevel)
-        intake.change(change.mail)
+        intake.change(MailWiring.configuration(configuration, change.tls))
         let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts, reload: reload)
-        web.change(hooks: hooks, admin: admin)
+        web.change(hooks: hooks, admin: admin, tls: change.tls)
         dispatcher.change(change.snapshot.subscribers)
+        do throws(DaemonError) {
+            try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
+        } catch {
+            // The thread that cleans up runs since the start; there is none to begin.
+            logger.error("\(error)")
+        }
         if let change = change.maildirs { maildirs.apply(change) }
         for listener in change.listeners.added { await begin(listener) }
         listeners.withLock { $0 = change.listeners.table }
@@ -172,11 +193,7 @@ final class DaemonServices: Sendable {
             if let site = listener.web { web.retire(site) }
             listener.removeFile()
         }
-        do throws(FileError) {
-            try RunningDaemon.note(change.listeners.table.lines(configuration), dataFolder: configuration.data)
-        } catch {
-            logger.error("cannot write down the listeners", metadata: ["error": "\(error)"])
-        }
+        RunningDaemon.note(change.listeners.table.lines(configuration), dataFolder: configuration.data, logger)
     }
 
     private func begin(_ listener: Listener) async {
@@ -191,8 +208,22 @@ final class DaemonServices: Sendable {
 }
 
 extension ListenerTable {
+    /// The configuration's own listeners were looked at when it was read; it does not know of passed ones.
+    func missingCertificate(_ configuration: Configuration) -> String? {
+        guard configuration.tls == nil, let listener = listeners.first(where: { $0.isPassed && $0.kind.isSecured }) else {
+            return nil
+        }
+        return "the socket \(listener.address) was passed by the name \(listener.kind.rawValue), which needs a certificate: see 'tls'"
+    }
+
     /// Where form and web hooks can be reached.
-    var http: [ListenAddress] { listeners.filter { $0.kind == .http }.map(\.address) }
+    var http: [HookURLs.Listener] {
+        // Secured ones first: that is where URLs point to.
+        listeners.sorted { $0.kind.isSecured && !$1.kind.isSecured }.compactMap { listener in
+            guard case .http = listener.kind.plain else { return nil }
+            return HookURLs.Listener(isSecured: listener.kind.isSecured, address: listener.address)
+        }
+    }
 
     /// What `serve` prints: a line for each way in.
     func lines(_ configuration: Configuration) -> [String] {

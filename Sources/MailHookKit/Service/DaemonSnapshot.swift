@@ -28,7 +28,7 @@ final class DaemonSnapshot: Sendable {
 
     /// - Parameter http: where form and web hooks can be reached, in the daemon itself.
     /// - Throws: where the instance secret cannot be read.
-    init(_ setup: Setup, http: [ListenAddress]? = nil) throws(FileError) {
+    init(_ setup: Setup, http: [HookURLs.Listener]? = nil) throws(FileError) {
         self.setup = setup
         let configuration = setup.configuration
         let secret = try InstanceSecret.load(dataFolder: configuration.data)

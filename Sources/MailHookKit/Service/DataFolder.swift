@@ -7,63 +7,54 @@
 import Glibc
 
 enum DataFolder {
-    /// Findings that are no reason to refuse. A folder that does not exist is fine: it will be made.
+    /// Findings that are no reason to refuse. Whether there is a folder at all, and a disk that can be written, is for
+    /// those to say who make the first file in it.
     ///
     /// - Throws: where the daemon could not work, or others could change what it keeps.
     static func check(_ path: String) throws(FileError) -> [FileError] {
         var status = stat()
-        guard stat(path, &status) == 0 else {
-            if errno == ENOENT { return [] }
-            throw FileError(path: path, errno: errno)
-        }
-        guard status.st_mode & S_IFMT == S_IFDIR else { throw FileError(path: path, reason: "is no folder") }
-        let user = geteuid()
-        if user != 0, status.st_uid != user {
-            throw FileError(
-                path: path,
-                reason: "belongs to \(name(status.st_uid)), but the daemon runs as \(name(user)); "
-                    + "as root: chown -R \(name(user)): \(path)")
-        }
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return [] }
+        try checkOwner(of: path, status, advice: path)
+        let mode = String(status.st_mode & 0o7777, radix: 8)
         if status.st_mode & 0o022 != 0 {
             throw FileError(
                 path: path,
-                reason: "others than its owner may write there (mode \(octal(status.st_mode))), and with it change "
-                    + "events and addresses; chmod 700 \(path)")
+                reason: "others than its owner may write there (mode \(mode)), and with it change events and addresses; "
+                    + "chmod 700 \(path)")
         }
-        guard faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) == 0 else {
-            throw FileError(path: path, errno: errno)
-        }
-        return try checkFiles(of: path, user)
-            + (status.st_mode & 0o055 == 0
-                ? []
-                : [
-                    FileError(
-                        path: path,
-                        reason: "others than its owner may look in (mode \(octal(status.st_mode))); chmod 700 \(path)")
-                ])
-    }
-
-    private static func checkFiles(of folder: String, _ user: uid_t) throws(FileError) -> [FileError] {
         var findings: [FileError] = []
-        for entry in try Files.list(folder) {
-            let path = "\(folder)/\(entry)"
-            var status = stat()
-            guard lstat(path, &status) == 0 else { continue }
-            if user != 0, status.st_uid != user, isOurs(entry) {
-                throw FileError(
-                    path: path,
-                    reason: "belongs to \(name(status.st_uid)), but the daemon runs as \(name(user)); "
-                        + "as root: chown -R \(name(user)): \(folder)")
-            }
-            let isPlain = status.st_mode & S_IFMT == S_IFREG
-            if isPlain, status.st_mode & 0o077 != 0, secrets.contains(entry) {
-                findings.append(
-                    FileError(
-                        path: path,
-                        reason: "holds secrets and is open to others (mode \(octal(status.st_mode))); chmod 600 \(path)"))
-            }
+        if status.st_mode & 0o055 != 0 {
+            findings.append(
+                FileError(
+                    path: path, reason: "others than its owner may look in (mode \(mode)); chmod 700 \(path)"))
+        }
+        for entry in (try? Files.list(path)) ?? [] where isOurs(entry) {
+            findings += try checkFile("\(path)/\(entry)", isSecret: secrets.contains(entry), in: path)
         }
         return findings
+    }
+
+    private static func checkFile(_ path: String, isSecret: Bool, in folder: String) throws(FileError) -> [FileError] {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return [] }
+        try checkOwner(of: path, status, advice: folder)
+        guard isSecret, status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o077 != 0 else { return [] }
+        let mode = String(status.st_mode & 0o7777, radix: 8)
+        return [
+            FileError(path: path, reason: "holds secrets and is open to others (mode \(mode)); chmod 600 \(path)")
+        ]
+    }
+
+    /// Root works with everybody's files, and gives new ones to the folder's owner.
+    private static func checkOwner(of path: String, _ status: stat, advice folder: String) throws(FileError) {
+        let user = geteuid()
+        guard user != 0, status.st_uid != user else { return }
+        let isDenied = faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) != 0
+        throw FileError(
+            path: path,
+            reason: (isDenied ? String(cString: strerror(errno)) + "; it " : "")
+                + "belongs to \(name(status.st_uid)), but the daemon runs as \(name(user)); "
+                + "as root: chown -R \(name(user)): \(folder)")
     }
 
     private static let secrets = ["instance.key", "keys.json"]
@@ -78,6 +69,4 @@ enum DataFolder {
         guard let entry = getpwuid(user), let name = entry.pointee.pw_name else { return "user \(user)" }
         return String(cString: name)
     }
-
-    private static func octal(_ mode: mode_t) -> String { String(mode & 0o7777, radix: 8) }
 }

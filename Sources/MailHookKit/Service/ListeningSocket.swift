@@ -13,19 +13,20 @@ enum ListeningSocket {
     ///
     /// - Parameters:
     ///   - mode: of the file, for a Unix socket.
+    ///   - isOnlyIPv6: an IPv6 socket takes no IPv4 connections, because another one is to.
     ///   - neighbours: our own sockets that will be closed once this one is served. One at `127.0.0.1:25` would
     ///     keep `0.0.0.0:25` from being bound.
     static func bind(
-        _ address: ListenAddress, mode: mode_t, beside neighbours: [Int32] = []
+        _ address: ListenAddress, mode: mode_t, isOnlyIPv6: Bool = false, beside neighbours: [Int32] = []
     ) throws(ListenError) -> Int32 {
         switch address {
-        case .tcp(let host, let port): return try bindTCP(address, host, port, neighbours)
+        case .tcp(let host, let port): return try bindTCP(address, host, port, isOnlyIPv6, neighbours)
         case .unix(let path): return try bindUnix(address, path, mode)
         }
     }
 
     private static func bindTCP(
-        _ address: ListenAddress, _ host: String, _ port: Int, _ neighbours: [Int32]
+        _ address: ListenAddress, _ host: String, _ port: Int, _ isOnlyIPv6: Bool, _ neighbours: [Int32]
     ) throws(ListenError) -> Int32 {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -39,6 +40,7 @@ enum ListeningSocket {
         let descriptor = socket(found.ai_family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw failure(address, errno) }
         set(descriptor, SO_REUSEADDR, true)
+        if isOnlyIPv6, found.ai_family == AF_INET6 { set(descriptor, IPV6_V6ONLY, true, of: Int32(IPPROTO_IPV6)) }
         // Only for this call: with the option left on, another daemon of the same user could take half of the mail.
         for socket in neighbours + [descriptor] where !neighbours.isEmpty { set(socket, SO_REUSEPORT, true) }
         defer { for socket in neighbours + [descriptor] where !neighbours.isEmpty { set(socket, SO_REUSEPORT, false) } }
@@ -79,9 +81,9 @@ enum ListeningSocket {
         unlink(path)
     }
 
-    private static func set(_ descriptor: Int32, _ option: Int32, _ isOn: Bool) {
+    private static func set(_ descriptor: Int32, _ option: Int32, _ isOn: Bool, of level: Int32 = SOL_SOCKET) {
         var value: Int32 = isOn ? 1 : 0
-        setsockopt(descriptor, SOL_SOCKET, option, &value, socklen_t(MemoryLayout<Int32>.size))
+        setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
     private static func failure(_ address: ListenAddress, _ number: Int32) -> ListenError {

@@ -11,17 +11,19 @@ import Logging
 struct MailReceiver: MessageReceiver {
     private let current: CurrentSnapshot
     private let store: any EventStore
+    private let room: StoreRoom
     private let tally: Tally
     private let logger: Logger
     private let rejections: RejectionReporter?
     private let now: @Sendable () -> Timestamp
 
     init(
-        current: CurrentSnapshot, store: any EventStore, tally: Tally, logger: Logger,
+        current: CurrentSnapshot, store: any EventStore, room: StoreRoom, tally: Tally, logger: Logger,
         rejections: RejectionReporter? = nil, now: @escaping @Sendable () -> Timestamp
     ) {
         self.current = current
         self.store = store
+        self.room = room
         self.tally = tally
         self.logger = logger
         self.rejections = rejections
@@ -32,7 +34,16 @@ struct MailReceiver: MessageReceiver {
 
     func hook(of recipient: String) -> String? { current.value.mail.hook(of: recipient, now: now()) }
 
+    var refusal: Outcome? { room.refusal }
+
     func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
+        if let refusal = room.refusal {
+            let recipients = message.envelope.recipients.map { recipient in
+                let admission = admit(recipient: recipient)
+                return admission.isPositive ? refusal : admission
+            }
+            return completion(Reception(answer: refusal, recipients: recipients))
+        }
         let snapshot = current.value
         let processed = snapshot.mail.process(message)
         let verdict = processed.verdict
@@ -44,7 +55,7 @@ struct MailReceiver: MessageReceiver {
             rejections?.refused(id, message, verdict.hooks, at: now())
             return completion(Reception(answer: verdict.answer, recipients: recipients))
         }
-        let (logger, tally) = (logger, tally)
+        let (logger, tally, rejections) = (logger, tally, rejections)
         store.commit(entry(message, verdict, snapshot.subscriptions)) { result in
             switch result {
             case .success(let receipt):
@@ -62,6 +73,7 @@ struct MailReceiver: MessageReceiver {
                         answer: isRepeated ? .duplicate : verdict.answer,
                         recipients: recipients.map { isRepeated && $0.isPositive ? .duplicate : $0 }, detail: id))
                 logger.info("message accepted", metadata: metadata)
+                if receipt.newEvents > 0 { rejections?.triggersFailed(id, verdict.hooks, at: message.receivedAt) }
             case .failure(let error):
                 tally.count(.failed)
                 logger.error("message not stored", metadata: ["message": "\(id)", "error": "\(error)"])

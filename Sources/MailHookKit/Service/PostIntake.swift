@@ -11,21 +11,27 @@ import Logging
 struct PostIntake: PostReceiver {
     private let current: CurrentSnapshot
     private let store: any EventStore
+    private let room: StoreRoom
     private let tally: Tally
     private let challenge: PostChallenge
+    private let rejections: RejectionReporter?
     private let logger: Logger
 
     init(
-        current: CurrentSnapshot, store: any EventStore, verifier: any ChallengeVerifier, tally: Tally, logger: Logger
+        current: CurrentSnapshot, store: any EventStore, room: StoreRoom, verifier: any ChallengeVerifier,
+        rejections: RejectionReporter? = nil, tally: Tally, logger: Logger
     ) {
+        self.rejections = rejections
         self.current = current
         challenge = PostChallenge(verifier: verifier, logger: logger)
         self.store = store
+        self.room = room
         self.tally = tally
         self.logger = logger
     }
 
     func receive(_ post: ReceivedPost, completion: @escaping @Sendable (PostReception) -> Void) {
+        if let refusal = room.refusal { return completion(PostReception(answer: refusal)) }
         let snapshot = current.value
         let verdict = snapshot.posts.process(post)
         guard verdict.answer.isPositive, let event = verdict.hooks.first?.events.first else {
@@ -60,7 +66,7 @@ struct PostIntake: PostReceiver {
         _ post: ReceivedPost, _ verdict: Verdict, _ event: Event, _ snapshot: DaemonSnapshot,
         _ completion: @escaping @Sendable (PostReception) -> Void
     ) {
-        let (logger, tally) = (logger, tally)
+        let (logger, tally, rejections) = (logger, tally, rejections)
         let id = MessageIdentity.id(contentDigest: verdict.contentDigest)
         let entry = MessageEntry(
             message: post.message, verdict: verdict,
@@ -78,6 +84,7 @@ struct PostIntake: PostReceiver {
                         "events": "\(receipt.newEvents)",
                     ])
                 completion(PostReception(answer: answer, eventID: event.id))
+                if receipt.newEvents > 0 { rejections?.triggersFailed(id, verdict.hooks, at: post.message.receivedAt) }
             case .failure(let error):
                 tally.count(.failed)
                 logger.error(

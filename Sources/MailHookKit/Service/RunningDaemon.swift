@@ -5,13 +5,19 @@
 
 import Glibc
 import HookIntake
+import Logging
 
 enum RunningDaemon {
     private static func path(_ dataFolder: String) -> String { dataFolder + "/listeners" }
 
-    /// One line a listener, as `serve` prints them: `smtp 127.0.0.1:2525`.
-    static func note(_ listeners: [String], dataFolder: String) throws(FileError) {
-        try Files.replace(path(dataFolder), Array(listeners.map { $0 + "\n" }.joined().utf8), mode: 0o600)
+    /// One line a listener, as `serve` prints them: `smtp 127.0.0.1:2525`. Commands do without it where it cannot be
+    /// written: a daemon on a full disk has senders to answer.
+    static func note(_ listeners: [String], dataFolder: String, _ logger: Logger) {
+        do throws(FileError) {
+            try Files.replace(path(dataFolder), Array(listeners.map { $0 + "\n" }.joined().utf8), mode: 0o600)
+        } catch {
+            logger.error("cannot write down the listeners", metadata: ["error": "\(error)"])
+        }
     }
 
     static func forget(dataFolder: String) { unlink(path(dataFolder)) }
@@ -21,7 +27,11 @@ enum RunningDaemon {
     static func smtp(dataFolder: String) -> ListenAddress? { first("smtp ", dataFolder) }
 
     /// The same for form and web hooks.
-    static func http(dataFolder: String) -> ListenAddress? { first("http ", dataFolder) }
+    static func http(dataFolder: String) -> [HookURLs.Listener] {
+        [(true, "https "), (false, "http ")].compactMap { isSecured, name in
+            first(name, dataFolder).map { HookURLs.Listener(isSecured: isSecured, address: $0) }
+        }
+    }
 
     private static func first(_ name: String, _ dataFolder: String) -> ListenAddress? {
         guard let bytes = try? Files.read(path(dataFolder), limit: 65536) else { return nil }

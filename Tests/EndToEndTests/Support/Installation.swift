@@ -93,9 +93,9 @@ final class Installation {
         }
     }
 
-    /// Where it listens for `smtp`, `smtps` or `lmtp` over TCP.
+    /// Where it listens for `smtp`, `smtps`, `lmtp` or `http` over TCP; what a reload has added counts.
     func address(of kind: String) throws -> (host: String, port: String) {
-        let line = try #require(daemon?.lines.first { $0.hasPrefix("\(kind) 127.0.0.1:") })
+        let line = try #require(daemon?.lines.last { $0.hasPrefix("\(kind) 127.0.0.1:") })
         let parts = line.dropFirst(kind.count + 1).split(separator: ":")
         return (String(parts[0]), String(parts[1]))
     }
