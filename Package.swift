@@ -179,6 +179,9 @@ let package = Package(
             path: "Tests/Fuzz/Sources/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzReplayTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         // From outside: the real binary, real clients, loopback only. Depends on the executable so that it is built.
-        .testTarget(name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"], exclude: ["Support/activate.py", "Support/receiver.py", "Support/misbehaving.py", "Support/tlsclient.py"], swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"],
+            exclude: ["Support/activate.py", "Support/misbehaving.py", "Support/receiver.py", "Support/tlsclient.py"],
+            swiftSettings: strict),
     ]
 )

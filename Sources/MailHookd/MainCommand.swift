@@ -21,8 +21,8 @@ struct MainCommand: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, CheckCommand.self, HooksCommand.self, TryCommand.self, ExtractCommand.self, MIMECommand.self,
             JSONLDCommand.self, ListenCommand.self, EventsCommand.self, SendTestCommand.self, ReceiveCommand.self,
-            KeysCommand.self, AppsCommand.self, DeliveriesCommand.self, SubscriptionsCommand.self, TraceCommand.self,
-            StoreCommand.self,
+            KeysCommand.self, AppsCommand.self, StoreCommand.self, DeliveriesCommand.self, SubscriptionsCommand.self,
+            TraceCommand.self,
         ])
 
     static func main() async {

@@ -94,10 +94,10 @@ import Testing
         "subscriptions: [{ name: a, events: [a], webhook: { zzzzzzzz: 1 } }]",
         "subscriptions: [{ name: a, events: [a], exec: { zzzzzzzz: 1 } }]",
         "subscriptions: [{ name: a, events: [a], file: { zzzzzzzz: 1 } }]",
+        "retention: { zzzzzzzz: 1 }", "hooks: { a.b: { retention: { zzzzzzzz: 1 } } }",
         "subscriptions: [{ name: a, events: [a], file: { path: x, rotate: { zzzzzzzz: 1 } } }]",
         "subscriptions: [{ name: a, events: [a], breaker: { zzzzzzzz: 1 } }]",
         "subscriptions: [{ name: a, events: [a], filter: [{ zzzzzzzz: 1 }] }]",
-        "retention: { zzzzzzzz: 1 }", "hooks: { a.b: { retention: { zzzzzzzz: 1 } } }",
     ])
     func everyKeyIsShown(text: String) throws {
         let finding = try #require(read(text).findings.first { $0.contains("unknown key 'zzzzzzzz' (known: ") })

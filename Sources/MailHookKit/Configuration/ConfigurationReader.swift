@@ -183,7 +183,7 @@ struct ConfigurationReader {
     ) -> Configuration.HookSettings {
         let keys = [
             "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "schema", "form", "context",
-            "frame", "onUnprocessable", "generation", "previousUntil", "state", "expectEvery", "challenge", "retention",
+            "frame", "onUnprocessable", "generation", "previousUntil", "state", "retention", "expectEvery", "challenge",
         ]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
@@ -219,16 +219,16 @@ struct ConfigurationReader {
             "previousUntil", expected: "a time such as 2026-12-31T00:00:00Z", into: &diagnostics,
             Timestamp.init(rfc3339:))
         settings.previousUntil = until ?? settings.previousUntil
+        if let node = section.node("retention") {
+            RetentionReader.read(
+                node, file: file, place: section.path("retention"), into: &settings.retention, &diagnostics)
+        }
         if let every = section.duration("expectEvery", into: &diagnostics) {
             settings.expectEvery = every
             if every < .seconds(1) { section.complain("expectEvery", "must be 1s or more", into: &diagnostics) }
             if place == "hooks.*" {
                 section.complain("expectEvery", "is said of one hook, not of all", into: &diagnostics)
             }
-        }
-        if let node = section.node("retention") {
-            RetentionReader.read(
-                node, file: file, place: section.path("retention"), into: &settings.retention, &diagnostics)
         }
         return settings
     }

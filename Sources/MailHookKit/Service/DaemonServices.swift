@@ -52,6 +52,8 @@ final class DaemonServices: Sendable {
         let notifier = SystemdNotifier.fromEnvironment()
         let room = StoreRoom(
             dataFolder: configuration.data, least: { current.value.configuration.limits.freeSpace }, logger: logger)
+        // Says at once if there is too little.
+        _ = room.refusal
         try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
         let reporter: @Sendable () -> FailureReporter = { current.value.reporter }
         let rejections = RejectionReporter(reporter, store: store, logger: logger)
@@ -69,7 +71,9 @@ final class DaemonServices: Sendable {
             path: PipeSocket.path(configuration.data), receiver: receiver,
             messageSize: { current.value.configuration.limits.messageSize }, drainTimeout: configuration.stopTimeout,
             logger: logger, now: Timestamp.now)
-        let readiness = Readiness(services: 2) { Self.announce(table.lines(configuration), configuration, notifier, logger) }
+        let readiness = Readiness(services: 2) {
+            Self.sayReady(table.lines(configuration), configuration.data, notifier, logger)
+        }
         intake = MailIntake(
             configuration: MailWiring.configuration(configuration, tls),
             listeners: table.listeners.compactMap(\.mail), receiver: receiver,
@@ -98,11 +102,8 @@ final class DaemonServices: Sendable {
         setup.rememberApps(logger)
     }
 
-    /// Says where the daemon listens, to everybody who wants to know.
-    private static func announce(
-        _ lines: [String], _ configuration: Configuration, _ notifier: SystemdNotifier, _ logger: Logger
-    ) {
-        RunningDaemon.note(lines, dataFolder: configuration.data, logger)
+    private static func sayReady(_ lines: [String], _ dataFolder: String, _ notifier: SystemdNotifier, _ logger: Logger) {
+        RunningDaemon.note(lines, dataFolder: dataFolder, logger)
         if !lines.isEmpty { Terminal.print(lines.joined(separator: "\n")) }
         notifier.ready(status: "Accepting mail")
         logger.info("ready", metadata: ["listeners": "\(lines.joined(separator: ", "))"])
