@@ -178,7 +178,13 @@ final class EndpointClient: Sendable {
     /// RFC 6066 section 3: an address is no server name; the certificate is checked against the address then.
     private static func tlsHandler(_ context: NIOSSLContext, _ host: String) throws -> NIOSSLClientHandler {
         let isAddress = (try? SocketAddress(ipAddress: host, port: 0)) != nil
-        return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host)
+        if isAddress { return try NIOSSLClientHandler(context: context, serverHostname: nil) }
+        return try NIOSSLClientHandler._makeSSLClientHandler(context: context, serverHostname: host) { certificate, channel in
+            let names = certificate._subjectAlternativeNames().filter { $0.nameType == .dnsName }.map { Array($0.contents) }
+            return CertificateNames.fit(names, host)
+                ? channel.eventLoop.makeSucceededVoidFuture()
+                : channel.eventLoop.makeFailedFuture(NIOSSLExtraError.failedToValidateHostname)
+        }
     }
 
     /// On the connection's event loop.
