@@ -6,12 +6,17 @@ internal import HookModel
 
 /// Safe to hand to the thread that reads, which then has it alone.
 final class StoreReader: @unchecked Sendable {
+    /// How often a message is looked for that moves meanwhile. It moves once.
+    private static let looks = 3
+
+    private var folder: String { JournalSegments.folder(ofStore: connection.path) }
     private let connection: SQLiteConnection
     private let nextDue: SQLiteStatement
     private let eventsAfter: SQLiteStatement
     private let eventByID: SQLiteStatement
     private let messageByID: SQLiteStatement
     private let messagesByMessageID: SQLiteStatement
+    private let position: SQLiteStatement
     private let verdicts: SQLiteStatement
     private let list: SQLiteStatement
 
@@ -40,9 +45,10 @@ final class StoreReader: @unchecked Sendable {
             """
             SELECT m.id, m.digest, m.duplicate_of, m.message_id, m.received_at, m.source, m.mail_from, m.recipients,
                 m.peer, m.helo, m.answer, m.verdicts, m.size, f.size, coalesce(p.encoding, 1),
-                coalesce(n.octets, p.octets)
+                coalesce(n.octets, p.octets), f.id, j.segment, j.offset
             FROM messages m JOIN messages f ON f.id = coalesce(m.duplicate_of, m.id)
                 LEFT JOIN fresh n ON n.message = f.id LEFT JOIN packed p ON p.message = f.id
+                LEFT JOIN journaled j ON j.message = f.id
             WHERE m.id = ?1
             """)
         messagesByMessageID = try connection.prepare(
@@ -53,11 +59,21 @@ final class StoreReader: @unchecked Sendable {
                 SELECT value FROM counters WHERE name = 'keys_messages' UNION ALL SELECT 0))
             ORDER BY id LIMIT ?3
             """)
+        position = try connection.prepare("SELECT sequence, segment, offset, chain FROM journal")
         verdicts = try connection.prepare(
             """
             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1) ORDER BY key
             """)
         list = try connection.prepare("SELECT value FROM json_each(?1) ORDER BY key")
+    }
+
+    /// Up to where the journal is in the database.
+    func journalPosition() throws(StoreError) -> JournalPosition {
+        guard try position.step() else { throw unreadable("the place in the journal") }
+        defer { position.reset() }
+        return JournalPosition(
+            segment: position.integer(1), offset: Int(position.integer(2)), sequence: position.integer(0),
+            chain: UInt64(bitPattern: position.integer(3)))
     }
 
     func nextDue(subscription: String) throws(StoreError) -> Timestamp? {
@@ -113,20 +129,36 @@ final class StoreReader: @unchecked Sendable {
 
     func message(_ id: Int64) throws(StoreError) -> StoredMessage? {
         let row = messageByID
-        row.bind(1, id)
-        guard try row.step() else { return nil }
-        defer { row.reset() }
+        for _ in 0..<Self.looks {
+            row.bind(1, id)
+            guard try row.step() else { return nil }
+            defer { row.reset() }
+            if row.isNull(17) { return try message(row, octets: nil) }
+            let octets = JournalReader.octets(
+                ofMessage: row.integer(16), folder: folder, segment: row.integer(17), offset: Int(row.integer(18)))
+            if let octets { return try message(row, octets: octets) }
+            // Packed since the row was read, and its segment used again: the row says so now.
+        }
+        throw unreadable("message \(id) in the journal")
+    }
+
+    /// - Parameter octets: those of a message that is in the journal.
+    private func message(_ row: SQLiteStatement, octets: [UInt8]?) throws(StoreError) -> StoredMessage {
         let source = row.text(5)
         guard let road = IntakeSource(rawValue: source) else { throw unreadable(source) }
         // A duplicate has the same content, and not always the same octets.
         let keptSize = Int(row.integer(13))
+        var bytes = octets
+        if bytes == nil, !row.isNull(15) {
+            bytes = try self.bytes(row.octets(15), encoding: row.integer(14), size: keptSize)
+        }
         return StoredMessage(
             id: row.integer(0),
             envelope: Envelope(
                 source: road, mailFrom: row.textOrNil(6), recipients: try strings(row.text(7)), peer: row.textOrNil(8),
                 helo: row.textOrNil(9)),
             receivedAt: Timestamp(microseconds: row.integer(4)),
-            bytes: row.isNull(15) ? nil : try bytes(row.octets(15), encoding: row.integer(14), size: keptSize),
+            bytes: bytes,
             size: Int(row.integer(12)), contentDigest: row.octets(1), messageID: row.textOrNil(3),
             duplicateOf: row.isNull(2) ? nil : row.integer(2), answer: try outcome(row.text(10)),
             verdicts: try verdicts(row.text(11)))

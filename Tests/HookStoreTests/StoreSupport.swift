@@ -51,6 +51,13 @@ final class TemporaryFolder: Sendable {
     func path(_ name: String) -> String { root + "/" + name }
 }
 
+enum JournalFolder {
+    /// Of the store at `path`.
+    static func of(_ path: String) -> String {
+        URL(fileURLWithPath: path).deletingLastPathComponent().appendingPathComponent("journal").path
+    }
+}
+
 /// Runs a program and gives its exit status.
 @discardableResult
 func run(_ program: String, _ arguments: String...) throws -> Int32 {
