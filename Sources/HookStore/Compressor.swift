@@ -17,26 +17,25 @@ final class Compressor: @unchecked Sendable {
     private static let smallest = 512
     /// Jobs of the writer in one pause that still count as rest.
     private static let restingJobs = 50
-    /// Milliseconds: between two looks while there is something to do, and when all is done.
-    private static let pause = 500
-    private static let longPause = 10_000
+    /// Of the pauses when all is done.
+    private static let longPause = 20
 
     private let path: String
     private let writer: WriterLoop
     private let journal: JournalLoop
     private let segments: JournalSegments
-    private let spareOctets: Int
+    private let options: SQLiteStore.Options
     /// Whether the writer stored what it was given last.
     private let answers = StoreQueue<Bool>()
 
     init(
-        path: String, writer: WriterLoop, journal: JournalLoop, segments: JournalSegments, spareOctets: Int
+        path: String, writer: WriterLoop, journal: JournalLoop, segments: JournalSegments, options: SQLiteStore.Options
     ) {
         self.path = path
         self.writer = writer
         self.journal = journal
         self.segments = segments
-        self.spareOctets = spareOctets
+        self.options = options
     }
 
     func close() { answers.close() }
@@ -47,7 +46,7 @@ final class Compressor: @unchecked Sendable {
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
         // Without a connection messages stay as they are, which is no loss.
         guard let statements = try? Statements(path, segments.folder) else { return }
-        var pause = Self.pause
+        var pause = options.restingPause
         var activity = activity
         while answers.takeAll(timeout: pause) != nil {
             let begun = self.activity
@@ -58,7 +57,7 @@ final class Compressor: @unchecked Sendable {
                 isDone = !isMore
                 if statements.isPastSegment || isDone, !recycle() { return }
             }
-            pause = isDone ? Self.longPause : Self.pause
+            pause = options.restingPause * (isDone ? Self.longPause : 1)
             activity = self.activity
         }
     }
@@ -78,7 +77,7 @@ final class Compressor: @unchecked Sendable {
         guard answers.takeAll() != nil else { return false }
         guard let settled = found.withLock({ $0 }) else { return true }
         for segment in segments.removeFromUse(before: settled.firstSegment ?? .max, and: settled.segment) {
-            segments.recycle(segment, spareLimit: spareOctets)
+            segments.recycle(segment, spareLimit: options.spareOctets)
         }
         return true
     }

@@ -40,6 +40,8 @@ public final class SQLiteStore: InspectableStore {
         public var waitingKeys = 48_000
         /// Whether raw messages are compressed in the background.
         public var compresses = true
+        /// Milliseconds between two looks of the background whether the store is at rest.
+        package var restingPause = 500
 
         public init() {}
     }
@@ -87,8 +89,8 @@ public final class SQLiteStore: InspectableStore {
             let catchUp = JournalCatchUp(path: path, files: files) { () throws(StoreError) in
                 let lock = try StoreLock(ownerOf: path)
                 defer { withExtendedLifetime(lock) {} }
-                let connection = try openForWriting(path)
-                let segments = JournalSegments(folder: JournalSegments.folder(ofStore: path), files: files)
+                let connection = try openForWriting(path, files)
+                let segments = JournalSegments(folder: StorePlace.journal(of: path), files: files)
                 let writer = try StoreWriter(connection, journal: segments.folder, options: options)
                 try JournalRecovery.run(writer, segments)
             }
@@ -109,8 +111,8 @@ public final class SQLiteStore: InspectableStore {
     private static func makeOwner(
         _ path: String, _ options: Options, _ files: any StoreFiles
     ) throws(StoreError) -> (Owner, ReadLoop) {
-        let connection = try openForWriting(path)
-        let segments = JournalSegments(folder: JournalSegments.folder(ofStore: path), files: files)
+        let connection = try openForWriting(path, files)
+        let segments = JournalSegments(folder: StorePlace.journal(of: path), files: files)
         let writer = try StoreWriter(connection, journal: segments.folder, options: options)
         try JournalRecovery.run(writer, segments)
         try writer.voidLeases()
@@ -130,7 +132,7 @@ public final class SQLiteStore: InspectableStore {
         try reads.openNow()
         let compressor = !options.compresses ? nil
             : Compressor(
-                path: path, writer: loop, journal: journalLoop, segments: segments, spareOctets: options.spareOctets)
+                path: path, writer: loop, journal: journalLoop, segments: segments, options: options)
         return (
             Owner(
                 journal: journalLoop, writer: loop, checkpointer: checkpointer, filter: writer.keys.filter,
@@ -156,12 +158,16 @@ public final class SQLiteStore: InspectableStore {
     }
 
     /// Opens, checks and migrates. Every setting that durability rests on is read back.
-    private static func openForWriting(_ path: String) throws(StoreError) -> SQLiteConnection {
+    private static func openForWriting(_ path: String, _ files: any StoreFiles) throws(StoreError) -> SQLiteConnection {
         try createFile(path)
         let connection = try SQLiteConnection(path, .readWrite)
         try connection.execute(Schema.newFile)
         let mode = try connection.text("PRAGMA journal_mode = WAL")
         guard mode == "wal" else { throw .failed("\(path): no write-ahead log possible (journal_mode \(mode))") }
+        // To switch to the log, SQLite made a rollback journal and removed it. If a power cut brought that back, it would
+        // undo the switch, and with it everything in the log.
+        let synced = files.synchronizeFolder(StorePlace.folder(of: path))
+        guard synced == 0 else { throw .failed("\(path): folder not synced: \(String(cString: strerror(synced)))") }
         try connection.execute("PRAGMA synchronous = FULL")
         guard try connection.integer("PRAGMA synchronous") == 2 else {
             throw .failed("\(path): synchronous = FULL was not taken")
@@ -279,4 +285,16 @@ public final class SQLiteStore: InspectableStore {
         // Closes the writer behind it.
         owner?.journal.close()
     }
+}
+
+/// Where the files of a store are.
+enum StorePlace {
+    /// Of the database at `path`.
+    static func folder(of path: String) -> String {
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    /// Where the journal of the database at `path` is.
+    static func journal(of path: String) -> String { folder(of: path) + "/journal" }
 }

@@ -121,9 +121,10 @@ enum Schema {
             sequence INTEGER NOT NULL,     -- of the last record
             segment INTEGER NOT NULL,      -- 0 before there is one
             offset INTEGER NOT NULL,       -- behind the last record
-            chain INTEGER NOT NULL         -- checksum of the last record
+            chain INTEGER NOT NULL,        -- checksum of the last record
+            settled INTEGER NOT NULL       -- how often everything so far was made durable
         ) STRICT;
-        INSERT INTO journal VALUES (1, 0, 0, 0, 0);
+        INSERT INTO journal VALUES (1, 0, 0, 0, 0, 0);
 
         PRAGMA user_version = 2;
         """

@@ -9,7 +9,7 @@ final class StoreReader: @unchecked Sendable {
     /// How often a message is looked for that moves meanwhile. It moves once.
     private static let looks = 3
 
-    private var folder: String { JournalSegments.folder(ofStore: connection.path) }
+    private var folder: String { StorePlace.journal(of: connection.path) }
     private let connection: SQLiteConnection
     private let nextDue: SQLiteStatement
     private let eventsAfter: SQLiteStatement

@@ -19,7 +19,7 @@ final class StoreWriter: @unchecked Sendable {
     private let deleteFresh: SQLiteStatement
     private let deleteJournaled: SQLiteStatement
     private let firstJournaled: SQLiteStatement
-    private let touch: SQLiteStatement
+    private let countSettled: SQLiteStatement
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
     private let rollback: SQLiteStatement
@@ -50,7 +50,7 @@ final class StoreWriter: @unchecked Sendable {
         deleteFresh = try connection.prepare("DELETE FROM fresh WHERE message = ?1")
         deleteJournaled = try connection.prepare("DELETE FROM journaled WHERE message = ?1")
         firstJournaled = try connection.prepare("SELECT segment FROM journaled ORDER BY message LIMIT 1")
-        touch = try connection.prepare("UPDATE journal SET sequence = sequence")
+        countSettled = try connection.prepare("UPDATE journal SET settled = settled + 1")
         begin = try connection.prepare("BEGIN IMMEDIATE")
         commit = try connection.prepare("COMMIT")
         rollback = try connection.prepare("ROLLBACK")
@@ -192,9 +192,9 @@ final class StoreWriter: @unchecked Sendable {
         try insertPacked.run(borrowing: packed.octets, as: 3)
     }
 
-    /// Changes nothing, but has to be synced.
+    /// The count has no use but to change a page: a transaction that changes none is not synced.
     private func settle() throws(StoreError) -> WriteJob.Settled {
-        try touch.run()
+        try countSettled.run()
         var settled = WriteJob.Settled(firstSegment: nil, segment: indexer.position.segment)
         if try firstJournaled.step() {
             settled.firstSegment = firstJournaled.integer(0)

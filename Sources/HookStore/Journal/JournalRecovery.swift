@@ -99,7 +99,7 @@ struct JournalCatchUp: Sendable {
     let recover: @Sendable () throws(StoreError) -> Void
 
     func run(_ reader: StoreReader) throws(StoreError) {
-        let folder = JournalSegments.folder(ofStore: path)
+        let folder = StorePlace.journal(of: path)
         let end = JournalRecovery.lastSequence(behind: try reader.journalPosition(), folder: folder, files: files)
         for _ in 0..<Self.patience {
             if try reader.journalPosition().sequence >= end { return }

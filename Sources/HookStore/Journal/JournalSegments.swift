@@ -47,12 +47,6 @@ final class JournalSegments: Sendable {
         state = Mutex(found)
     }
 
-    /// Where the journal of the database at `path` is.
-    static func folder(ofStore path: String) -> String {
-        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "journal" }
-        return path[...slash] + "journal"
-    }
-
     static func path(_ folder: String, _ number: Int64) -> String {
         let digits = String(number)
         return folder + "/" + String(repeating: "0", count: max(0, 8 - digits.utf8.count)) + digits + ".seg"
