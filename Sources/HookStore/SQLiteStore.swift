@@ -37,7 +37,7 @@ public final class SQLiteStore: InspectableStore {
         public var logOctets = 64 << 20
         /// Keys of new messages and events (three a message) that wait in memory before they go to their table sorted:
         /// some 40 octets each, twice. The more, the less is written.
-        public var waitingKeys = 48_000
+        public var waitingKeys = 24_000
         /// Whether raw messages are compressed in the background.
         public var compresses = true
         /// Milliseconds between two looks of the background whether the store is at rest.

@@ -7,11 +7,14 @@
 internal import HookModel
 internal import Synchronization
 
-/// Safe to share: `queue`, the counters and the handler synchronize themselves, the rest is constant or, as `writer`,
-/// used by the writer thread only.
+/// Safe to share: `queue`, the counters and the handler synchronize themselves, the rest is constant or, as `writer` and
+/// `lastCount`, used by the writer thread only.
 final class WriterLoop: @unchecked Sendable {
-    /// Milliseconds for which records gather, if nobody waits for them.
+    /// Milliseconds for which records gather, if nobody waits for them: when few come, and when many do. Each
+    /// transaction writes some ten pages, however few its records are.
     private static let pause = 3
+    private static let longPause = 20
+    private static let many: Int64 = 32
     /// Records of one transaction. More hardly save anything.
     private static let records = 512
 
@@ -28,6 +31,8 @@ final class WriterLoop: @unchecked Sendable {
     /// Jobs done, for whoever wants to know whether the store is at rest.
     private let jobsDone = Atomic<Int>(0)
     private let handler = Mutex<(@Sendable (Set<String>) -> Void)?>(nil)
+    /// Records that came together the last time.
+    private var lastCount: Int64 = 0
 
     init(
         _ writer: StoreWriter, _ checkpointer: Checkpointer, _ segments: JournalSegments, _ progress: JournalProgress,
@@ -76,7 +81,9 @@ final class WriterLoop: @unchecked Sendable {
     /// The thread's whole life: returns when the queue was closed and everything in it, and in the journal, is done.
     func run() {
         while var jobs = queue.takeAll() {
-            if jobs.allSatisfy(\.canWait) { jobs += queue.takeAll(timeout: Self.pause) ?? [] }
+            if jobs.allSatisfy(\.canWait) {
+                jobs += queue.takeAll(timeout: lastCount < Self.many ? Self.pause : Self.longPause) ?? []
+            }
             isTold.store(false, ordering: .releasing)
             process(jobs)
         }
@@ -107,6 +114,7 @@ final class WriterLoop: @unchecked Sendable {
     private func follow() throws(StoreError) {
         guard let writer else { throw .closed }
         let end = progress.committed
+        lastCount = end.sequence - writer.position.sequence
         while writer.position.sequence < end.sequence {
             do throws(StoreError) {
                 let new = try apply(writer, through: end)

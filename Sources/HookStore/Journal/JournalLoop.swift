@@ -34,8 +34,12 @@ final class JournalLoop: @unchecked Sendable {
     private let options: SQLiteStore.Options
     private let octetsWaiting = Atomic<Int>(0)
     private let recordsDone = Atomic<Int>(0)
-    private let handler = Mutex<(@Sendable (StoreError) -> Void)?>(nil)
-    private var hasReported = false
+    private let failure = Mutex(Failure())
+
+    private struct Failure {
+        var error: StoreError?
+        var handler: (@Sendable (StoreError) -> Void)?
+    }
 
     init(
         _ planner: CommitPlanner, _ journal: JournalWriter, _ progress: JournalProgress, _ writer: WriterLoop,
@@ -53,7 +57,12 @@ final class JournalLoop: @unchecked Sendable {
 
     /// `handler` is called once when nothing can be stored any more until the store is opened again.
     func setFailureHandler(_ handler: @escaping @Sendable (StoreError) -> Void) {
-        self.handler.withLock { $0 = handler }
+        let error = failure.withLock { failure in
+            failure.handler = handler
+            return failure.error
+        }
+        // It came before anybody listened.
+        if let error { handler(error) }
     }
 
     /// Queues an entry, or answers it with `busy` or `closed`.
@@ -166,8 +175,11 @@ final class JournalLoop: @unchecked Sendable {
 
     /// The owner has to open the store again.
     private func report(_ failure: StoreError) {
-        guard !hasReported else { return }
-        hasReported = true
-        handler.withLock { $0 }?(failure)
+        let handler = self.failure.withLock { state -> (@Sendable (StoreError) -> Void)? in
+            guard state.error == nil else { return nil }
+            state.error = failure
+            return state.handler
+        }
+        handler?(failure)
     }
 }

@@ -30,6 +30,7 @@ public struct Daemon: Sendable {
         let configuration = setup.configuration
         // Writing to a connection that is gone is an error to handle, not the end of the daemon.
         signal(SIGPIPE, SIG_IGN)
+        ProcessMemory.bound()
         let logger = DaemonLog.logger(level: configuration.logLevel)
         let directory = try self.directory()
         let store = try await openStore(configuration.data)
@@ -53,6 +54,11 @@ public struct Daemon: Sendable {
             try RunningDaemon.note(listeners, dataFolder: configuration.data)
             if !listeners.isEmpty { Terminal.print(listeners.joined(separator: "\n")) }
             notifier.ready(status: "Accepting mail")
+            Task {
+                // What this start still does, it does in a moment.
+                try? await Task.sleep(for: .milliseconds(300))
+                ProcessMemory.releaseStartCode()
+            }
             logger.info("ready", metadata: ["listeners": "\(listeners.joined(separator: ", "))"])
         }
         let intake = MailIntake(
@@ -65,8 +71,8 @@ public struct Daemon: Sendable {
         let group = ServiceGroup(
             configuration: .init(
                 services: [
-                    .init(service: StoreService(store: store)), .init(service: dispatcher), .init(service: pipe),
-                    .init(service: maildirs), .init(service: intake), .init(service: web),
+                    .init(service: StoreService(store: store, logger: logger)), .init(service: dispatcher),
+                    .init(service: pipe), .init(service: maildirs), .init(service: intake), .init(service: web),
                     .init(service: StopNotice(notifier: notifier, logger: logger)),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: DaemonLog.quiet))
@@ -142,18 +148,10 @@ public struct Daemon: Sendable {
             DaemonError(description: error.description, exitStatus: SysExit.temporaryFailure)
         case let error as FileError:
             DaemonError(description: error.description, exitStatus: SysExit.noPermission)
+        case let error as StoreFailure:
+            DaemonError(description: error.description, exitStatus: SysExit.temporaryFailure)
         default: DaemonError(description: "\(error)", exitStatus: SysExit.temporaryFailure)
         }
-    }
-}
-
-/// Keeps the store open as long as anybody may use it.
-private struct StoreService: Service {
-    let store: SQLiteStore
-
-    func run() async {
-        try? await gracefulShutdown()
-        await store.close()
     }
 }
 
