@@ -63,6 +63,28 @@ need_mail_servers() {
     [ "$made" = no ] || as_root rm -f "$policy"
 }
 
+# Exim for the tests. Its package cannot be installed beside Postfix's, so it is unpacked into a folder of the project's
+# own. Where it can't be had, its tests say so and are skipped.
+need_exim() {
+    local folder=$PWD/.build/test-exim
+    if [ ! -x "$folder/usr/sbin/exim4" ]; then
+        need_packages libdb5.3 libgnutls-dane0 libidn12 libnsl2 libpcre2-8-0
+        say "Unpacking Exim for the tests"
+        rm -rf "$folder.new" && mkdir -p "$folder.new"
+        if (
+            cd "$folder.new" || exit
+            apt-get -q download exim4-daemon-light ||
+                { as_root apt-get -q update && apt-get -q download exim4-daemon-light; } || exit
+            dpkg -x ./exim4-daemon-light_*.deb . && rm -f ./*.deb
+        ) >&2; then
+            rm -rf "$folder" && mv "$folder.new" "$folder"
+        else
+            printf 'warning: Exim could not be unpacked; its tests will be skipped\n' >&2
+        fi
+    fi
+    [ ! -x "$folder/usr/sbin/exim4" ] || export MAILHOOKD_TEST_EXIM=$folder/usr/sbin/exim4
+}
+
 # The reference verifier of webhook signatures, in a virtual environment of the project's own.
 # Where it can't be had, its test says so and is skipped.
 need_standardwebhooks() {

@@ -5,12 +5,30 @@
 public import HookModel
 public import Logging
 public import ServiceLifecycle
+internal import Synchronization
 
 /// Delivers what the store holds until it is told to stop.
 ///
-/// Deliveries of subscriptions that are not configured (any more) stay in the store untouched.
-public struct Dispatcher: Service {
-    private let loops: [SubscriptionLoop]
+/// Deliveries of subscriptions that are not configured (any more) stay in the store untouched. Subscriptions can
+/// change while it runs.
+public final class Dispatcher: Service {
+    private struct Running {
+        var subscription: Subscription
+        var loop: SubscriptionLoop
+        var isStopping = false
+    }
+
+    private struct State {
+        /// What is to run.
+        var wanted: [Subscription]
+        var running: [String: Running] = [:]
+        var isStopping = false
+    }
+
+    private let state: Mutex<State>
+    /// Says that `state` is to be looked at.
+    private let changes = Mailbox<Never>()
+    private let makeLoop: @Sendable (Subscription) -> SubscriptionLoop
     private let store: any EventStore
     private let logger: Logger
 
@@ -21,17 +39,37 @@ public struct Dispatcher: Service {
     public init(
         store: any EventStore, subscriptions: [Subscription], userAgent: String,
         clock: any DeliveryClock = SystemDeliveryClock(), limits: DeliveryLimits = DeliveryLimits(), logger: Logger,
-        makeSink: ((Subscription) -> any Sink)? = nil
+        makeSink: (@Sendable (Subscription) -> any Sink)? = nil
     ) {
         self.store = store
         self.logger = logger
-        loops = subscriptions.map { subscription in
+        state = Mutex(State(wanted: subscriptions))
+        makeLoop = { subscription in
             SubscriptionLoop(
                 name: subscription.name,
                 sink: makeSink?(subscription)
                     ?? Self.standardSink(for: subscription, userAgent: userAgent, logger: logger),
                 schedule: subscription.schedule, store: store, clock: clock, limits: limits, logger: logger)
         }
+    }
+
+    /// From now on these are the subscriptions. Those that stay as they are are not touched; one that is gone or
+    /// changed stops after the attempts it has under way, and a changed one then begins anew.
+    public func change(_ subscriptions: [Subscription]) {
+        state.withLock { $0.wanted = subscriptions }
+        changes.signal()
+    }
+
+    /// Calls `answer` once when every loop has taken a turn, so that a watchdog sees whether deliveries go on.
+    public func probe(_ answer: @escaping @Sendable () -> Void) {
+        let isEmpty = state.withLock { state in
+            let loops = state.running.values.filter { !$0.isStopping }.map(\.loop)
+            let countdown = Countdown(loops.count, answer)
+            // Within the lock: a loop that ends is taken out in it, and answers what was posted before.
+            for loop in loops { loop.mailbox.post(.probe { countdown.step() }) }
+            return loops.isEmpty
+        }
+        if isEmpty { answer() }
     }
 
     /// The sink of this module that a subscription's configuration asks for.
@@ -51,18 +89,70 @@ public struct Dispatcher: Service {
 
     /// Returns after graceful shutdown, when attempts under way have ended (or were ended) and are stored.
     public func run() async {
-        let mailboxes = Dictionary(loops.map { ($0.name, $0.mailbox) }) { first, _ in first }
-        store.onNewDeliveries { names in
-            for name in names { mailboxes[name]?.signal() }
+        store.onNewDeliveries { [self] names in
+            let mailboxes = state.withLock { state in names.compactMap { state.running[$0]?.loop.mailbox } }
+            for mailbox in mailboxes { mailbox.signal() }
         }
         await withGracefulShutdownHandler {
             await withDiscardingTaskGroup { group in
-                for loop in loops { group.addTask { await loop.run() } }
-                if loops.isEmpty { try? await gracefulShutdown() }
+                while true {
+                    let (begun, isOver) = step()
+                    for loop in begun { group.addTask { [self] in await run(loop) } }
+                    if isOver || Task.isCancelled { break }
+                    await changes.wait()
+                    _ = changes.take()
+                }
             }
-        } onGracefulShutdown: {
-            for loop in loops { loop.mailbox.post(.shutDown) }
+        } onGracefulShutdown: { [self] in
+            state.withLock { $0.isStopping = true }
+            changes.signal()
         }
         logger.debug("dispatcher has stopped")
+    }
+
+    private func run(_ loop: SubscriptionLoop) async {
+        await loop.run()
+        state.withLock { _ = $0.running.removeValue(forKey: loop.name) }
+        for case .probe(let answer) in loop.mailbox.take().messages { answer() }
+        changes.signal()
+    }
+
+    /// Tells loops to stop that are not wanted as they are, and returns new ones for what is wanted and does not run.
+    /// A name has one loop at a time: its successor begins when it has ended.
+    private func step() -> (begun: [SubscriptionLoop], isOver: Bool) {
+        state.withLock { state in
+            let wanted = Dictionary(
+                (state.isStopping ? [] : state.wanted).map { ($0.name, $0) }) { first, _ in first }
+            for (name, running) in state.running where !running.isStopping && wanted[name] != running.subscription {
+                state.running[name]?.isStopping = true
+                running.loop.mailbox.post(.shutDown)
+            }
+            var begun: [SubscriptionLoop] = []
+            for (name, subscription) in wanted where state.running[name] == nil {
+                let loop = makeLoop(subscription)
+                state.running[name] = Running(subscription: subscription, loop: loop)
+                begun.append(loop)
+            }
+            return (begun, state.isStopping && state.running.isEmpty)
+        }
+    }
+}
+
+/// Calls back at the last of a number of steps.
+private final class Countdown: Sendable {
+    private let left: Mutex<Int>
+    private let atEnd: @Sendable () -> Void
+
+    init(_ count: Int, _ atEnd: @escaping @Sendable () -> Void) {
+        left = Mutex(count)
+        self.atEnd = atEnd
+    }
+
+    func step() {
+        let isLast = left.withLock { left in
+            left -= 1
+            return left == 0
+        }
+        if isLast { atEnd() }
     }
 }

@@ -4,7 +4,7 @@
 // retried. Values are checked when they are made; reading them from files is the work of MailHookKit.
 
 /// One subscriber.
-public struct Subscription: Sendable {
+public struct Subscription: Sendable, Hashable {
     /// The name deliveries are stored under. Unique; changing it leaves old deliveries behind.
     public var name: String
     /// An event is delivered when any of these matches its type.
@@ -27,7 +27,7 @@ public struct Subscription: Sendable {
 }
 
 /// Where a subscription's events go.
-public enum SinkConfiguration: Sendable {
+public enum SinkConfiguration: Sendable, Hashable {
     case webhook(WebhookConfiguration)
     case exec(ExecConfiguration)
     case file(FileConfiguration)

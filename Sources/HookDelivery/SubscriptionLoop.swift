@@ -17,6 +17,8 @@ struct SubscriptionLoop: Sendable {
         case foundNextDue(Timestamp?)
         case lookUpFailed(StoreError)
         case shutDown
+        /// Somebody wants to know that the loop turns.
+        case probe(@Sendable () -> Void)
     }
 
     let name: String
@@ -146,6 +148,7 @@ extension SubscriptionLoop {
                 machine.lookUpFailed(now: now)
                 log("asking for due deliveries failed", error)
             case .shutDown: machine.shutDown(now: now)
+            case .probe(let answer): answer()
             }
         }
     }

@@ -3,7 +3,7 @@
 // What a webhook needs to know, checked once when the configuration is read.
 
 /// An HTTP endpoint that takes each event as a signed POST.
-public struct WebhookConfiguration: Sendable {
+public struct WebhookConfiguration: Sendable, Hashable {
     /// `http` or `https`.
     public let url: WebhookURL
     /// The first signs; further ones sign as well, so that a receiver can change its secret without a gap.
@@ -11,7 +11,13 @@ public struct WebhookConfiguration: Sendable {
     /// From the start of an attempt, connecting included, to the end of the response.
     public let timeout: Duration
     /// Sent with each request, in this order.
-    public let headers: [(name: String, value: String)]
+    public var headers: [(name: String, value: String)] { fields.map { ($0.name, $0.value) } }
+    private let fields: [Field]
+
+    private struct Field: Sendable, Hashable {
+        var name: String
+        var value: String
+    }
 
     /// Header fields that are ours; lower case.
     private static let reserved: Set<String> = [
@@ -34,7 +40,7 @@ public struct WebhookConfiguration: Sendable {
         self.url = try WebhookURL(url)
         self.secrets = secrets
         self.timeout = timeout
-        self.headers = headers
+        fields = headers.map { Field(name: $0.name, value: $0.value) }
     }
 
     // RFC 9110 section 5.6.2: token = 1*tchar

@@ -5,7 +5,7 @@
 internal import Crypto
 
 /// A signing secret: `whsec_` (HMAC-SHA256, signature scheme `v1`) or `whsk_` (Ed25519, scheme `v1a`).
-public struct WebhookSecret: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+public struct WebhookSecret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     enum Key: Sendable {
         /// The keyed, not yet fed hash: copying it saves hashing the key for every signature.
         case symmetric(HMAC<SHA256>)
@@ -13,6 +13,8 @@ public struct WebhookSecret: Sendable, CustomStringConvertible, CustomDebugStrin
     }
 
     let key: Key
+    /// Tells one secret from another.
+    private let digest: [UInt8]
 
     /// Standard Webhooks, "Signature scheme": symmetric secrets have 24 to 64 octets.
     private static let symmetricLength = 24...64
@@ -21,6 +23,7 @@ public struct WebhookSecret: Sendable, CustomStringConvertible, CustomDebugStrin
     /// tools write it with the public key behind it (64). White space around it is ignored: secrets come from files.
     public init(_ text: String) throws(WebhookSecretError) {
         let trimmed = Self.trimmed(text)
+        digest = Array(SHA256.hash(data: Array(trimmed.utf8)))
         if trimmed.hasPrefix("whsec_") {
             guard let bytes = Base64.decode(trimmed.dropFirst(6)) else { throw .notBase64 }
             guard Self.symmetricLength.contains(bytes.count) else { throw .lengthWrong(octets: bytes.count) }
@@ -43,6 +46,9 @@ public struct WebhookSecret: Sendable, CustomStringConvertible, CustomDebugStrin
         while let last = result.last, isSpace(last) { result.removeLast() }
         return result
     }
+
+    public static func == (a: WebhookSecret, b: WebhookSecret) -> Bool { a.digest == b.digest }
+    public func hash(into hasher: inout Hasher) { hasher.combine(digest) }
 
     public var description: String { "WebhookSecret(hidden)" }
     public var debugDescription: String { description }

@@ -21,6 +21,8 @@ struct CloudEvent {
     var mediaType: String
     /// Further attributes in their order: lower-case letters and digits, values are strings (CloudEvents section 3.1).
     var extensions: [(name: String, value: String?)]
+    /// JSON that the hook's trigger made of the data; an attribute can only be a text, so it travels as one.
+    var output: [UInt8]?
     /// JSON.
     var data: ArraySlice<UInt8>
 
@@ -41,6 +43,7 @@ struct CloudEvent {
         writer.member("hooktype", hookType.rawValue)
         writer.member("intake", intake.rawValue)
         for (name, value) in extensions { writer.member(name, Self.bounded(value)) }
+        writer.member("output", output.map { String(decoding: $0, as: UTF8.self) })
         writer.name("data")
         writer.raw(JSONDocument.onOneLine(data))
         writer.endObject()
@@ -70,6 +73,8 @@ struct MailAttributes {
     var tag: String?
     var messageID: String?
     var subjectField: String?
+    /// Why there is no output of the hook's trigger, where it has one.
+    var outputFailure: String?
 
     var extensions: [(name: String, value: String?)] {
         let repairs = candidate.repairs.map(\.rawValue).joined(separator: ",")
@@ -80,6 +85,7 @@ struct MailAttributes {
             ("partorigin", candidate.origin.rawValue), ("filename", candidate.fileName),
             ("placement", candidate.placement?.rawValue), ("mislabelled", candidate.isMislabelled ? "true" : nil),
             ("repairs", repairs), ("form", form), ("recipienttag", tag), ("trust", candidate.key == nil ? "none" : "key"),
+            ("outputfailure", outputFailure),
         ]
     }
 }

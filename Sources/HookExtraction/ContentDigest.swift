@@ -33,65 +33,83 @@ public enum ContentDigest {
         "resent-", "x-amavis-", "x-gm-", "x-google-", "x-mozilla-", "x-ms-exchange-", "x-rspamd-", "x-spam", "x-virus",
     ]
 
+    private static let transitLetters = Set((transitFields + transitPrefixes).compactMap(\.utf8.first))
+
     private static let lineFeed = UInt8(ascii: "\n")
     private static let carriageReturn = UInt8(ascii: "\r")
 
     /// Adds the header section; returns where the body begins.
     private static func addHeader(_ buffer: UnsafeRawBufferPointer, to hasher: inout SHA256) -> Int {
         var position = 0
-        if buffer.starts(with: Array("From ".utf8)) { position = endOfLine(buffer, from: 0).next }
-        var field: [UInt8] = []
+        if buffer.starts(with: "From ".utf8) { position = endOfLine(buffer, from: 0).next }
+        // All fields in their normal form, so that the hasher is called once.
+        var normal: [UInt8] = []
+        normal.reserveCapacity(min(buffer.count, 4096))
         while position < buffer.count {
-            let (end, next) = endOfLine(buffer, from: position)
+            var (end, next) = endOfLine(buffer, from: position)
             if end == position {
-                addField(field, to: &hasher)
-                return next
+                position = next
+                break
             }
-            let isContinuation = isWhiteSpace(buffer[position]) && !field.isEmpty
-            if !isContinuation {
-                addField(field, to: &hasher)
-                field.removeAll(keepingCapacity: true)
-            }
-            field += buffer[position..<end]
-            // The fold itself is white space already; two physical lines never run together.
-            if next < buffer.count, isWhiteSpace(buffer[next]) { field.append(UInt8(ascii: " ")) }
+            let start = position
+            while next < buffer.count, isWhiteSpace(buffer[next]) { (end, next) = endOfLine(buffer, from: next) }
+            addField(UnsafeRawBufferPointer(rebasing: buffer[start..<end]), to: &normal)
             position = next
         }
-        addField(field, to: &hasher)
+        normal.withUnsafeBytes { hasher.update(bufferPointer: $0) }
         return position
     }
 
-    private static func addField(_ field: [UInt8], to hasher: inout SHA256) {
-        guard let colon = field.firstIndex(of: UInt8(ascii: ":")) else {
-            if !field.isEmpty { update(&hasher, with: field) }
-            return
+    /// Adds a field, whose lines after the first begin with white space.
+    private static func addField(_ field: UnsafeRawBufferPointer, to normal: inout [UInt8]) {
+        guard let base = field.baseAddress, let found = memchr(base, Int32(UInt8(ascii: ":")), field.count) else {
+            addUnfolded(field, to: &normal)
+            return normal.append(lineFeed)
         }
-        var nameEnd = colon
-        while nameEnd > 0, isWhiteSpace(field[nameEnd - 1]) { nameEnd -= 1 }
-        let name = field[..<nameEnd].map { (65...90).contains($0) ? $0 + 32 : $0 }
-        guard !isTransit(name) else { return }
-        var normal = name
+        let colon = UnsafeRawPointer(found) - base
+        let start = normal.count
+        addUnfolded(UnsafeRawBufferPointer(rebasing: field[..<colon]), to: &normal)
+        while normal.count > start, let last = normal.last, isWhiteSpace(last) { normal.removeLast() }
+        for index in start..<normal.count where (65...90).contains(normal[index]) { normal[index] += 32 }
+        if isTransit(normal[start...]) { return normal.removeLast(normal.count - start) }
         normal.append(UInt8(ascii: ":"))
-        var pendingSpace = false
-        let valueStart = normal.count
-        for byte in field[(colon + 1)...] {
-            if isWhiteSpace(byte) {
-                pendingSpace = true
-            } else {
-                if pendingSpace, normal.count > valueStart { normal.append(UInt8(ascii: " ")) }
-                pendingSpace = false
-                normal.append(byte)
-            }
+        addCollapsed(UnsafeRawBufferPointer(rebasing: field[(colon + 1)...]), to: &normal)
+        normal.append(lineFeed)
+    }
+
+    /// Every line end as a space.
+    private static func addUnfolded(_ text: UnsafeRawBufferPointer, to normal: inout [UInt8]) {
+        for index in text.indices where !isFold(text, index) {
+            normal.append(text[index] == lineFeed ? UInt8(ascii: " ") : text[index])
         }
-        update(&hasher, with: normal)
     }
 
-    private static func update(_ hasher: inout SHA256, with line: [UInt8]) {
-        line.withUnsafeBytes { hasher.update(bufferPointer: $0) }
-        withUnsafeBytes(of: lineFeed) { hasher.update(bufferPointer: $0) }
+    /// Runs of white space and line ends as one space, none at the ends.
+    private static func addCollapsed(_ text: UnsafeRawBufferPointer, to normal: inout [UInt8]) {
+        let start = normal.count
+        var runStart = 0
+        for index in text.indices where isWhiteSpace(text[index]) || text[index] == lineFeed || isFold(text, index) {
+            add(text[runStart..<index], from: start, to: &normal)
+            runStart = index + 1
+        }
+        add(text[runStart...], from: start, to: &normal)
     }
 
-    private static func isTransit(_ name: [UInt8]) -> Bool {
+    /// A piece without white space, with a space before it unless it is the value's first.
+    private static func add(_ piece: Slice<UnsafeRawBufferPointer>, from start: Int, to normal: inout [UInt8]) {
+        guard !piece.isEmpty else { return }
+        if normal.count > start { normal.append(UInt8(ascii: " ")) }
+        normal.append(contentsOf: UnsafeRawBufferPointer(rebasing: piece))
+    }
+
+    /// The CR of a line end inside of a field.
+    private static func isFold(_ text: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+        text[index] == carriageReturn && index + 1 < text.count && text[index + 1] == lineFeed
+    }
+
+    private static func isTransit(_ name: ArraySlice<UInt8>) -> Bool {
+        // First letters of all of them; most fields are none.
+        guard let first = name.first, transitLetters.contains(first) else { return false }
         let text = String(decoding: name, as: UTF8.self)
         return transitFields.contains(text) || transitPrefixes.contains { text.hasPrefix($0) }
     }

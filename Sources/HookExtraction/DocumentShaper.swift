@@ -80,12 +80,15 @@ struct DocumentShaper: Sendable {
         case .workLimitReached, .depthLimitReached:
             return .tooMuch(.schemaInvalid, reason: "checking it takes more work than is allowed")
         case .invalid:
-            let reason = result.violations.prefix(5).map { violation in
-                let place = violation.instancePointer.isEmpty ? "the document" : violation.instancePointer
-                return "\(place): \(violation.message)"
-            }.joined(separator: "; ")
-            return .refused(.schemaInvalid, reason: reason)
+            return .refused(.schemaInvalid, reason: Self.text(of: result.violations, whole: "the document"))
         }
+    }
+
+    /// The first few, with their places; `whole` names the value itself.
+    static func text(of violations: [SchemaViolation], whole: String) -> String {
+        violations.prefix(5).map { violation in
+            "\(violation.instancePointer.isEmpty ? whole : violation.instancePointer): \(violation.message)"
+        }.joined(separator: "; ")
     }
 
     private func formed(_ document: JSONDocument, _ form: DocumentForm) throws(JSONLDError) -> Result {

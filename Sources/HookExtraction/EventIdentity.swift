@@ -17,13 +17,7 @@ enum EventIdentity {
     ///   - path: IMAP section number of the part (RFC 3501 section 6.4.5).
     ///   - index: position among the scripts of the part; 0 for a part that is a document.
     static func id(eventName: String, contentDigest: [UInt8], path: String, index: Int) -> String {
-        var hasher = SHA256()
-        // Every field is ended by NUL, which none of them can hold; the digest has a fixed length.
-        for field in [version, eventName, path, String(index)] {
-            hasher.update(data: Array(field.utf8) + [0])
-        }
-        hasher.update(data: contentDigest)
-        return "evt_" + Base32.lowerCase(hasher.finalize().prefix(20))
+        id(of: [version, eventName, path, String(index)], contentDigest)
     }
 
     private static let postVersion = "mailhookd-post-event-1"
@@ -31,9 +25,19 @@ enum EventIdentity {
     /// The same for a POST, which is told from others by its identity alone: the sender's Idempotency-Key, else the
     /// request's own id, so that two posts of the same content are two events.
     static func id(eventName: String, postIdentity: String) -> String {
-        var hasher = SHA256()
-        for field in [postVersion, eventName, postIdentity] { hasher.update(data: Array(field.utf8) + [0]) }
-        return "evt_" + Base32.lowerCase(hasher.finalize().prefix(20))
+        id(of: [postVersion, eventName, postIdentity], [])
+    }
+
+    /// Every field is ended by NUL, which none of them can hold; the digest has a fixed length.
+    private static func id(of fields: [String], _ digest: [UInt8]) -> String {
+        var octets: [UInt8] = []
+        octets.reserveCapacity(256)
+        for field in fields {
+            octets += field.utf8
+            octets.append(0)
+        }
+        octets += digest
+        return "evt_" + Base32.lowerCase(SHA256.hash(data: octets).prefix(20))
     }
 }
 

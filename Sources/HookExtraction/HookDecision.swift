@@ -33,6 +33,12 @@ public struct HookDecision: Sendable, Hashable {
     /// What the sender is told.
     public private(set) var answer = Outcome.noStructuredData
 
+    /// The message is refused whatever is in it.
+    init(refusing outcome: Outcome) {
+        self.outcome = outcome
+        answer = outcome
+    }
+
     /// - Parameter keys: the keys that are right now.
     init(_ candidates: [Candidate], policy: HookPolicy, keys: [String], shaper: DocumentShaper = DocumentShaper()) {
         // One document that costs too much is an attack, and there may be a hundred of them: the rest is not looked at.
@@ -59,6 +65,12 @@ public struct HookDecision: Sendable, Hashable {
         }
         outcome = Self.outcome(candidates, self.candidates)
         answer = Self.answer(to: outcome, policy)
+    }
+
+    /// Of a hook that takes nothing: no candidate is judged.
+    init(refusal: Outcome) {
+        outcome = refusal
+        answer = refusal
     }
 
     private static func decide(_ candidate: Candidate, _ policy: HookPolicy, _ keys: [String]) -> CandidateDecision {
@@ -94,7 +106,9 @@ public struct HookDecision: Sendable, Hashable {
             policy.onNoData == .accept ? .accepted : outcome
         case .accepted, .duplicate, .keyMissing, .keyWrong, .recipientUnknown, .relayDenied, .tooManyRecipients,
             .messageTooLarge, .unreadable, .bareNewline, .tooManyConnections, .timedOut, .unauthorized, .forbidden,
-            .rateLimited, .mediaTypeUnsupported, .idempotencyKeyReused, .storeFull, .storeFailed, .shuttingDown:
+            .rateLimited, .mediaTypeUnsupported, .idempotencyKeyReused, .outputInvalid, .hookDisabled, .hookPaused,
+            .challengeFailed, .challengeUnavailable, .storeFull, .storeFailed, .shuttingDown, .mailLoop, .clientDenied,
+            .earlyTalker, .tlsRequired, .otherHook:
             outcome
         }
     }

@@ -16,6 +16,14 @@ public struct ProcessedMessage: Sendable {
     public var decisions: [HookDecision]
     /// One for each recipient of the envelope, in its order.
     public var recipients: [Outcome]
+
+    /// A hook that takes nothing, whatever is in the message.
+    fileprivate mutating func refuse(_ outcome: Outcome, _ eventName: String, _ recipient: String) {
+        verdict.hooks.append(
+            HookVerdict(eventName: eventName, recipient: recipient, outcome: outcome, answer: outcome, events: []))
+        decisions.append(HookDecision(refusal: outcome))
+        recipients.append(outcome)
+    }
 }
 
 public struct MessageProcessor: Sendable {
@@ -25,15 +33,22 @@ public struct MessageProcessor: Sendable {
     private let repairingFinder: DocumentFinder
     private let mimeLimits: MIMELimits
     private let shaper: DocumentShaper
+    private let receivedLimit: Int
+    private let triggers: TriggerShaper
+    private let depth: Int
 
     /// - Parameters:
     ///   - instance: the name of this installation, for the source of events.
     ///   - contexts: what JSON-LD documents may name.
+    ///   - receivedLimit: Received fields a message may have; with more it goes round in circles (RFC 5321 section 6.3).
     public init(
         directory: HookDirectory, instance: String, contexts: ContextLibrary = .standard,
-        limits: ExtractionLimits = ExtractionLimits(), mimeLimits: MIMELimits = MIMELimits()
+        limits: ExtractionLimits = ExtractionLimits(), mimeLimits: MIMELimits = MIMELimits(), receivedLimit: Int = 50
     ) {
+        self.receivedLimit = receivedLimit
         shaper = DocumentShaper(contexts: contexts, policies: directory.hooks.map(\.hook.policy))
+        triggers = TriggerShaper(directory.hooks.map(\.hook))
+        depth = limits.depth
         self.directory = directory
         self.instance = instance
         finder = DocumentFinder(limits: limits)
@@ -44,16 +59,23 @@ public struct MessageProcessor: Sendable {
     /// `accepted`, or why mail to this forward-path is refused.
     public func admit(recipient: String, now: Timestamp) -> Outcome {
         switch directory.resolve(recipient, now: now) {
-        case .hook: .accepted
+        case .hook(let addressed, _): addressed.hook.policy.state.refusal ?? .accepted
         case .unknown: .recipientUnknown
         case .foreign: .relayDenied
         }
     }
 
+    /// The event name of the hook a forward-path leads to; nil where it leads to none.
+    public func hook(of recipient: String, now: Timestamp) -> String? {
+        guard case .hook(let addressed, _) = directory.resolve(recipient, now: now) else { return nil }
+        return addressed.hook.eventName
+    }
+
     public func process(_ message: ReceivedMessage) -> ProcessedMessage {
         let mail = MIMEMessage(message.bytes, limits: mimeLimits)
         let digest = ContentDigest.of(message.bytes)
-        let strict = finder.candidates(in: mail)
+        let isLooping = isLooping(mail)
+        let strict = isLooping ? [] : finder.candidates(in: mail)
         var repaired: [Candidate]?
         var result = ProcessedMessage(
             mail: mail, candidates: strict,
@@ -70,6 +92,11 @@ public struct MessageProcessor: Sendable {
                 result.recipients.append(result.verdict.hooks[index].answer)
                 continue
             }
+            indexOfHook[name] = result.verdict.hooks.count
+            if let refusal = addressed.hook.policy.state.refusal {
+                result.refuse(refusal, name, recipient)
+                continue
+            }
             var candidates = strict
             // Mending costs time: only for hooks that want it, and only where something is broken.
             if addressed.hook.policy.repair, strict.contains(where: { $0.failure != nil }) {
@@ -77,17 +104,24 @@ public struct MessageProcessor: Sendable {
                 repaired = candidates
             }
             let keys = addressed.keys(at: message.receivedAt)
-            let decision = HookDecision(candidates, policy: addressed.hook.policy, keys: keys, shaper: shaper)
+            let decision = isLooping
+                ? HookDecision(refusing: .mailLoop)
+                : HookDecision(candidates, policy: addressed.hook.policy, keys: keys, shaper: shaper)
             let context = Context(
                 addressed: addressed, tag: tag, message: message, digest: digest, messageID: mail.messageID,
                 subject: subject, instance: instance)
-            indexOfHook[name] = result.verdict.hooks.count
-            result.verdict.hooks.append(context.verdict(candidates, decision, recipient: recipient))
+            result.verdict.hooks.append(context.verdict(candidates, decision, TriggerRun(triggers, depth: depth), recipient: recipient))
             result.decisions.append(decision)
             result.recipients.append(decision.answer)
         }
         if let repaired { result.candidates = repaired }
         return result
+    }
+
+    /// RFC 5321 section 6.3: loops are known by the number of Received fields. Only those of the message's own header
+    /// section count: attached messages have had ways of their own.
+    private func isLooping(_ mail: MIMEMessage) -> Bool {
+        mail.header.count("received") > receivedLimit
     }
 }
 
@@ -101,26 +135,33 @@ private struct Context {
     var subject: String?
     var instance: String
 
-    func verdict(_ candidates: [Candidate], _ decision: HookDecision, recipient: String) -> HookVerdict {
+    func verdict(
+        _ candidates: [Candidate], _ decision: HookDecision, _ triggers: TriggerRun, recipient: String
+    ) -> HookVerdict {
         let form = addressed.hook.policy.form.name
+        var triggers = triggers
         let events = candidates.enumerated().compactMap { index, candidate -> Event? in
             guard decision.candidates[index] == .taken, let document = candidate.document else { return nil }
             let id = EventIdentity.id(
                 eventName: addressed.hook.eventName, contentDigest: digest, path: candidate.path, index: candidate.index)
             let shaped = decision.shaped[index]
             let kind = shaped == nil ? candidate.kind : .jsonLD
+            let made = triggers.run(
+                eventName: addressed.hook.eventName, id: id, time: message.receivedAt, data: document.root,
+                shaped: shaped?[...])
             let attributes = MailAttributes(
                 candidate: candidate, form: shaped == nil ? nil : form, envelope: message.envelope, tag: tag,
-                messageID: messageID, subjectField: subject)
+                messageID: messageID, subjectField: subject, outputFailure: made.failure)
             let event = CloudEvent(
                 id: id, source: "mailhookd://\(instance)/\(addressed.hook.app)", type: addressed.hook.eventName,
                 hookType: addressed.hook.type, intake: message.envelope.source, subject: document.root["@id"]?.string,
                 time: message.receivedAt, mediaType: kind.mediaType, extensions: attributes.extensions,
-                data: shaped?[...] ?? document.root.text)
+                output: made.output, data: shaped?[...] ?? document.root.text)
             return Event(id: id, type: addressed.hook.eventName, json: event.json())
         }
         return HookVerdict(
-            eventName: addressed.hook.eventName, recipient: recipient, outcome: decision.outcome,
-            answer: decision.answer, events: events)
+            eventName: addressed.hook.eventName, recipient: recipient,
+            outcome: triggers.failures.isEmpty ? decision.outcome : .outputInvalid, answer: decision.answer,
+            events: events, failures: triggers.failures)
     }
 }

@@ -27,9 +27,9 @@ enum PartRule: Sendable, Hashable {
             self = .json(kind, source: .parts, isMislabelled: true)
         } else if type.name == "application/tlsrpt+gzip" {
             self = .gzip(.json, source: .parts)
-        } else if let name, name.hasSuffix(".json.gz"), Self.isGzip(type.name) || Self.isGeneric(part) {
+        } else if let name, name.hasSuffix(".json.gz"), Self.isGzip(type.name) || Self.isGeneric(part, type.name) {
             self = .gzip(.json, source: .files)
-        } else if let name, Self.isGeneric(part), let kind = Self.kind(ofFile: name) {
+        } else if let name, Self.isGeneric(part, type.name), let kind = Self.kind(ofFile: name) {
             self = .json(kind, source: .files, isMislabelled: false)
         } else if type.name == "text/html" {
             self = .html
@@ -56,8 +56,8 @@ enum PartRule: Sendable, Hashable {
     }
 
     /// Types that say nothing about the content, so that the file name has to.
-    private static func isGeneric(_ part: MIMEPart) -> Bool {
-        !part.isTypeNamed || part.mediaType.name == "application/octet-stream" || part.mediaType.name == "text/plain"
+    private static func isGeneric(_ part: MIMEPart, _ type: String) -> Bool {
+        !part.isTypeNamed || type == "application/octet-stream" || type == "text/plain"
     }
 
     private static func kind(ofFile name: String) -> Candidate.Kind? {

@@ -11,31 +11,45 @@ public struct PostProcessor: Sendable {
     private let instance: String
     private let limits: ExtractionLimits
     private let shaper: DocumentShaper
+    private let triggers: TriggerShaper
 
     /// - Parameters:
     ///   - instance: the name of this installation, for the source of events.
-    ///   - policies: those of the hooks it will be asked about.
+    ///   - hooks: those it will be asked about.
     public init(
         instance: String, limits: ExtractionLimits = ExtractionLimits(), contexts: ContextLibrary = .standard,
-        policies: [HookPolicy] = []
+        hooks: [Hook] = []
     ) {
         self.instance = instance
         self.limits = limits
-        shaper = DocumentShaper(contexts: contexts, policies: policies)
+        shaper = DocumentShaper(contexts: contexts, policies: hooks.map(\.policy))
+        triggers = TriggerShaper(hooks)
     }
 
     /// One hook, one event, unless the hook wants data and there is none that can be read.
     public func process(_ post: ReceivedPost) -> Verdict {
         var payload = PostPayload(entity: post.message.bytes, limits: limits)
         let hook = post.hook.hook
+        if let refusal = hook.policy.state.refusal { return Self.refused(post, refusal) }
         let isKept = payload.failure == nil || hook.policy.onNoData == .accept
         let answer = (isKept ? shape(&payload, hook.policy) : payload.failure) ?? .accepted
-        let isAccepted = answer == .accepted
+        var run = TriggerRun(triggers, depth: limits.depth)
+        let events = answer == .accepted ? [event(post, payload, &run)] : []
         let verdict = HookVerdict(
             eventName: hook.eventName, recipient: post.message.envelope.recipients.first ?? "",
-            outcome: answer, answer: answer, events: isAccepted ? [event(post, payload)] : [])
+            outcome: run.failures.isEmpty ? answer : .outputInvalid, answer: answer, events: events,
+            failures: run.failures)
         let digest = Array(SHA256.hash(data: post.message.bytes))
         return Verdict(contentDigest: digest, messageID: post.identity, hooks: [verdict])
+    }
+
+    /// A hook that takes nothing.
+    private static func refused(_ post: ReceivedPost, _ outcome: Outcome) -> Verdict {
+        let verdict = HookVerdict(
+            eventName: post.hook.hook.eventName, recipient: post.message.envelope.recipients.first ?? "",
+            outcome: outcome, answer: outcome, events: [])
+        return Verdict(
+            contentDigest: Array(SHA256.hash(data: post.message.bytes)), messageID: post.identity, hooks: [verdict])
     }
 
     /// Brings the data into the form the policy asks for. Returns why the hook does not want it: unlike the sender of a
@@ -58,18 +72,20 @@ public struct PostProcessor: Sendable {
         }
     }
 
-    private func event(_ post: ReceivedPost, _ payload: PostPayload) -> Event {
+    private func event(_ post: ReceivedPost, _ payload: PostPayload, _ run: inout TriggerRun) -> Event {
         let hook = post.hook.hook
         let envelope = post.message.envelope
         let id = EventIdentity.id(eventName: hook.eventName, postIdentity: post.identity)
+        let made = run.run(
+            eventName: hook.eventName, id: id, time: post.message.receivedAt, data: nil, shaped: payload.json)
         let event = CloudEvent(
             id: id, source: "mailhookd://\(instance)/\(hook.app)", type: hook.eventName, hookType: hook.type,
             intake: envelope.source, subject: payload.subject, time: post.message.receivedAt,
             mediaType: payload.form == .jsonLD || payload.shape != nil ? "application/ld+json" : "application/json",
             extensions: [
                 ("messageid", post.identity), ("bodyform", payload.form.rawValue), ("form", payload.shape),
-                ("trust", trust(envelope.mailFrom)),
-            ], data: payload.json)
+                ("trust", trust(envelope.mailFrom)), ("outputfailure", made.failure),
+            ], output: made.output, data: payload.json)
         return Event(id: id, type: hook.eventName, json: event.json())
     }
 

@@ -1,19 +1,17 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The listening sockets of SMTP and LMTP as one service. It binds, accepts within the limits,
-// and on shutdown lets transactions in progress end before it closes what is left.
+// SMTP and LMTP as one service. It accepts on sockets that listen already, within the limits, and
+// on shutdown lets transactions in progress end before it closes what is left.
 
-import Glibc
 public import HookModel
+public import HookTLS
 public import Logging
 import NIOCore
 import NIOPosix
 public import ServiceLifecycle
-import SMTPProtocol
+import Synchronization
 
 public struct MailIntakeConfiguration: Sendable {
-    public var smtp: [ListenAddress]
-    public var lmtp: [ListenAddress]
     public var hostname: String
     public var connections: Int
     public var connectionsPerPeer: Int
@@ -21,6 +19,8 @@ public struct MailIntakeConfiguration: Sendable {
     /// Octets.
     public var messageSize: Int
     public var recipients: Int
+    /// Where large messages wait while they come in; best on the disk of the store.
+    public var spoolFolder: String
     /// Between two pieces of input while no data is being read.
     public var idleTimeout: Duration
     /// For the whole of one message's data.
@@ -28,19 +28,35 @@ public struct MailIntakeConfiguration: Sendable {
     /// How long transactions in progress may take after shutdown was asked for.
     public var drainTimeout: Duration
 
+    /// For listeners of the kind `smtps`, and for STARTTLS on the other TCP listeners; nil for neither.
+    public var tls: ServerTLS?
+    /// Nothing but the hello is served before STARTTLS. Unix sockets don't leave the machine and are left out.
+    public var requiresTLS = false
+    /// Who may connect over TCP; empty: everybody.
+    public var allowClients: [NetworkRange] = []
+    /// Load balancers: their connections begin with a header of the PROXY protocol, those of others don't.
+    public var proxyPeers: [NetworkRange] = []
+    /// Mail servers that may say with XCLIENT whose connection theirs is.
+    public var xclientPeers: [NetworkRange] = []
+    /// How long a client is kept waiting for the greeting; who speaks meanwhile is sent away.
+    public var greetDelay = Duration.zero
+    public var normalizesBareNewlines = false
+    /// Recipients of another hook than the first one's are put off to another transaction. Not for LMTP, which has an
+    /// answer for each.
+    public var oneHookPerTransaction = false
+
     public init(
-        smtp: [ListenAddress], lmtp: [ListenAddress], hostname: String, connections: Int, connectionsPerPeer: Int,
-        perPeerExempt: [NetworkRange], messageSize: Int, recipients: Int, idleTimeout: Duration,
-        dataTimeout: Duration, drainTimeout: Duration = .seconds(15)
+        hostname: String, connections: Int, connectionsPerPeer: Int, perPeerExempt: [NetworkRange], messageSize: Int,
+        recipients: Int, spoolFolder: String, idleTimeout: Duration, dataTimeout: Duration,
+        drainTimeout: Duration = .seconds(15)
     ) {
-        self.smtp = smtp
-        self.lmtp = lmtp
         self.hostname = hostname
         self.connections = connections
         self.connectionsPerPeer = connectionsPerPeer
         self.perPeerExempt = perPeerExempt
         self.messageSize = messageSize
         self.recipients = recipients
+        self.spoolFolder = spoolFolder
         self.idleTimeout = idleTimeout
         self.dataTimeout = dataTimeout
         self.drainTimeout = drainTimeout
@@ -54,24 +70,46 @@ public struct ListenError: Error, Sendable, CustomStringConvertible {
     /// EACCES and EPERM: no use in trying again without another configuration.
     public var isPermission: Bool
 
+    public init(address: ListenAddress, reason: String, isPermission: Bool) {
+        self.address = address
+        self.reason = reason
+        self.isPermission = isPermission
+    }
+
     public var description: String { "cannot listen on \(address): \(reason)" }
 }
 
-public struct MailIntake: Service {
-    private let configuration: MailIntakeConfiguration
+/// SMTP and LMTP on any number of listening sockets. Settings and sockets can change while it runs.
+public final class MailIntake: Service {
+    private struct State {
+        var configuration: MailIntakeConfiguration
+        /// By the descriptor they were made of.
+        var channels: [Int32: any Channel] = [:]
+    }
+
+    private let state: Mutex<State>
+    private let listeners: [MailListener]
     private let receiver: any MessageReceiver
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
-    private let onReady: @Sendable ([String]) throws -> Void
+    private let onReady: @Sendable () throws -> Void
+    private let parsers = NIOThreadPool(numberOfThreads: 2)
+    private let sessions = SessionRegistry()
+    private let places: ConnectionPlaces
 
     /// - Parameters:
+    ///   - listeners: to begin with.
     ///   - now: the clock.
-    ///   - onReady: called once when all addresses are bound, with a line for each: `smtp 127.0.0.1:2525`.
+    ///   - onReady: called once when all of them are served.
     public init(
-        configuration: MailIntakeConfiguration, receiver: any MessageReceiver, logger: Logger,
-        now: @escaping @Sendable () -> Timestamp, onReady: @escaping @Sendable ([String]) throws -> Void
+        configuration: MailIntakeConfiguration, listeners: [MailListener], receiver: any MessageReceiver,
+        logger: Logger, now: @escaping @Sendable () -> Timestamp, onReady: @escaping @Sendable () throws -> Void
     ) {
-        self.configuration = configuration
+        state = Mutex(State(configuration: configuration))
+        places = ConnectionPlaces(
+            limit: configuration.connections, limitPerPeer: configuration.connectionsPerPeer,
+            isExempt: Self.exemption(configuration))
+        self.listeners = listeners
         self.receiver = receiver
         self.logger = logger
         self.now = now
@@ -79,99 +117,67 @@ public struct MailIntake: Service {
     }
 
     public func run() async throws {
-        let group = MultiThreadedEventLoopGroup.singleton
-        let parsers = NIOThreadPool(numberOfThreads: 2)
         parsers.start()
-        let sessions = SessionRegistry()
-        let exempt = configuration.perPeerExempt
-        let places = ConnectionPlaces(
-            limit: configuration.connections, limitPerPeer: configuration.connectionsPerPeer
-        ) { peer in
-            // All clients of a Unix socket have one name; they are the mail server on this machine.
-            peer == SessionHandler.unixPeer || exempt.contains { $0.contains(peer) }
-        }
-        let context = SessionContext(
-            configuration: configuration, receiver: receiver, logger: logger, now: now, parsers: parsers,
-            sessions: sessions, places: places)
-        var listeners: [any Channel] = []
         do {
-            listeners = try await bindAll(group, context)
-            try onReady(lines(listeners))
+            for listener in listeners { try await serve(listener) }
+            try onReady()
         } catch {
-            for listener in listeners { try? await listener.close() }
+            await closeAll()
             try? await parsers.shutdownGracefully()
             throw error
         }
         try? await gracefulShutdown()
         logger.info("mail intake stops")
-        for listener in listeners { try? await listener.close() }
-        await sessions.drain(within: configuration.drainTimeout)
+        await closeAll()
+        await sessions.drain(within: state.withLock { $0.configuration.drainTimeout })
         try? await parsers.shutdownGracefully()
     }
 
-    private func bindAll(_ group: any EventLoopGroup, _ context: SessionContext) async throws -> [any Channel] {
-        var listeners: [any Channel] = []
-        let services: [(SMTPServerConfiguration.Service, [ListenAddress])] = [
-            (.smtp, configuration.smtp), (.lmtp, configuration.lmtp),
-        ]
-        for (service, addresses) in services {
-            for address in addresses {
-                do {
-                    listeners.append(try await bind(address, service, group, context))
-                } catch {
-                    for listener in listeners { try? await listener.close() }
-                    throw Self.listenError(error, address)
-                }
-            }
-        }
-        return listeners
+    /// Sessions open now keep the settings they began with; who connects from now on gets these.
+    public func change(_ configuration: MailIntakeConfiguration) {
+        state.withLock { $0.configuration = configuration }
+        places.change(
+            limit: configuration.connections, limitPerPeer: configuration.connectionsPerPeer,
+            isExempt: Self.exemption(configuration))
     }
 
-    private func bind(
-        _ address: ListenAddress, _ service: SMTPServerConfiguration.Service, _ group: any EventLoopGroup,
-        _ context: SessionContext
-    ) async throws -> any Channel {
-        let bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 512)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+    /// Begins to accept on a socket.
+    public func serve(_ listener: MailListener) async throws {
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if address.isTCP { try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1) }
-                    try channel.pipeline.syncOperations.addHandler(SessionHandler(service: service, context: context))
-                }
+            .childChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture { try listener.prepare(channel, context) }
             }
-        switch address {
-        case .tcp(let host, let port): return try await bootstrap.bind(host: host, port: port).get()
-        case .unix(let path):
-            let listener = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
-            // Mail servers run as users of their own. Who may come near is a matter of the folder, as it is one of the
-            // address with TCP.
-            chmod(path, 0o666)
-            return listener
-        }
+            .withBoundSocket(listener.descriptor).get()
+        state.withLock { $0.channels[listener.descriptor] = channel }
     }
 
-    /// What is told when ready: the addresses as they are now, with the ports that were picked.
-    private func lines(_ listeners: [any Channel]) -> [String] {
-        let services = Array(repeating: "smtp", count: configuration.smtp.count)
-            + Array(repeating: "lmtp", count: configuration.lmtp.count)
-        return zip(services, zip(listeners, configuration.smtp + configuration.lmtp)).map { service, pair in
-            let (listener, configured) = pair
-            guard case .tcp = configured, let local = listener.localAddress, let host = local.ipAddress,
-                let port = local.port
-            else { return "\(service) \(configured)" }
-            return "\(service) \(ListenAddress.tcp(host: host, port: port))"
-        }
+    /// Accepts no more on a socket and closes it; sessions that came by it go on.
+    public func retire(_ listener: MailListener) async {
+        try? await state.withLock { $0.channels.removeValue(forKey: listener.descriptor) }?.close()
     }
 
-    private static func listenError(_ error: any Error, _ address: ListenAddress) -> ListenError {
-        guard let error = error as? IOError else {
-            return ListenError(address: address, reason: "\(error)", isPermission: false)
+    private func closeAll() async {
+        let channels = state.withLock { state in
+            defer { state.channels = [:] }
+            return Array(state.channels.values)
         }
-        let reason = String(cString: strerror(error.errnoCode))
-        return ListenError(
-            address: address, reason: reason, isPermission: error.errnoCode == EACCES || error.errnoCode == EPERM)
+        for channel in channels { try? await channel.close() }
+    }
+
+    /// For one more session.
+    private var context: SessionContext {
+        SessionContext(
+            configuration: state.withLock { $0.configuration }, receiver: receiver, logger: logger, now: now,
+            parsers: parsers, sessions: sessions, places: places)
+    }
+
+    private static func exemption(_ configuration: MailIntakeConfiguration) -> @Sendable (String) -> Bool {
+        let exempt = configuration.perPeerExempt
+        return { peer in
+            // All clients of a Unix socket have one name; they are the mail server on this machine.
+            peer == SessionHandler.unixPeer || peer == ProxyHandler.place || exempt.contains { $0.contains(peer) }
+        }
     }
 }

@@ -2,94 +2,79 @@
 //
 // One connection: feeds bytes to the dialogue and performs what it asks for. Reading is asked
 // for piece by piece, so a client that sends faster than we store waits in its own kernel.
+// How a connection begins stands in SessionHandler+Beginning, how it ends in +Ending.
 
 import HookModel
+import HookTLS
 import Logging
 import NIOCore
 import NIOPosix
+import NIOTLS
 import SMTPProtocol
-
-/// What all sessions of an intake share.
-struct SessionContext: Sendable {
-    var configuration: MailIntakeConfiguration
-    var receiver: any MessageReceiver
-    var logger: Logger
-    var now: @Sendable () -> Timestamp
-    var parsers: NIOThreadPool
-    var sessions: SessionRegistry
-    var places: ConnectionPlaces
-
-    /// Parsing up to this many octets costs less than waking another thread (some 50 µs) or holds other sessions of
-    /// the event loop up for less than a millisecond or so.
-    static let inlineSize = 256 << 10
-}
 
 final class SessionHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
+    /// What a connection is at. Bytes are only looked at in a dialogue.
+    enum Phase {
+        /// Until the TLS handshake is complete; it may come back with STARTTLS.
+        case handshake
+        /// The client has to wait for the greeting.
+        case pause
+        case dialogue
+        /// We have said our last; what still comes is read and dropped.
+        case closed
+    }
+
     /// The peer at the other end of a Unix socket.
     static let unixPeer = "local"
+    /// A client of which its mail server says that it doesn't know it.
+    static let unknownPeer = "unknown"
 
-    private let service: SMTPServerConfiguration.Service
-    private let shared: SessionContext
-    private var session: SMTPServerSession
-    private var pending: ByteBuffer?
-    private var peer = ""
-    private var isCounted = false
-    /// A message was handed to the receiver and has no answer yet.
-    private var isWaiting = false
-    private var isFinishing = false
-    /// We have said our last; what still comes is read and dropped.
-    private var isClosed = false
+    let listener: MailListener
+    let shared: SessionContext
+    var session: SMTPServerSession
+    var phase = Phase.dialogue
+    var pending: ByteBuffer?
+    /// The client's address: of the connection, or as a load balancer or mail server tells it.
+    var peer = ""
+    var isCounted = false
+    /// The version of TLS, for the message's envelope.
+    var tls: String?
+    /// A message was handed to the receiver and has no answer yet, or a piece of it is being spooled.
+    var isWaiting = false
+    /// The beginning of a large message.
+    private var spool: MessageSpool?
+    var isFinishing = false
+    /// Until the client has taken what was written.
+    private var isReadingPaused = false
     /// The client has said its last.
-    private var isInputClosed = false
-    private var timer: Scheduled<Void>?
-    private var lastActivity = NIODeadline.now()
+    var isInputClosed = false
+    var timer: Scheduled<Void>?
+    var lastActivity = NIODeadline.now()
+    /// When a command line began of which we have only a part; nil between lines.
+    var lineStart: NIODeadline?
     /// When the data of the current message must be complete; nil outside of data.
-    private var dataDeadline: NIODeadline?
+    var dataDeadline: NIODeadline?
 
-    /// How long a connection that we end may take to hear the last reply.
-    private static let lingering = TimeAmount.seconds(2)
-
-    init(service: SMTPServerConfiguration.Service, context: SessionContext) {
-        self.service = service
+    init(listener: MailListener, context: SessionContext) {
+        self.listener = listener
         shared = context
-        let configuration = context.configuration
-        session = SMTPServerSession(
-            configuration: SMTPServerConfiguration(
-                hostname: configuration.hostname, service: service, messageSize: configuration.messageSize,
-                recipients: configuration.recipients))
+        session = SMTPServerSession(configuration: listener.dialogue(context.configuration))
     }
 
-    func channelActive(context: ChannelHandlerContext) {
-        peer = context.remoteAddress?.ipAddress ?? Self.unixPeer
-        guard shared.places.take(peer) else {
-            // The first reply says it: no greeting before it.
-            _ = session.takeOutput()
-            session.end(with: .tooManyConnections)
-            return close(context)
-        }
-        isCounted = true
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        shared.sessions.add(.init(channel: context.channel) { bound.value.0.finish(bound.value.1) })
-        writeOutput(context)
-        context.flush()
-        lastActivity = .now()
-        scheduleTimer(context)
-        context.read()
-    }
+    func channelActive(context: ChannelHandlerContext) { begin(context) }
 
     func channelInactive(context: ChannelHandlerContext) {
-        isClosed = true
+        phase = .closed
         timer?.cancel()
         shared.sessions.remove(context.channel)
-        if isCounted { shared.places.release(peer) }
-        isCounted = false
+        giveUpPlace()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !isClosed else { return }
+        if case .closed = phase { return }
         var piece = unwrapInboundIn(data)
         if pending?.readableBytes ?? 0 > 0 {
             pending?.writeBuffer(&piece)
@@ -99,18 +84,44 @@ final class SessionHandler: ChannelInboundHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        guard !isClosed else { return context.read() }
-        lastActivity = .now()
-        proceed(context)
+        switch phase {
+        case .closed, .handshake: context.read()
+        case .pause: if pending != nil { refuse(.earlyTalker, context) } else { context.read() }
+        case .dialogue:
+            lastActivity = .now()
+            proceed(context)
+        }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard case ChannelEvent.inputClosed? = event as? ChannelEvent else {
-            return context.fireUserInboundEventTriggered(event)
+        if let client = event as? ProxiedClient {
+            peer = client.address ?? ""
+        } else if case ChannelEvent.inputClosed? = event as? ChannelEvent {
+            inputClosed(context)
+        } else if case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent {
+            handshakeCompleted(context)
+        } else {
+            context.fireUserInboundEventTriggered(event)
         }
+    }
+
+    private func inputClosed(_ context: ChannelHandlerContext) {
         isInputClosed = true
+        switch phase {
+        case .closed, .handshake: context.close(promise: nil)
+        case .pause: break
         // A client may half-close behind its last command and still wants the answers.
-        if isClosed { context.close(promise: nil) } else { proceed(context) }
+        case .dialogue: proceed(context)
+        }
+    }
+
+    /// A client that does not read what we say is not read either.
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable, isReadingPaused {
+            isReadingPaused = false
+            context.read()
+        }
+        context.fireChannelWritabilityChanged()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -119,22 +130,28 @@ final class SessionHandler: ChannelInboundHandler {
     }
 
     /// Runs the dialogue until it needs input or an answer.
-    private func proceed(_ context: ChannelHandlerContext) {
-        guard !isWaiting, !isClosed else { return }
+    func proceed(_ context: ChannelHandlerContext) {
+        guard !isWaiting, case .dialogue = phase else { return }
         while true {
             switch advance() {
             case .needInput:
                 if isFinishing, !session.isInTransaction { return endForShutdown(context) }
                 if isInputClosed { return close(context) }
-                startOrStopDataClock()
-                writeOutput(context)
+                let hasAnswered = writeOutput(context)
+                watchClocks(hasAnswered: hasAnswered)
                 context.flush()
-                return context.read()
-            case .recipient(let path): session.answerRecipient(shared.receiver.admit(recipient: path))
+                // What is spooled belongs to the message being read, or to one that was refused.
+                if session.takenData == 0 { spool = nil }
+                if let octets = session.takeData(atLeast: SessionContext.memorySize) { return keep(octets, context) }
+                isReadingPaused = !context.channel.isWritable
+                return isReadingPaused ? () : context.read()
+            case .recipient(let path): session.answerRecipient(admission(of: path))
+            case .client(let client): adopt(client)
             case .message(let transaction):
                 writeOutput(context)
                 context.flush()
                 return handOver(transaction, context)
+            case .startTLS: return startTLS(context)
             case .close: return close(context)
             }
         }
@@ -142,6 +159,7 @@ final class SessionHandler: ChannelInboundHandler {
 
     private func advance() -> SMTPServerSession.Action {
         var consumed = 0
+        session.refusal = shared.receiver.refusal
         let action = pending.map { buffer in
             buffer.withUnsafeReadableBytes { session.advance($0, consumed: &consumed) }
         } ?? session.advance(UnsafeRawBufferPointer(start: nil, count: 0), consumed: &consumed)
@@ -150,41 +168,65 @@ final class SessionHandler: ChannelInboundHandler {
         return action
     }
 
+    private func admission(of path: String) -> Outcome {
+        let outcome = shared.receiver.admit(recipient: path)
+        guard outcome.isPositive, shared.configuration.oneHookPerTransaction, listener.service != .lmtp,
+            let first = session.recipients.first
+        else { return outcome }
+        return shared.receiver.hook(of: first) == shared.receiver.hook(of: path) ? outcome : .otherHook
+    }
+
+    // MARK: - Messages
+
     private func handOver(_ transaction: SMTPTransaction, _ context: ChannelHandlerContext) {
         isWaiting = true
         dataDeadline = nil
-        let message = ReceivedMessage(
+        lineStart = nil
+        var message = ReceivedMessage(
             envelope: Envelope(
-                source: service == .lmtp ? .lmtp : .smtp, mailFrom: transaction.reversePath,
-                recipients: transaction.recipients, peer: peer, helo: transaction.helo),
+                source: listener.source, mailFrom: transaction.reversePath, recipients: transaction.recipients, peer: peer,
+                helo: transaction.helo, tls: tls),
             bytes: transaction.bytes, receivedAt: shared.now())
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let eventLoop = context.eventLoop
         let completion: @Sendable (Reception) -> Void = { reception in
             eventLoop.execute { bound.value.0.answer(reception, bound.value.1) }
         }
-        let receiver = shared.receiver
-        if message.bytes.count <= SessionContext.inlineSize {
-            receiver.receive(message, completion: completion)
+        let spool = spool
+        self.spool = nil
+        // A message that was refused may have left something behind: another has come since then.
+        if let spool, transaction.taken > 0 {
+            message.bytes = []
+            shared.receive(message, spooled: spool, rest: transaction.bytes, completion)
         } else {
-            shared.parsers.submit { state in
-                // The pool only goes away after the last session.
-                guard case .active = state else { return completion(Self.refusal(message)) }
-                receiver.receive(message, completion: completion)
+            shared.receive(message, completion)
+        }
+    }
+
+    /// Moves what came of a message out of memory, and reads on when that is done.
+    private func keep(_ octets: [UInt8], _ context: ChannelHandlerContext) {
+        isWaiting = true
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let eventLoop = context.eventLoop
+        let current = spool
+        let folder = shared.configuration.spoolFolder
+        shared.parsers.submit { _ in
+            let spool = current ?? MessageSpool(folder: folder)
+            spool.append(octets)
+            eventLoop.execute {
+                let (handler, context) = bound.value
+                handler.isWaiting = false
+                handler.spool = spool
+                handler.lastActivity = .now()
+                handler.proceed(context)
             }
         }
     }
 
-    private static func refusal(_ message: ReceivedMessage) -> Reception {
-        Reception(
-            answer: .shuttingDown,
-            recipients: Array(repeating: .shuttingDown, count: message.envelope.recipients.count))
-    }
-
     private func answer(_ reception: Reception, _ context: ChannelHandlerContext) {
         isWaiting = false
-        guard !isClosed else { return }
-        let outcomes = service == .lmtp ? reception.recipients : [reception.answer]
+        if case .closed = phase { return }
+        let outcomes = listener.service == .lmtp ? reception.recipients : [reception.answer]
         session.answerMessage(
             outcomes.map { outcome in
                 var reply = outcome.smtpReply
@@ -195,70 +237,11 @@ final class SessionHandler: ChannelInboundHandler {
         proceed(context)
     }
 
-    // MARK: - Ends
-
-    /// Shutdown was asked for: at once between transactions, after the current one else.
-    private func finish(_ context: ChannelHandlerContext) {
-        guard !isClosed else { return }
-        isFinishing = true
-        if !isWaiting, !session.isInTransaction, pending == nil { endForShutdown(context) }
-    }
-
-    private func endForShutdown(_ context: ChannelHandlerContext) {
-        session.end(with: .shuttingDown)
-        close(context)
-    }
-
-    /// Sends what is left to say and closes our side. What the client still sends is read away for a moment: the
-    /// kernel would answer it with a reset, and that may overtake the last reply.
-    private func close(_ context: ChannelHandlerContext) {
-        guard !isClosed else { return }
-        isClosed = true
-        pending = nil
-        timer?.cancel()
-        shared.sessions.remove(context.channel)
-        let channel = context.channel
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        let isInputClosed = isInputClosed
-        writeOutput(context)
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in
-            if isInputClosed { return channel.close(promise: nil) }
-            channel.close(mode: .output, promise: nil)
-            bound.value.read()
-        }
-        timer = context.eventLoop.scheduleTask(in: Self.lingering) { channel.close(promise: nil) }
-    }
-
-    private func writeOutput(_ context: ChannelHandlerContext) {
+    /// True if there was any.
+    @discardableResult
+    func writeOutput(_ context: ChannelHandlerContext) -> Bool {
         let output = session.takeOutput()
         if !output.isEmpty { context.write(wrapOutboundOut(ByteBuffer(bytes: output)), promise: nil) }
-    }
-
-    // MARK: - Time
-
-    private func startOrStopDataClock() {
-        dataDeadline =
-            session.isReadingData ? dataDeadline ?? .now() + TimeAmount(shared.configuration.dataTimeout) : nil
-    }
-
-    private var deadline: NIODeadline {
-        let idle = lastActivity + TimeAmount(shared.configuration.idleTimeout)
-        return dataDeadline.map { min($0, idle) } ?? idle
-    }
-
-    /// One timer a connection, set anew only when it runs out: activity just moves the deadline.
-    private func scheduleTimer(_ context: ChannelHandlerContext) {
-        let limits = [shared.configuration.idleTimeout, shared.configuration.dataTimeout].map { TimeAmount($0) }
-        let next = min(deadline, .now() + (limits.min() ?? .seconds(60)))
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        timer = context.eventLoop.scheduleTask(deadline: next) { bound.value.0.timerFired(bound.value.1) }
-    }
-
-    private func timerFired(_ context: ChannelHandlerContext) {
-        guard !isClosed else { return }
-        // While the store has the message, it is not the client who is slow.
-        guard !isWaiting, .now() >= deadline else { return scheduleTimer(context) }
-        session.end(with: .timedOut)
-        close(context)
+        return !output.isEmpty
     }
 }

@@ -10,26 +10,34 @@ public final class ConnectionPlaces: Sendable {
     private struct State {
         var total = 0
         var byPeer: [String: Int] = [:]
+        var limit: Int
+        var limitPerPeer: Int
+        var isExempt: @Sendable (String) -> Bool
     }
 
-    private let state = Mutex(State())
-    private let limit: Int
-    private let limitPerPeer: Int
-    private let isExempt: @Sendable (String) -> Bool
+    private let state: Mutex<State>
 
     /// - Parameter isExempt: peers that count in all, but not by peer: behind a mail server or proxy stands everybody.
     public init(limit: Int, limitPerPeer: Int, isExempt: @escaping @Sendable (String) -> Bool) {
-        self.limit = limit
-        self.limitPerPeer = limitPerPeer
-        self.isExempt = isExempt
+        state = Mutex(State(limit: limit, limitPerPeer: limitPerPeer, isExempt: isExempt))
+    }
+
+    /// Other limits from now on. Who has a place keeps it, even where there are now more than the new limits allow.
+    public func change(limit: Int, limitPerPeer: Int, isExempt: @escaping @Sendable (String) -> Bool) {
+        state.withLock { state in
+            state.limit = limit
+            state.limitPerPeer = limitPerPeer
+            state.isExempt = isExempt
+        }
     }
 
     /// Takes a place; false where none is left. A place taken is given back by `release`.
     public func take(_ peer: String) -> Bool {
-        let isExempt = isExempt(peer)
+        let isExempt = state.withLock { $0.isExempt }
+        let isPeerExempt = isExempt(peer)
         return state.withLock { state in
             let ofPeer = state.byPeer[peer, default: 0]
-            guard state.total < limit, isExempt || ofPeer < limitPerPeer else { return false }
+            guard state.total < state.limit, isPeerExempt || ofPeer < state.limitPerPeer else { return false }
             state.total += 1
             state.byPeer[peer] = ofPeer + 1
             return true

@@ -28,13 +28,19 @@ public struct HookVerdict: Sendable, Hashable {
     /// What the sender is told: `outcome`, or `accepted` where the hook's policy keeps the message all the same.
     public var answer: Outcome
     public var events: [Event]
+    /// Of `events`, those that go without their trigger's output, and why.
+    public var failures: [TriggerFailure]
 
-    public init(eventName: String, recipient: String, outcome: Outcome, answer: Outcome, events: [Event]) {
+    public init(
+        eventName: String, recipient: String, outcome: Outcome, answer: Outcome, events: [Event],
+        failures: [TriggerFailure] = []
+    ) {
         self.eventName = eventName
         self.recipient = recipient
         self.outcome = outcome
         self.answer = answer
         self.events = events
+        self.failures = failures
     }
 }
 

@@ -91,13 +91,17 @@ public enum StoreError: Error, Sendable, Hashable {
     case busy(String)
     case failed(String)
     case closed
+    /// No permission to write, or a file system that is read-only.
+    case notWritable(String)
+    /// The file is no database, or a damaged one.
+    case corrupt(String)
 
     /// What a sender is told meanwhile.
     public var outcome: Outcome {
         switch self {
         case .full: .storeFull
         case .closed: .shuttingDown
-        case .fromTheFuture, .busy, .failed: .storeFailed
+        case .fromTheFuture, .busy, .failed, .notWritable, .corrupt: .storeFailed
         }
     }
 }

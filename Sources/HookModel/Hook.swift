@@ -26,10 +26,12 @@ public struct Hook: Sendable, Hashable {
     public var type: HookType
     /// What the configuration says about this hook.
     public var policy: HookPolicy
+    /// What the app's trigger of this event name says; nil where there is none.
+    public var trigger: HookTrigger?
 
     public init(
         app: String, eventName: String, displayEventName: String? = nil, description: String? = nil,
-        type: HookType, policy: HookPolicy = HookPolicy()
+        type: HookType, policy: HookPolicy = HookPolicy(), trigger: HookTrigger? = nil
     ) {
         self.app = app
         self.eventName = eventName
@@ -37,6 +39,7 @@ public struct Hook: Sendable, Hashable {
         self.description = description
         self.type = type
         self.policy = policy
+        self.trigger = trigger
     }
 }
 
@@ -72,6 +75,8 @@ public struct HookPolicy: Sendable, Hashable {
     public var schema: [UInt8]?
     /// What becomes of JSON-LD that cannot be processed although `acceptTypes` or `form` asks for it.
     public var onUnprocessable: Unprocessable
+    /// Whether the hook takes anything at all.
+    public var state: HookState
 
     /// What happens to JSON-LD that cannot be processed.
     public enum Unprocessable: String, Sendable, Hashable, CaseIterable {
@@ -83,7 +88,7 @@ public struct HookPolicy: Sendable, Hashable {
     public init(
         aliases: [String] = [], sources: DocumentSources = .all, key: KeyRequirement = .optional,
         onNoData: NoData = .accept, repair: Bool = false, acceptTypes: [String] = [], form: DocumentForm = .asSent,
-        schema: [UInt8]? = nil, onUnprocessable: Unprocessable = .refuse
+        schema: [UInt8]? = nil, onUnprocessable: Unprocessable = .refuse, state: HookState = .active
     ) {
         self.aliases = aliases
         self.sources = sources
@@ -94,6 +99,7 @@ public struct HookPolicy: Sendable, Hashable {
         self.form = form
         self.schema = schema
         self.onUnprocessable = onUnprocessable
+        self.state = state
     }
 }
 

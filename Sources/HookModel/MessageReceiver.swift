@@ -23,7 +23,21 @@ public protocol MessageReceiver: Sendable {
     /// `accepted`, or why mail to this forward-path is refused. Quick, and without side effects.
     func admit(recipient: String) -> Outcome
 
+    /// The event name of the hook a forward-path leads to; nil where it leads to none. Quick, and without side effects.
+    func hook(of recipient: String) -> String?
+
+    /// Why no message can be taken at this moment, for who would rather hear it before the data than behind it; nil
+    /// where nothing is known to stand in the way. Quick.
+    var refusal: Outcome? { get }
+
     /// Parses, decides and stores. `completion` is called once, on any thread, after everything that a positive
     /// answer promises is on disk. It must not block.
     func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void)
+}
+
+extension MessageReceiver {
+    /// The event name of the hook a forward-path leads to; nil where it leads to none, or where it makes no difference.
+    public func hook(of recipient: String) -> String? { nil }
+
+    public var refusal: Outcome? { nil }
 }

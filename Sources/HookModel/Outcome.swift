@@ -52,9 +52,29 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
     case mediaTypeUnsupported = "media_type_unsupported"
     /// An Idempotency-Key came again with other content.
     case idempotencyKeyReused = "idempotency_key_reused"
+    /// The data became events, but the output of the app's trigger does not satisfy its schema.
+    case outputInvalid = "output_invalid"
+    /// The hook, or its whole app, was disabled.
+    case hookDisabled = "hook_disabled"
+    /// The hook takes nothing for now.
+    case hookPaused = "hook_paused"
+    /// A form hook wants its sender to show that it is a person, and this one did not.
+    case challengeFailed = "challenge_failed"
+    /// Whoever decides about that could not be asked.
+    case challengeUnavailable = "challenge_unavailable"
     case storeFull = "store_full"
     case storeFailed = "store_failed"
     case shuttingDown = "shutting_down"
+    /// More Received fields than any honest way of mail leaves.
+    case mailLoop = "mail_loop"
+    /// The client's address is not among those that may connect.
+    case clientDenied = "client_denied"
+    /// The client spoke before it was greeted.
+    case earlyTalker = "early_talker"
+    /// A command that is only served under TLS.
+    case tlsRequired = "tls_required"
+    /// The recipient leads to another hook than those before it, and the server takes one hook a transaction.
+    case otherHook = "other_hook"
 
     /// One row of the table.
     private struct Row {
@@ -96,9 +116,19 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
         case .mediaTypeUnsupported: row(550, "5.6.1", "Content of this type is not accepted", exit: 65, http: 415)
         case .idempotencyKeyReused:
             row(550, "5.6.0", "The idempotency key was used with other content", exit: 65, http: 422)
+        case .outputInvalid: row(250, "2.6.0", "Accepted without trigger output", exit: 0, http: 202)
+        case .hookDisabled: row(550, "5.2.1", "This hook is disabled", exit: 67, http: 410)
+        case .hookPaused: row(450, "4.2.1", "This hook is paused, try again later", exit: 75, http: 503)
+        case .challengeFailed: row(550, "5.7.1", "The challenge was not passed", exit: 77, http: 403)
+        case .challengeUnavailable: row(451, "4.7.1", "The challenge cannot be checked now", exit: 75, http: 503)
         case .storeFull: row(452, "4.3.1", "Insufficient storage, try again later", exit: 75, http: 503)
         case .storeFailed: row(451, "4.3.0", "Local failure, try again later", exit: 75, http: 503)
         case .shuttingDown: row(421, "4.3.2", "Shutting down, try again later", exit: 75, http: 503)
+        case .mailLoop: row(554, "5.4.6", "Mail loop: too many Received fields", exit: 65, http: 422)
+        case .clientDenied: row(554, "5.7.1", "This client may not send mail here", exit: 77, http: 403)
+        case .earlyTalker: row(554, "5.5.1", "Data received before the greeting", exit: 65, http: 400)
+        case .tlsRequired: row(530, "5.7.0", "Must issue a STARTTLS command first", exit: 77, http: 403)
+        case .otherHook: row(452, "4.5.3", "Mail for another hook goes into a transaction of its own", exit: 75, http: 429)
         }
     }
 

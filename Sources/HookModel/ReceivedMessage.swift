@@ -24,18 +24,22 @@ public struct Envelope: Sendable, Hashable {
     public var peer: String?
     /// What the peer called itself in EHLO, HELO or LHLO, or in User-Agent.
     public var helo: String?
+    /// The version of TLS the message came under, such as `TLSv1.3`; nil for none. For the log: stores don't keep it.
+    public var tls: String?
 
     /// `mailFrom` of a POST that a signature let in.
     public static let signedSender = "signature"
 
     public init(
-        source: IntakeSource, mailFrom: String?, recipients: [String], peer: String? = nil, helo: String? = nil
+        source: IntakeSource, mailFrom: String?, recipients: [String], peer: String? = nil, helo: String? = nil,
+        tls: String? = nil
     ) {
         self.source = source
         self.mailFrom = mailFrom
         self.recipients = recipients
         self.peer = peer
         self.helo = helo
+        self.tls = tls
     }
 }
 

@@ -81,6 +81,15 @@ final class KeyIndex: @unchecked Sendable {
     private var sorted: [Entry] = []
     private var moved = 0
     private var movingMark: Mark
+    /// Of what is in the table wholly.
+    private var tableMark: Mark
+    /// Keys that go to the table with each transaction, besides those that follow from what came.
+    private var slice = KeyIndex.usualSlice
+    /// Moving begins although few wait.
+    private var isMovingWanted = false
+
+    private static let usualSlice = 16
+    private static let largeSlice = 512
 
     /// Of the transaction under way.
     private var added = 0
@@ -98,6 +107,7 @@ final class KeyIndex: @unchecked Sendable {
         filter = KeyFilter(keys: Int(mark.message + mark.event))
         waitingMark = mark
         movingMark = mark
+        tableMark = mark
         try readBack(connection, after: mark)
     }
 
@@ -175,7 +185,7 @@ final class KeyIndex: @unchecked Sendable {
 
     /// Moves a slice into the table: twice as much as came, so that one set is done before the next is full.
     func moveSlice() throws(StoreError) {
-        try move(min(sorted.count, moved + 2 * added + 16))
+        try move(min(sorted.count, moved + 2 * added + slice))
     }
 
     private func move(_ end: Int) throws(StoreError) {
@@ -198,12 +208,23 @@ final class KeyIndex: @unchecked Sendable {
     func committed() {
         added = 0
         guard moved == sorted.count else { return }
+        tableMark = movingMark
         if !sorted.isEmpty {
             memory.withLock { $0.moving = Keys() }
             sorted = []
             moved = 0
+            slice = Self.usualSlice
         }
-        if waitingCount >= waitingLimit { startMoving() }
+        if waitingCount >= waitingLimit || isMovingWanted { startMoving() }
+    }
+
+    /// Whether all keys of rows up to these are in the table. Where not, this and the next transactions move more of
+    /// them than usual: in a store with little mail they would wait for months.
+    func settle(message: Int64, event: Int64) -> Bool {
+        if message <= tableMark.message, event <= tableMark.event { return true }
+        slice = Self.largeSlice
+        isMovingWanted = sorted.isEmpty
+        return false
     }
 
     func rolledBack() {
@@ -214,6 +235,7 @@ final class KeyIndex: @unchecked Sendable {
     }
 
     private func startMoving() {
+        isMovingWanted = false
         let entries = memory.withLock { memory in
             memory.moving = memory.waiting
             memory.waiting = Keys()

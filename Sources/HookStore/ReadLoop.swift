@@ -3,7 +3,6 @@
 // The reading thread: requests in their order, on a read-only connection that is opened as soon as
 // there is a file to open.
 
-internal import CSQLite
 internal import Glibc
 internal import HookModel
 
@@ -65,32 +64,9 @@ final class ReadLoop: @unchecked Sendable {
     /// Opens the database if it is there and not open yet.
     func openNow() throws(StoreError) {
         guard reader == nil, access(path, F_OK) == 0 else { return }
-        let connection = try open()
+        let connection = try StoreFile.openForReading(path)
         // The owner creates the file first and its tables a moment later.
-        guard try Schema.version(of: connection) > 0 else { return }
-        guard try Schema.version(of: connection) == Schema.known else {
-            throw .failed("\(path): an older store; start the daemon once to bring it up to date")
-        }
+        guard try StoreFile.isCurrent(connection) else { return }
         reader = try StoreReader(connection)
-    }
-
-    private func open() throws(StoreError) -> SQLiteConnection {
-        let connection = try SQLiteConnection(path, .readOnly)
-        do throws(StoreError) {
-            _ = try connection.integer("SELECT count(*) FROM sqlite_schema")
-            return connection
-        } catch {
-            // In a folder we may not write to, a database that was closed well has no shared memory, and none can be
-            // made. Without a log there is nothing that the file lacks.
-            guard isLogEmpty, access(path, R_OK) == 0, case .failed = error else { throw error }
-            let immutable = try SQLiteConnection(path, .immutable)
-            _ = try immutable.integer("SELECT count(*) FROM sqlite_schema")
-            return immutable
-        }
-    }
-
-    private var isLogEmpty: Bool {
-        var status = stat()
-        return stat(path + "-wal", &status) != 0 || status.st_size == 0
     }
 }

@@ -59,6 +59,7 @@ public final class SQLiteStore: InspectableStore {
         var filter: KeyFilter
         var keeper: SegmentKeeper
         var compressor: Compressor?
+        var sweeper: RetentionSweeper
     }
 
     private init(owner: Owner?, reads: ReadLoop, lifetime: StoreLifetime) {
@@ -72,7 +73,8 @@ public final class SQLiteStore: InspectableStore {
     /// Opens the database file at `path`; an owner creates it where it is absent (its folder has to exist).
     ///
     /// - Throws: `busy` if another process owns the store; `fromTheFuture` if a newer program wrote it; `full`;
-    ///   `failed` with a text that names the file.
+    ///   `notWritable`; `corrupt` where the file is no store or a damaged one, as far as a short look shows it;
+    ///   `failed`; each with a text that names the file.
     public static func open(
         _ path: String, as role: Role, options: Options = Options()
     ) throws(StoreError) -> SQLiteStore {
@@ -86,15 +88,8 @@ public final class SQLiteStore: InspectableStore {
         let lifetime = StoreLifetime()
         switch role {
         case .reader:
-            let catchUp = JournalCatchUp(path: path, files: files) { () throws(StoreError) in
-                let lock = try StoreLock(ownerOf: path)
-                defer { withExtendedLifetime(lock) {} }
-                let connection = try openForWriting(path, files)
-                let segments = JournalSegments(folder: StorePlace.journal(of: path), files: files)
-                let writer = try StoreWriter(connection, journal: segments.folder, options: options)
-                try JournalRecovery.run(writer, segments)
-            }
-            let reads = ReadLoop(path: path) { reader throws(StoreError) in try catchUp.run(reader) }
+            let catchUp = JournalCatchUp(path: path, files: files)
+            let reads = ReadLoop(path: path) { reader throws(StoreError) in try catchUp.run(reader.connection) }
             // Says at once what is wrong with a file that is there.
             try reads.openNow()
             try lifetime.start { reads.run() }
@@ -136,7 +131,7 @@ public final class SQLiteStore: InspectableStore {
         return (
             Owner(
                 journal: journalLoop, writer: loop, checkpointer: checkpointer, filter: writer.keys.filter,
-                keeper: keeper, compressor: compressor), reads
+                keeper: keeper, compressor: compressor, sweeper: RetentionSweeper(path: path, writer: loop)), reads
         )
     }
 
@@ -158,16 +153,17 @@ public final class SQLiteStore: InspectableStore {
     }
 
     /// Opens, checks and migrates. Every setting that durability rests on is read back.
-    private static func openForWriting(_ path: String, _ files: any StoreFiles) throws(StoreError) -> SQLiteConnection {
+    static func openForWriting(_ path: String, _ files: any StoreFiles) throws(StoreError) -> SQLiteConnection {
         try createFile(path)
         let connection = try SQLiteConnection(path, .readWrite)
+        try StoreFile.lookOver(connection)
         try connection.execute(Schema.newFile)
         let mode = try connection.text("PRAGMA journal_mode = WAL")
         guard mode == "wal" else { throw .failed("\(path): no write-ahead log possible (journal_mode \(mode))") }
         // To switch to the log, SQLite made a rollback journal and removed it. If a power cut brought that back, it would
         // undo the switch, and with it everything in the log.
         let synced = files.synchronizeFolder(StorePlace.folder(of: path))
-        guard synced == 0 else { throw .failed("\(path): folder not synced: \(String(cString: strerror(synced)))") }
+        guard synced == 0 else { throw StoreError(opening: StorePlace.folder(of: path), errno: synced) }
         try connection.execute("PRAGMA synchronous = FULL")
         guard try connection.integer("PRAGMA synchronous") == 2 else {
             throw .failed("\(path): synchronous = FULL was not taken")
@@ -184,10 +180,9 @@ public final class SQLiteStore: InspectableStore {
         if descriptor >= 0 {
             // No lock is held yet that closing the file would drop (fcntl(2)).
             Glibc.close(descriptor)
-        } else if errno == ENOSPC || errno == EDQUOT {
-            throw .full("\(path): \(String(cString: strerror(errno)))")
+        } else {
+            throw StoreError(opening: path, errno: errno)
         }
-        // Of everything else SQLite tells.
     }
 
     // MARK: - EventStore
@@ -272,6 +267,20 @@ public final class SQLiteStore: InspectableStore {
         try await reads.read(ifAbsent: StoreCounts()) { reader throws(StoreError) in try reader.counts() }
     }
 
+    /// From now on keeps what it holds no longer than `policy` says; replaces the policy that was set before. Without
+    /// one everything is kept. Nothing happens in a store that was opened for reading.
+    ///
+    /// - Parameters:
+    ///   - now: the clock, compared with the times messages were received and deliveries ended at.
+    ///   - report: called after each pass that did something, on a thread of the store's. It must not block.
+    public func keep(
+        _ policy: RetentionPolicy, now: @escaping @Sendable () -> Timestamp,
+        report: @escaping @Sendable (RetentionReport) -> Void
+    ) throws(StoreError) {
+        guard let sweeper = owner?.sweeper, sweeper.set(.init(policy: policy, now: now, report: report)) else { return }
+        try lifetime.start { sweeper.run() }
+    }
+
     public func close() async {
         beginToClose()
         await lifetime.ended()
@@ -281,6 +290,7 @@ public final class SQLiteStore: InspectableStore {
         owner?.filter.cancel()
         owner?.compressor?.close()
         owner?.keeper.close()
+        owner?.sweeper.close()
         reads.close()
         // Closes the writer behind it.
         owner?.journal.close()
@@ -296,5 +306,5 @@ enum StorePlace {
     }
 
     /// Where the journal of the database at `path` is.
-    static func journal(of path: String) -> String { folder(of: path) + "/journal" }
+    static func journal(of path: String) -> String { path + ".journal" }
 }

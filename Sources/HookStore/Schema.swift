@@ -7,7 +7,7 @@ internal import HookModel
 
 enum Schema {
     /// Migration n leads from `user_version` n - 1 to n; each runs in a transaction of its own.
-    static let migrations: [StaticString] = [version1, journal]
+    static let migrations: [StaticString] = [version1, version2, version3]
 
     /// What this program writes and reads.
     static var known: Int { migrations.count }
@@ -106,13 +106,23 @@ enum Schema {
         PRAGMA user_version = 1;
         """
 
+    /// An event's deliveries are looked for before it is erased. An event whose json is empty has been erased: its id is
+    /// still known. Counters: rows_messages and rows_events, the highest numbers given out when rows were deleted last;
+    /// erased_messages, the highest message that is gone wholly; erased_events, up to which every event was erased.
+    private static let version2: StaticString = """
+        CREATE INDEX IF NOT EXISTS deliveries_event ON deliveries (event);
+
+        PRAGMA user_version = 2;
+        """
+
     /// The journal in front of the database. Messages that came before it stay in the table fresh until they are packed.
-    private static let journal: StaticString = """
+    private static let version3: StaticString = """
         -- Where the octets of a message begin that are still in the journal: another place beside fresh and packed.
         CREATE TABLE journaled (
             message INTEGER PRIMARY KEY,
             segment INTEGER NOT NULL,      -- number of the file
-            offset INTEGER NOT NULL        -- of its record in the file
+            offset INTEGER NOT NULL,       -- of its record in the file
+            octets INTEGER NOT NULL        -- how many there are
         ) STRICT;
 
         -- Up to where the journal's records are in these tables. One row.
@@ -126,7 +136,7 @@ enum Schema {
         ) STRICT;
         INSERT INTO journal VALUES (1, 0, 0, 0, 0, 0);
 
-        PRAGMA user_version = 2;
+        PRAGMA user_version = 3;
         """
 
     /// Brings a database to the version this program knows.
@@ -142,7 +152,7 @@ enum Schema {
     /// - Throws: `fromTheFuture` for a version this program does not know.
     static func version(of connection: SQLiteConnection) throws(StoreError) -> Int {
         let found = Int(try connection.integer("PRAGMA user_version"))
-        guard found >= 0 else { throw .failed("\(connection.path): not a store of mailhookd") }
+        guard found >= 0 else { throw .corrupt("\(connection.path): not a store of mailhookd") }
         guard found <= known else { throw .fromTheFuture(found: found, known: known) }
         return found
     }

@@ -17,9 +17,7 @@ final class StoreLock: Sendable {
         // Closed in programs that are started from here, or a child that lives on would hold the store.
         let descriptor = Glibc.open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            let cause = errno
-            let text = "\(file): \(String(cString: strerror(cause)))"
-            throw cause == ENOSPC || cause == EDQUOT ? .full(text) : .failed(text)
+            throw StoreError(opening: file, errno: errno)
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let cause = errno

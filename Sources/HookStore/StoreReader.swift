@@ -10,13 +10,12 @@ final class StoreReader: @unchecked Sendable {
     private static let looks = 3
 
     private var folder: String { StorePlace.journal(of: connection.path) }
-    private let connection: SQLiteConnection
+    let connection: SQLiteConnection
     private let nextDue: SQLiteStatement
     private let eventsAfter: SQLiteStatement
     private let eventByID: SQLiteStatement
     private let messageByID: SQLiteStatement
     private let messagesByMessageID: SQLiteStatement
-    private let position: SQLiteStatement
     private let verdicts: SQLiteStatement
     private let list: SQLiteStatement
 
@@ -28,16 +27,22 @@ final class StoreReader: @unchecked Sendable {
             WHERE subscription = (SELECT id FROM subscriptions WHERE name = ?1) AND state < 2
             ORDER BY due LIMIT 1
             """)
+        // Erased events are passed over; the counter spares to look at those that were erased long ago.
         eventsAfter = try connection.prepare(
-            "SELECT sequence, id, type, json FROM events WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")
+            """
+            SELECT sequence, id, type, json FROM events
+            WHERE sequence > max(?1, (SELECT coalesce(max(value), 0) FROM counters WHERE name = 'erased_events'))
+                AND length(json) > 0
+            ORDER BY sequence LIMIT ?2
+            """)
         // Rows behind the counter may have no keys yet; they are few and read one by one.
         eventByID = try connection.prepare(
             """
             SELECT sequence, id, type, json, message FROM events
-            WHERE id = ?2 AND sequence IN (SELECT row FROM keys WHERE key = ?1)
+            WHERE id = ?2 AND length(json) > 0 AND sequence IN (SELECT row FROM keys WHERE key = ?1)
             UNION ALL
             SELECT sequence, id, type, json, message FROM events
-            WHERE id = ?2 AND sequence > (SELECT max(value) FROM (
+            WHERE id = ?2 AND length(json) > 0 AND sequence > (SELECT max(value) FROM (
                 SELECT value FROM counters WHERE name = 'keys_events' UNION ALL SELECT 0))
             LIMIT 1
             """)
@@ -46,7 +51,7 @@ final class StoreReader: @unchecked Sendable {
             SELECT m.id, m.digest, m.duplicate_of, m.message_id, m.received_at, m.source, m.mail_from, m.recipients,
                 m.peer, m.helo, m.answer, m.verdicts, m.size, f.size, coalesce(p.encoding, 1),
                 coalesce(n.octets, p.octets), f.id, j.segment, j.offset
-            FROM messages m JOIN messages f ON f.id = coalesce(m.duplicate_of, m.id)
+            FROM messages m LEFT JOIN messages f ON f.id = coalesce(m.duplicate_of, m.id)
                 LEFT JOIN fresh n ON n.message = f.id LEFT JOIN packed p ON p.message = f.id
                 LEFT JOIN journaled j ON j.message = f.id
             WHERE m.id = ?1
@@ -59,21 +64,11 @@ final class StoreReader: @unchecked Sendable {
                 SELECT value FROM counters WHERE name = 'keys_messages' UNION ALL SELECT 0))
             ORDER BY id LIMIT ?3
             """)
-        position = try connection.prepare("SELECT sequence, segment, offset, chain FROM journal")
         verdicts = try connection.prepare(
             """
             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1) ORDER BY key
             """)
         list = try connection.prepare("SELECT value FROM json_each(?1) ORDER BY key")
-    }
-
-    /// Up to where the journal is in the database.
-    func journalPosition() throws(StoreError) -> JournalPosition {
-        guard try position.step() else { throw unreadable("the place in the journal") }
-        defer { position.reset() }
-        return JournalPosition(
-            segment: position.integer(1), offset: Int(position.integer(2)), sequence: position.integer(0),
-            chain: UInt64(bitPattern: position.integer(3)))
     }
 
     func nextDue(subscription: String) throws(StoreError) -> Timestamp? {
@@ -92,7 +87,10 @@ final class StoreReader: @unchecked Sendable {
     }
 
     func lastSequence() throws(StoreError) -> Int64 {
-        try connection.integer("SELECT coalesce(max(sequence), 0) FROM events")
+        max(
+            try connection.integer("SELECT max(sequence) FROM events"),
+            // Of rows that are gone.
+            try connection.integer("SELECT value FROM counters WHERE name = 'rows_events'"))
     }
 
     func event(id: String) throws(StoreError) -> StoredEvent? {

@@ -12,6 +12,7 @@ final class StoreWriter: @unchecked Sendable {
 
     private let indexer: JournalIndexer
     private let subscriptions: SubscriptionRows
+    private let eraser: StoreEraser
     private let findDue: SQLiteStatement
     private let lease: SQLiteStatement
     private let finish: SQLiteStatement
@@ -33,6 +34,7 @@ final class StoreWriter: @unchecked Sendable {
         keys = try KeyIndex(connection, waitingLimit: options.waitingKeys)
         subscriptions = try SubscriptionRows(connection)
         indexer = try JournalIndexer(connection, keys, subscriptions, folder: journal)
+        eraser = try StoreEraser(connection, keys: keys)
         findDue = try connection.prepare(
             """
             SELECT deliveries.id, attempts, created_at, events.id, type, json
@@ -174,6 +176,8 @@ final class StoreWriter: @unchecked Sendable {
             for message in messages { try store(message) }
         case .settle: return .settled(try settle())
         case .apply: break
+        case .erase(let erasure, _):
+            return .erased(try eraser.perform(erasure, last: try lastNumbers()))
         }
         return .done
     }

@@ -21,6 +21,8 @@ final class WriterLoop: @unchecked Sendable {
     private let queue = StoreQueue<WriteJob>()
     /// nil after the end.
     private var writer: StoreWriter?
+    /// The database was found to be damaged: whatever were written to it now might not be there later.
+    private var damage: StoreError?
     private let checkpointer: Checkpointer
     private let segments: JournalSegments
     private let progress: JournalProgress
@@ -142,10 +144,15 @@ final class WriterLoop: @unchecked Sendable {
 
     private func perform(_ group: ArraySlice<WriteJob>) {
         guard let writer else { return group.forEach { $0.complete(.failure(.closed)) } }
+        if let damage { return group.forEach { $0.complete(.failure(damage)) } }
         do throws(StoreError) {
             let answers = try writer.perform(group)
             for (job, answer) in zip(group, answers) { job.complete(.success(answer)) }
         } catch {
+            if case .corrupt = error {
+                damage = error
+                return group.forEach { $0.complete(.failure(error)) }
+            }
             guard group.count > 1 else {
                 group.first?.complete(.failure(error))
                 return

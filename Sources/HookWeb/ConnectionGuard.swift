@@ -21,6 +21,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let places: ConnectionPlaces
     private let requestTimeout: TimeAmount
+    /// How long a request may take to end once the listener stops.
+    private let drainTime: TimeAmount
     /// The peer whose place this connection has.
     private var peer: String?
     /// A request's head came and its end did not.
@@ -34,17 +36,23 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var closesAfterAnswer = false
     /// Octets still taken of a request that was answered already; nil where there is none.
     private var lingering: Int?
+    /// The listener stops: the connection ends with the request in progress, or the one that comes at this moment.
+    private var isEnding = false
+    /// The layer above was told so.
+    private var hasToldEnd = false
 
     /// What a client may go on sending after it was answered, so that it comes to read the answer: a connection that
     /// is closed with unread input is reset, and the answer lost.
     private static let lingerOctets = 4 << 20
     private static let lingerTime = TimeAmount.seconds(2)
-    /// How long a request may take to end once the daemon stops.
-    private static let drainTime = TimeAmount.seconds(10)
+    /// A client that sends a request just when the listener stops did nothing wrong: what comes within this time is
+    /// still answered.
+    private static let lastCall = TimeAmount.milliseconds(250)
 
-    init(places: ConnectionPlaces, requestTimeout: TimeAmount) {
+    init(places: ConnectionPlaces, requestTimeout: TimeAmount, drainTime: TimeAmount) {
         self.places = places
         self.requestTimeout = requestTimeout
+        self.drainTime = drainTime
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -82,6 +90,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             deadline = nil
         }
         context.fireChannelRead(data)
+        // It ends the connection after the answer to what it has heard of.
+        if isEnding { tellEnd(context) }
     }
 
     /// A request that came in one piece needs no clock.
@@ -94,7 +104,12 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
-        case .head(let head): isAnswering = head.status.kind != .informational
+        case .head(var head):
+            isAnswering = head.status.kind != .informational
+            if isEnding, isAnswering {
+                head.headerFields[.connection] = "close"
+                return context.write(wrapOutboundOut(.head(head)), promise: promise)
+            }
         case .body: break
         case .end:
             isAnswering = false
@@ -128,10 +143,20 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if event as? ChannelEvent == .inputClosed { inputEnded(context) }
-        if event is ChannelShouldQuiesceEvent, answersDue > 0 {
-            schedule(Self.drainTime, context) { $1.close(promise: nil) }
+        guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
+        isEnding = true
+        if answersDue > 0 {
+            schedule(drainTime, context) { $1.close(promise: nil) }
+            tellEnd(context)
+        } else {
+            context.eventLoop.assumeIsolated().scheduleTask(in: Self.lastCall) { self.tellEnd(context) }
         }
-        context.fireUserInboundEventTriggered(event)
+    }
+
+    private func tellEnd(_ context: ChannelHandlerContext) {
+        guard !hasToldEnd else { return }
+        hasToldEnd = true
+        context.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
     }
 
     /// The layer above takes the end of the connection for the end of the body (RFC 9112 section 8 says it is not).

@@ -14,6 +14,16 @@ public enum APIRole: String, Sendable, Hashable, CaseIterable {
     case readHooksLegacy = "org.admin.hook.read"
     /// To read events.
     case readEvents = "org.permission.event.read"
+    /// To make hooks.
+    case createHooks = "org.permission.hook.create"
+    /// To change hooks: titles, states, addresses.
+    case updateHooks = "org.permission.hook.update"
+    /// To remove hooks that were made here.
+    case deleteHooks = "org.permission.hook.delete"
+    /// The older name of all three.
+    case writeHooksLegacy = "org.admin.hook.write"
+    /// To read messages as they came.
+    case readMessages = "org.permission.message.read"
 }
 
 /// An API key that was shown, without its secret.

@@ -3,10 +3,23 @@
 // What the HTTP front ends are told: where to listen, and what they bear of whoever is on the
 // other side. Defaults and their reasons stand in mailhookd.yaml.
 
-/// Where to listen.
-public enum WebAddress: Sendable, Hashable {
-    case tcp(host: String, port: Int)
-    case unix(path: String)
+/// A socket that listens already, and what is served there.
+public struct WebListener: Sendable, Hashable {
+    public enum Side: Sendable, Hashable {
+        /// Form and web hooks.
+        case hooks
+        /// The management interface.
+        case admin
+    }
+
+    public var side: Side
+    /// A file descriptor. Whoever hands it over does not close it any more.
+    public var descriptor: Int32
+
+    public init(side: Side, descriptor: Int32) {
+        self.side = side
+        self.descriptor = descriptor
+    }
 }
 
 /// Limits of one HTTP listener.
@@ -51,11 +64,4 @@ public struct WebRates: Sendable, Hashable {
         self.perHook = perHook
         self.perPeer = perPeer
     }
-}
-
-/// An address could not be bound.
-public struct WebListenError: Error, Sendable, CustomStringConvertible {
-    public var description: String
-    /// EACCES and EPERM: no use in trying again without another configuration.
-    public var isPermission: Bool
 }

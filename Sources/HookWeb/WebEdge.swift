@@ -6,54 +6,15 @@
 import HookModel
 import HTTPTypes
 import HummingbirdCore
-import Logging
 import NIOCore
-import NIOPosix
-import ServiceLifecycle
 
 struct WebEdge: Sendable {
     let endpoint: any WebEndpoint
     let limits: WebLimits
     let isTrustedProxy: @Sendable (String) -> Bool
     let now: @Sendable () -> Timestamp
-    private let places: ConnectionPlaces
 
-    init(
-        endpoint: any WebEndpoint, limits: WebLimits, isTrustedProxy: @escaping @Sendable (String) -> Bool,
-        now: @escaping @Sendable () -> Timestamp
-    ) {
-        self.endpoint = endpoint
-        self.limits = limits
-        self.isTrustedProxy = isTrustedProxy
-        self.now = now
-        places = ConnectionPlaces(
-            limit: limits.connections, limitPerPeer: limits.connectionsPerPeer,
-            isExempt: { $0 == "unix" || isTrustedProxy($0) })
-    }
-
-    func server(on address: WebAddress, isBound: @escaping @Sendable (any Channel) -> Void) throws -> any Service {
-        let bind: BindAddress = switch address {
-        case .tcp(let host, let port): .hostname(host, port: port)
-        case .unix(let path): .unixDomainSocket(path: path)
-        }
-        let requestTimeout = TimeAmount(limits.requestTimeout)
-        let places = places
-        let configuration = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [ConnectionGuard(places: places, requestTimeout: requestTimeout)],
-            idleTimeout: TimeAmount(limits.idleTimeout),
-            httpDecoderConfiguration: .init(
-                maxHeaderFieldSize: limits.headerFieldSize, maxHeaderListSize: limits.headerSize,
-                maxHeaderFieldCount: limits.headerFields))
-        return try HTTPServerBuilder.http1(configuration: configuration).buildServer(
-            configuration: ServerConfiguration(address: bind, backlog: 1024),
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-            // What the library has to say is none of an operator's news; what it fails at is thrown.
-            logger: Logger(label: "mailhookd.http") { _ in SwiftLogNoOpLogHandler() },
-            responder: { request, writer, channel in try await respond(to: request, writer, channel) },
-            onServerRunning: { isBound($0) })
-    }
-
-    private func respond(
+    func respond(
         to request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
     ) async throws {
         let incoming = WebRequest(

@@ -33,6 +33,24 @@ struct WebRequest: Sendable {
         return nil
     }
 
+    /// The same with percent-encoded octets decoded (RFC 3986 section 2.1); what they spell that is no UTF-8 becomes
+    /// U+FFFD.
+    func decodedQuery(_ name: String) -> String? {
+        guard let text = query(name) else { return nil }
+        var octets: [UInt8] = []
+        var rest = text.utf8[...]
+        while let octet = rest.popFirst() {
+            let digits = rest.prefix(2).compactMap { Character(UnicodeScalar($0)).hexDigitValue }
+            if octet == UInt8(ascii: "%"), digits.count == 2 {
+                octets.append(UInt8(digits[0] << 4 | digits[1]))
+                rest = rest.dropFirst(2)
+            } else {
+                octets.append(octet)
+            }
+        }
+        return String(decoding: octets, as: UTF8.self)
+    }
+
     subscript(name: HTTPField.Name) -> String? { head.headerFields[name] }
 
     static func makeID() -> String {

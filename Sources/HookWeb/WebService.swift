@@ -1,20 +1,15 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The HTTP listeners as one service: the public one for posts, and one for whoever manages the
-// daemon. All of Hummingbird is here and in WebEdge.swift.
+// The two sides of HTTP as one service: the public one for posts, and one for whoever manages the
+// daemon. Hummingbird is in WebEdge.swift, WebSite.swift and WebServer.swift alone.
 
-import Glibc
 public import HookModel
-import HummingbirdCore
 public import Logging
-import NIOCore
-import NIOPosix
 public import ServiceLifecycle
 import Synchronization
 
 /// The public side.
 public struct HookListener: Sendable {
-    public var addresses: [WebAddress]
     public var limits: WebLimits
     public var rates: WebRates
     /// The segment of the longer form of form hooks' paths.
@@ -27,11 +22,10 @@ public struct HookListener: Sendable {
     public var authorizer: any WebAuthorizer
 
     public init(
-        addresses: [WebAddress], limits: WebLimits, rates: WebRates, organization: String,
+        limits: WebLimits, rates: WebRates, organization: String,
         isTrustedProxy: @escaping @Sendable (String) -> Bool, directory: @escaping @Sendable () -> HookDirectory,
         receiver: any PostReceiver, authorizer: any WebAuthorizer
     ) {
-        self.addresses = addresses
         self.limits = limits
         self.rates = rates
         self.organization = organization
@@ -44,126 +38,163 @@ public struct HookListener: Sendable {
 
 /// The side for whoever manages the daemon.
 public struct AdminListener: Sendable {
-    public var addresses: [WebAddress]
     public var limits: WebLimits
     public var data: any ManagementData
     public var authorizer: any WebAuthorizer
 
     public init(
-        addresses: [WebAddress], limits: WebLimits, data: any ManagementData, authorizer: any WebAuthorizer
+        limits: WebLimits, data: any ManagementData, authorizer: any WebAuthorizer
     ) {
-        self.addresses = addresses
         self.limits = limits
         self.data = data
         self.authorizer = authorizer
     }
 }
 
-public struct WebService: Service {
-    private let hooks: HookListener
-    private let admin: AdminListener
+/// Both sides on any number of listening sockets. What they do and where can change while it runs.
+public final class WebService: Service {
+    private struct State {
+        /// By the descriptor they serve.
+        var servers: [Int32: WebServer] = [:]
+        /// Retired before they were served.
+        var retired: Set<Int32> = []
+        var isStopping = false
+    }
+
+    private let hookSite: WebSite
+    private let adminSite: WebSite
+    /// They count on while their limit stays as it is.
+    private let limiters: Mutex<HookLimiters>
+    private let state = Mutex(State())
+    private let listeners: [WebListener]
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
-    private let onReady: @Sendable ([String]) throws -> Void
+    private let onReady: @Sendable () throws -> Void
+    /// Listeners that come while it runs.
+    private let additions: AsyncStream<WebListener>
+    private let add: AsyncStream<WebListener>.Continuation
 
     /// - Parameters:
+    ///   - listeners: to begin with.
+    ///   - drainTime: how long requests in progress may take once their listener stops.
     ///   - now: the clock.
-    ///   - onReady: called once when all addresses are bound, with a line for each: `http 127.0.0.1:8025`.
+    ///   - onReady: called once when all of them are served.
     public init(
-        hooks: HookListener, admin: AdminListener, logger: Logger, now: @escaping @Sendable () -> Timestamp,
-        onReady: @escaping @Sendable ([String]) throws -> Void
+        hooks: HookListener, admin: AdminListener, listeners: [WebListener], drainTime: Duration, logger: Logger,
+        now: @escaping @Sendable () -> Timestamp, onReady: @escaping @Sendable () throws -> Void
     ) {
-        self.hooks = hooks
-        self.admin = admin
+        let limiters = HookLimiters(hooks.rates)
+        hookSite = WebSite(Self.edge(hooks, limiters, logger, now), drainTime: drainTime)
+        adminSite = WebSite(Self.edge(admin, logger, now), drainTime: drainTime)
+        self.limiters = Mutex(limiters)
+        self.listeners = listeners
         self.logger = logger
         self.now = now
         self.onReady = onReady
+        (additions, add) = AsyncStream.makeStream()
     }
 
     public func run() async throws {
-        let publicEdge = WebEdge(
-            endpoint: HookEndpoint(
-                directory: hooks.directory, receiver: hooks.receiver, authorizer: hooks.authorizer,
-                organization: hooks.organization, bodySize: hooks.limits.bodySize,
-                hookLimiter: RateLimiter(limit: hooks.rates.perHook),
-                peerLimiter: RateLimiter(limit: hooks.rates.perPeer), logger: logger),
-            limits: hooks.limits, isTrustedProxy: hooks.isTrustedProxy, now: now)
-        let adminEdge = WebEdge(
-            endpoint: AdminEndpoint(data: admin.data, authorizer: admin.authorizer, logger: logger),
-            limits: admin.limits, isTrustedProxy: { _ in false }, now: now)
-        let listeners =
-            hooks.addresses.map { ("http", $0, publicEdge) } + admin.addresses.map { ("admin", $0, adminEdge) }
-        guard !listeners.isEmpty else {
-            try onReady([])
-            try? await gracefulShutdown()
-            return
-        }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            let gathering = Gathering(count: listeners.count, onReady: onReady)
-            for (index, (name, address, edge)) in listeners.enumerated() {
-                group.addTask {
-                    try await listen(on: address, edge) { channel in
-                        try gathering.add("\(name) \(Self.text(of: channel, address))", at: index)
+        for listener in listeners { try await open(listener) }
+        try onReady()
+        await withGracefulShutdownHandler {
+            await withDiscardingTaskGroup { group in
+                for (descriptor, server) in state.withLock({ $0.servers }) {
+                    group.addTask { [self] in await run(server, descriptor) }
+                }
+                for await listener in additions {
+                    do {
+                        let server = try await open(listener)
+                        group.addTask { [self] in await run(server, listener.descriptor) }
+                    } catch {
+                        logger.error("cannot serve a new listener", metadata: ["error": "\(error)"])
                     }
                 }
             }
-            try await group.waitForAll()
+        } onGracefulShutdown: { [self] in
+            let servers = state.withLock { state in
+                state.isStopping = true
+                return Array(state.servers.values)
+            }
+            for server in servers { server.stop() }
+            add.finish()
         }
     }
 
-    private func listen(
-        on address: WebAddress, _ edge: WebEdge, _ isBound: @escaping @Sendable (any Channel) throws -> Void
-    ) async throws {
-        let failure = Mutex<(any Error)?>(nil)
-        do {
-            try await edge.server(on: address) { channel in
-                // Beyond owner and group nobody has a say here, API key or not.
-                if case .unix(let path) = address { chmod(path, 0o660) }
-                do {
-                    try isBound(channel)
-                } catch {
-                    failure.withLock { $0 = error }
-                    channel.close(promise: nil)
-                }
-            }.run()
-        } catch let error as IOError {
-            throw WebListenError(
-                description: "cannot listen on \(Self.text(of: address)): \(String(cString: strerror(error.errnoCode)))",
-                isPermission: error.errnoCode == EACCES || error.errnoCode == EPERM)
-        }
-        if let failure = failure.withLock({ $0 }) { throw failure }
+    private func run(_ server: WebServer, _ descriptor: Int32) async {
+        await server.run()
+        let isExpected = state.withLock { $0.isStopping || $0.servers[descriptor] == nil }
+        if !isExpected { logger.error("a listener of HTTP has ended; it takes a restart to open it again") }
     }
 
-    /// With the port that was picked.
-    private static func text(of channel: any Channel, _ address: WebAddress) -> String {
-        guard case .tcp = address, let local = channel.localAddress, let host = local.ipAddress, let port = local.port
-        else { return text(of: address) }
-        return text(of: .tcp(host: host, port: port))
+    /// Requests from now on are treated by these; connections from now on get their limits.
+    public func change(hooks: HookListener, admin: AdminListener) {
+        let limiters = limiters.withLock { limiters in
+            limiters = HookLimiters(hooks.rates, after: limiters)
+            return limiters
+        }
+        hookSite.change(Self.edge(hooks, limiters, logger, now))
+        adminSite.change(Self.edge(admin, logger, now))
     }
 
-    private static func text(of address: WebAddress) -> String {
-        switch address {
-        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-        case .unix(let path): path
+    /// Begins to accept on a socket.
+    public func serve(_ listener: WebListener) { add.yield(listener) }
+
+    /// Accepts no more on a socket; requests that came by it are answered, then their connections end.
+    public func retire(_ listener: WebListener) {
+        state.withLock { state -> WebServer? in
+            let server = state.servers.removeValue(forKey: listener.descriptor)
+            if server == nil { state.retired.insert(listener.descriptor) }
+            return server
+        }?.stop()
+    }
+
+    @discardableResult
+    private func open(_ listener: WebListener) async throws -> WebServer {
+        let site = switch listener.side {
+        case .hooks: hookSite
+        case .admin: adminSite
         }
+        let server = try await WebServer(descriptor: listener.descriptor, site: site)
+        let isOver = state.withLock { state in
+            let isRetired = state.retired.remove(listener.descriptor) != nil
+            if !isRetired { state.servers[listener.descriptor] = server }
+            return isRetired || state.isStopping
+        }
+        if isOver { server.stop() }
+        return server
+    }
+
+    private static func edge(
+        _ hooks: HookListener, _ limiters: HookLimiters, _ logger: Logger, _ now: @escaping @Sendable () -> Timestamp
+    ) -> WebEdge {
+        WebEdge(
+            endpoint: HookEndpoint(
+                directory: hooks.directory, receiver: hooks.receiver, authorizer: hooks.authorizer,
+                organization: hooks.organization, bodySize: hooks.limits.bodySize, hookLimiter: limiters.hooks,
+                peerLimiter: limiters.peers, logger: logger),
+            limits: hooks.limits, isTrustedProxy: hooks.isTrustedProxy, now: now)
+    }
+
+    private static func edge(
+        _ admin: AdminListener, _ logger: Logger, _ now: @escaping @Sendable () -> Timestamp
+    ) -> WebEdge {
+        WebEdge(
+            endpoint: AdminEndpoint(data: admin.data, authorizer: admin.authorizer, logger: logger),
+            limits: admin.limits, isTrustedProxy: { _ in false }, now: now)
     }
 }
 
-/// Waits until all listeners are bound.
-private final class Gathering: Sendable {
-    private let lines: Mutex<[String?]>
-    private let onReady: @Sendable ([String]) throws -> Void
+/// The counters of the public side.
+private struct HookLimiters: Sendable {
+    let hooks: RateLimiter
+    let peers: RateLimiter
+    private let rates: WebRates
 
-    init(count: Int, onReady: @escaping @Sendable ([String]) throws -> Void) {
-        lines = Mutex(Array(repeating: nil, count: count))
-        self.onReady = onReady
-    }
-
-    func add(_ line: String, at index: Int) throws {
-        let all = lines.withLock { lines -> [String]? in
-            lines[index] = line
-            return lines.contains(nil) ? nil : lines.compactMap { $0 }
-        }
-        if let all { try onReady(all) }
+    /// Whoever used up what there was before a change does not get it again by the change.
+    init(_ rates: WebRates, after previous: HookLimiters? = nil) {
+        self.rates = rates
+        hooks = previous.flatMap { $0.rates.perHook == rates.perHook ? $0.hooks : nil } ?? RateLimiter(limit: rates.perHook)
+        peers = previous.flatMap { $0.rates.perPeer == rates.perPeer ? $0.peers : nil } ?? RateLimiter(limit: rates.perPeer)
     }
 }

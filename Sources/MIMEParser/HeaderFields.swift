@@ -32,6 +32,9 @@ public struct HeaderFields: Sendable, Sequence {
         ranges(name).map { value(in: $0) }
     }
 
+    /// How many fields have this name, in any case of letters.
+    public func count(_ name: String) -> Int { ranges(name).count }
+
     /// The first value of a field, unfolded and with its encoded words decoded (RFC 2047).
     public func text(_ name: String) -> String? {
         firstRange(name).map { range in EncodedWords.decoded(unfolded(range)) }

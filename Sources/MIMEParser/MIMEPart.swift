@@ -65,11 +65,18 @@ public struct MIMEPart: Sendable {
     ///
     /// QUIRK: RFC 2047 section 5 forbids encoded words in parameters; senders write file names so, and they are decoded.
     public var fileName: String? {
-        guard dispositionField != nil || typeField != nil,
-            let name = disposition?["filename"] ?? disposition?["name"] ?? mediaType.value["name"]
-                ?? mediaType.value["filename"]
-        else { return nil }
+        let type = hasNameInType ? mediaType.value : nil
+        guard let name = disposition?["filename"] ?? disposition?["name"] ?? type?["name"] ?? type?["filename"] else {
+            return nil
+        }
         return name.utf8.contains(.questionMark) ? EncodedWords.decoded(Array(name.utf8)) : name
+    }
+
+    /// Whether reading the parameters of Content-Type can bring a name; most have none, and none of its letters.
+    private var hasNameInType: Bool {
+        guard let typeField else { return false }
+        let text = bytes[typeField]
+        return zip(text, text.dropFirst(3)).contains { $0 | 0x20 == UInt8(ascii: "n") && $1 | 0x20 == UInt8(ascii: "e") }
     }
 
     private func parameterized(_ range: Range<Int>) -> ParameterizedValue {

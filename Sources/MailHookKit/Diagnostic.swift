@@ -5,6 +5,8 @@
 /// One finding about a configuration file or an app definition.
 public struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     public enum Severity: String, Sendable, Hashable {
+        /// Nothing is wrong; something is worth knowing.
+        case note
         case warning
         case error
     }

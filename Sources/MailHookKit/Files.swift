@@ -9,6 +9,8 @@ import Glibc
 public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
     public var path: String
     public var reason: String
+    /// errno(3), where the system gave one.
+    public var errorNumber: Int32?
 
     public var description: String { "\(path): \(reason)" }
 
@@ -19,6 +21,7 @@ public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
 
     init(path: String, errno number: Int32) {
         self.init(path: path, reason: String(cString: strerror(number)))
+        errorNumber = number
     }
 }
 
@@ -97,6 +100,28 @@ public enum Files {
             unlink(temporary)
             throw FileError(path: path, errno: number)
         }
+        try syncFolder(parent(path))
+    }
+
+    /// Runs `body` while nobody else, in whatever process, runs one with the same lock file.
+    static func locked<Result>(
+        _ lockPath: String, _ body: () throws(FileError) -> Result
+    ) throws(FileError) -> Result {
+        let lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard lock >= 0, flock(lock, LOCK_EX) == 0 else {
+            let number = errno
+            if lock >= 0 { close(lock) }
+            throw FileError(path: lockPath, errno: number)
+        }
+        defer { close(lock) }
+        // A lock that root made must not lock the daemon's user out.
+        adoptOwner(of: parent(lockPath), for: lockPath)
+        return try body()
+    }
+
+    /// Removes a file for good.
+    static func remove(_ path: String) throws(FileError) {
+        guard unlink(path) == 0 else { throw FileError(path: path, errno: errno) }
         try syncFolder(parent(path))
     }
 

@@ -23,6 +23,8 @@ public struct SetupRequest: Sendable {
     public var maildirs: [String] = []
     /// Address or event name for `maildirs`; nil lets the mail's header say it.
     public var maildirRecipient: String?
+    /// A definition that would be put among the others, to see what comes of it.
+    var candidate: (file: String, bytes: [UInt8])?
 
     public static let usualFile = "/etc/mailhookd/mailhookd.yaml"
 
@@ -43,31 +45,44 @@ public struct Setup: Sendable {
     /// Schema.org and the contexts of the configured folder.
     let contexts: ContextLibrary
     public private(set) var warnings: [Diagnostic]
+    /// What is remembered of apps, those included that are gone.
+    public private(set) var records: [AppRecord] = []
+    /// What the management interface changed.
+    let notes: [HookNote]
+    /// What it was made from, so that the same can be read again.
+    let request: SetupRequest
+    private let places: ConfigurationPlaces?
 
     private static let sizeLimit = 4 << 20
 
     public static func load(_ request: SetupRequest) -> Result<Setup, SetupFailure> {
         var diagnostics = Diagnostics()
-        guard var configuration = readConfiguration(request, into: &diagnostics) else {
+        guard let (read, places) = readConfiguration(request, into: &diagnostics) else {
             return .failure(SetupFailure(diagnostics: diagnostics.all))
         }
+        var configuration = read
         apply(request, to: &configuration, into: &diagnostics)
         let contexts = ContextFolder.library(configuration.contexts, into: &diagnostics)
-        let definitions = readDefinitions(configuration, into: &diagnostics)
-        checkTogether(configuration, definitions, into: &diagnostics)
-        if diagnostics.hasErrors { return .failure(SetupFailure(diagnostics: diagnostics.all)) }
+        let definitions = readDefinitions(configuration, request.candidate, into: &diagnostics)
+        let notes = readNotes(configuration, into: &diagnostics)
+        checkTogether(configuration, definitions, notes, into: &diagnostics)
+        checkDependencies(definitions, into: &diagnostics)
+        let records = checkVersions(configuration, definitions, into: &diagnostics)
+        let findings = places?.located(diagnostics.all) ?? diagnostics.all
+        if diagnostics.hasErrors { return .failure(SetupFailure(diagnostics: findings)) }
         return .success(
             Setup(
-                configuration: configuration, definitions: definitions, contexts: contexts,
-                warnings: diagnostics.all))
+                configuration: configuration, definitions: definitions, contexts: contexts, warnings: findings,
+                records: records, notes: notes, request: request, places: places))
     }
+
+    /// Findings about the configuration file, with line and column of their places.
+    func located(_ diagnostics: [Diagnostic]) -> [Diagnostic] { places?.located(diagnostics) ?? diagnostics }
 
     /// The hooks with their addresses and keys; makes the instance secret where it is missing.
     public func directory() throws(FileError) -> HookDirectory {
         let secret = try InstanceSecret.load(dataFolder: configuration.data)
-        let hooks = definitions.flatMap { definition in
-            definition.hooks.map { addressed($0, of: definition, secret) }
-        }
+        let hooks = declarations.map { addressed($0.hook, of: $0.app, $0.trigger, secret) }
         return HookDirectory(hooks: hooks, domains: configuration.domains)
     }
 
@@ -76,7 +91,7 @@ public struct Setup: Sendable {
         let hooks = definitions.flatMap(\.hooks)
         let counts = HookType.allCases.map { type in "\(hooks.count { $0.type == type }) \(type.rawValue)" }
         let listen = configuration.listen
-        let listeners = [("smtp", listen.smtp), ("lmtp", listen.lmtp), ("http", listen.http), ("admin", listen.admin)]
+        let listeners = [("smtp", listen.smtp), ("smtps", listen.smtps), ("lmtp", listen.lmtp), ("http", listen.http), ("admin", listen.admin)]
             .flatMap { name, addresses in addresses.map { "\(name) \($0)" } }
             + configuration.maildirs.map { "maildir \($0.path)" }
         return """
@@ -91,25 +106,29 @@ public struct Setup: Sendable {
 
     /// What the daemon, `try` and replay do with a message.
     func processor(_ directory: HookDirectory) -> MessageProcessor {
-        MessageProcessor(directory: directory, instance: configuration.hostname, contexts: contexts)
+        MessageProcessor(
+            directory: directory, instance: configuration.hostname, contexts: contexts,
+            receivedLimit: configuration.limits.receivedFields)
     }
 
     /// The same for posts.
     func postProcessor(_ directory: HookDirectory) -> PostProcessor {
         PostProcessor(
-            instance: configuration.hostname, contexts: contexts, policies: directory.hooks.map(\.hook.policy))
+            instance: configuration.hostname, contexts: contexts, hooks: directory.hooks.map(\.hook))
     }
 
     private func addressed(
-        _ declaration: HookDeclaration, of definition: AppDefinition, _ secret: InstanceSecret
+        _ declaration: HookDeclaration, of app: String, _ trigger: HookTrigger?, _ secret: InstanceSecret
     ) -> AddressedHook {
         let name = declaration.eventName
-        let settings = configuration.hooks[name] ?? configuration.hooks["*"] ?? Configuration.HookSettings()
+        let settings = settings(of: app, name)
+        let note = note(of: name)
         let hook = Hook(
-            app: definition.app, eventName: name, displayEventName: declaration.displayEventName,
-            description: declaration.description, type: declaration.type, policy: settings.policy)
+            app: app, eventName: name, displayEventName: note?.title ?? declaration.displayEventName,
+            description: note?.description ?? declaration.description, type: declaration.type, policy: settings.policy,
+            trigger: trigger)
         func credentials(_ generation: Int) -> AddressedHook.Credentials {
-            secret.credentials(app: definition.app, eventName: name, generation: generation)
+            secret.credentials(app: app, eventName: name, generation: generation)
         }
         let previous = settings.previousUntil.flatMap { until in
             settings.generation > 1 ? (credentials(settings.generation - 1), until) : nil
@@ -119,7 +138,7 @@ public struct Setup: Sendable {
 
     private static func readConfiguration(
         _ request: SetupRequest, into diagnostics: inout Diagnostics
-    ) -> Configuration? {
+    ) -> (Configuration, ConfigurationPlaces?)? {
         let builtIn = ConfigurationReader.builtIn()
         let path: String
         if let file = request.configurationFile {
@@ -127,15 +146,16 @@ public struct Setup: Sendable {
         } else if access(SetupRequest.usualFile, F_OK) == 0 {
             path = SetupRequest.usualFile
         } else {
-            return builtIn
+            return (builtIn, nil)
         }
         do {
             let bytes = try Files.read(path, limit: sizeLimit)
             var reader = ConfigurationReader(file: path, folder: Files.parent(path))
-            var configuration = reader.read(bytes, over: builtIn)
-            configuration?.file = path
+            let read = reader.read(bytes, over: builtIn)
             diagnostics.add(contentsOf: reader.diagnostics)
-            return configuration
+            guard var configuration = read else { return nil }
+            configuration.file = path
+            return (configuration, ConfigurationPlaces(file: path, bytes))
         } catch {
             diagnostics.add(Diagnostic(.error, file: path, reason: error.reason))
             return nil
@@ -169,12 +189,16 @@ public struct Setup: Sendable {
     }
 
     private static func readDefinitions(
-        _ configuration: Configuration, into diagnostics: inout Diagnostics
+        _ configuration: Configuration, _ candidate: (file: String, bytes: [UInt8])?,
+        into diagnostics: inout Diagnostics
     ) -> [AppDefinition] {
         var definitions: [AppDefinition] = []
-        for file in definitionFiles(configuration, into: &diagnostics) {
-            do {
-                let bytes = try Files.read(file, limit: AppDefinitionReader.sizeLimit)
+        var files = definitionFiles(configuration, into: &diagnostics)
+        if let candidate, !files.contains(candidate.file) { files.append(candidate.file) }
+        for file in files {
+            do throws(FileError) {
+                var bytes = candidate?.bytes ?? []
+                if candidate?.file != file { bytes = try Files.read(file, limit: AppDefinitionReader.sizeLimit) }
                 var reader = AppDefinitionReader(file: file, bytes: bytes)
                 if let definition = reader.read() { definitions.append(definition) }
                 diagnostics.add(contentsOf: reader.diagnostics)
@@ -212,7 +236,8 @@ public struct Setup: Sendable {
     /// What only shows when everything is there: names and aliases are unique over all files, and policy is about hooks
     /// that exist.
     private static func checkTogether(
-        _ configuration: Configuration, _ definitions: [AppDefinition], into diagnostics: inout Diagnostics
+        _ configuration: Configuration, _ definitions: [AppDefinition], _ notes: [HookNote],
+        into diagnostics: inout Diagnostics
     ) {
         var owners: [String: String] = [:]
         var apps: [String: String] = [:]
@@ -231,6 +256,9 @@ public struct Setup: Sendable {
                         .error, file: definition.file, position: hook.position, place: "hooks",
                         reason: "'\(hook.eventName)' is declared in \(other) too"))
             }
+        }
+        for note in notes where note.origin != nil && owners[note.eventName] == nil {
+            owners[note.eventName] = "the management interface"
         }
         checkMaildirs(configuration, definitions, into: &diagnostics)
         var aliases: [String: String] = [:]

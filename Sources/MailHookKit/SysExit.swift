@@ -4,10 +4,14 @@
 // became of a message come from `Outcome` instead.
 
 public enum SysExit {
+    /// EX_DATAERR: what was given is not as it has to be.
+    public static let dataError: Int32 = 65
     /// EX_NOINPUT: a file could not be read.
     public static let noInput: Int32 = 66
     /// EX_UNAVAILABLE: the other side refused.
     public static let unavailable: Int32 = 69
+    /// EX_CANTCREAT: a file or folder could not be made.
+    public static let cannotCreate: Int32 = 73
     /// EX_TEMPFAIL: may work later.
     public static let temporaryFailure: Int32 = 75
     /// EX_NOPERM.

@@ -21,7 +21,7 @@ struct MainCommand: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, CheckCommand.self, HooksCommand.self, TryCommand.self, ExtractCommand.self, MIMECommand.self,
             JSONLDCommand.self, ListenCommand.self, EventsCommand.self, SendTestCommand.self, ReceiveCommand.self,
-            KeysCommand.self,
+            KeysCommand.self, AppsCommand.self, StoreCommand.self,
         ])
 
     static func main() async {

@@ -9,6 +9,10 @@ enum SMTPCommand: Sendable, Hashable {
     case mail(reversePath: String, parameters: [Parameter])
     case recipient(forwardPath: String, parameters: [Parameter])
     case data
+    /// RFC 3030 section 2.
+    case chunk(size: Int, isLast: Bool)
+    case startTLS
+    case client([Parameter])
     case reset
     case noop
     case quit
@@ -29,11 +33,15 @@ enum SMTPCommand: Sendable, Hashable {
 
     enum Malformation: Sendable, Hashable {
         case helloArgument, mailSyntax, recipientSyntax, senderAddress, recipientAddress, unexpectedArgument
+        case clientSyntax
+        /// It is not known how many octets follow.
+        case chunkSyntax
     }
 }
 
 enum CommandParser {
-    /// - Parameter line: without its CRLF, free of control characters and octets above 127.
+    /// - Parameter line: without its CRLF, free of control characters, in UTF-8. Octets above 127 are taken in paths and
+    ///   in values of parameters; the rest of a command that is not `malformed` is ASCII.
     static func parse(_ line: [UInt8]) -> SMTPCommand {
         var scanner = LineScanner(line)
         let verb = scanner.take { $0 != ASCII.space }
@@ -45,11 +53,14 @@ enum CommandParser {
         if isVerb("MAIL") { return mail(&scanner) }
         if isVerb("RCPT") { return recipient(&scanner) }
         if isVerb("DATA") { return alone(.data) }
+        if isVerb("BDAT") { return chunk(&scanner) }
         if isVerb("RSET") { return alone(.reset) }
         if isVerb("QUIT") { return alone(.quit) }
         if isVerb("EHLO") { return hello(.ehlo, &scanner) }
         if isVerb("HELO") { return hello(.helo, &scanner) }
         if isVerb("LHLO") { return hello(.lhlo, &scanner) }
+        if isVerb("STARTTLS") { return alone(.startTLS) }
+        if isVerb("XCLIENT") { return client(&scanner) }
         if isVerb("NOOP") { return .noop }
         if isVerb("VRFY") { return .verify }
         if isVerb("HELP") { return .help }
@@ -57,7 +68,7 @@ enum CommandParser {
     }
 
     private static let notImplemented: [StaticString] = [
-        "EXPN", "ETRN", "TURN", "SEND", "SOML", "SAML", "STARTTLS", "AUTH", "BDAT", "XCLIENT", "XFORWARD",
+        "EXPN", "ETRN", "TURN", "SEND", "SOML", "SAML", "AUTH", "XFORWARD",
     ]
 
     /// Whether a line is the beginning of something that is not SMTP: a request or a header line of HTTP, or a header
@@ -68,6 +79,13 @@ enum CommandParser {
         // A header field that ends the word: `Host:`. Not `MAILFROM:<a@b>`, which is only an error.
         if verb.count > 1, line[verb.upperBound - 1] == UInt8(ascii: ":") { return true }
         return http.contains { scanner.matches($0, verb) }
+    }
+
+    /// Whether a line has the verb BDAT, whatever else is in it.
+    static func isChunk(_ line: [UInt8]) -> Bool {
+        var scanner = LineScanner(line)
+        let verb = scanner.take(while: ASCII.isAlphanumeric)
+        return scanner.matches("BDAT", verb)
     }
 
     private static let http: [StaticString] = [
@@ -100,10 +118,32 @@ enum CommandParser {
         return .recipient(forwardPath: path, parameters: parameters)
     }
 
+    // RFC 3030 section 2: bdat-cmd = "BDAT" SP chunk-size [ SP end-marker ] CR LF; end-marker = "LAST"
+    private static func chunk(_ scanner: inout LineScanner) -> SMTPCommand {
+        let digits = scanner.take(while: ASCII.isDigit)
+        // More digits than that are more octets than anybody has.
+        guard (1...18).contains(digits.count), let size = Int(scanner.text(digits)) else {
+            return .malformed(reason: .chunkSyntax)
+        }
+        guard scanner.next == nil || scanner.next == ASCII.space else { return .malformed(reason: .chunkSyntax) }
+        scanner.skipSpaces()
+        guard scanner.next != nil else { return .chunk(size: size, isLast: false) }
+        guard scanner.take(word: "LAST") else { return .malformed(reason: .chunkSyntax) }
+        scanner.skipSpaces()
+        return scanner.next == nil ? .chunk(size: size, isLast: true) : .malformed(reason: .chunkSyntax)
+    }
+
+    // XCLIENT 1*( SP attribute-name "=" xtext )
+    private static func client(_ scanner: inout LineScanner) -> SMTPCommand {
+        parameters(&scanner, isBehindCommand: true).map { .client($0) } ?? .malformed(reason: .clientSyntax)
+    }
+
     // Section 4.1.2: esmtp-param = esmtp-keyword ["=" esmtp-value]
-    private static func parameters(_ scanner: inout LineScanner) -> [SMTPCommand.Parameter]? {
+    private static func parameters(
+        _ scanner: inout LineScanner, isBehindCommand: Bool = false
+    ) -> [SMTPCommand.Parameter]? {
         var parameters: [SMTPCommand.Parameter] = []
-        guard scanner.next == nil || scanner.next == ASCII.space else { return nil }
+        guard isBehindCommand || scanner.next == nil || scanner.next == ASCII.space else { return nil }
         scanner.skipSpaces()
         while let first = scanner.next {
             guard ASCII.isAlphanumeric(first) else { return nil }

@@ -2,7 +2,7 @@
 //
 // Reads the data of one message, to CRLF.CRLF and to nothing else (RFC 5321 section 4.1.1.4).
 // Servers that end it at other sequences let a sender smuggle a second message past the first
-// server; here a lone CR or LF is content that refuses the whole message.
+// server; here a lone CR or LF is content that refuses the whole message, or is mended if asked for.
 
 /// Fed with pieces of any size; the result does not depend on where they are cut.
 struct DataReceiver: Sendable {
@@ -13,13 +13,7 @@ struct DataReceiver: Sendable {
     }
 
     /// The message without transparency dots and without the last CRLF.CRLF's dot line; lines end with CRLF.
-    private(set) var message: [UInt8] = []
-    /// More than the limit came; what came later was dropped.
-    private(set) var isTooLarge = false
-    /// A CR without LF or a LF without CR was in it.
-    private(set) var hasBareNewline = false
-
-    private let limit: Int
+    var buffer: MessageBuffer
     /// Where in a line end the last piece stopped. The CRLF of the DATA command counts as the one before the first
     /// line, so that an empty message is `.CRLF`.
     private var state = State.lineStart
@@ -36,10 +30,8 @@ struct DataReceiver: Sendable {
         case dotCarriageReturn
     }
 
-    init(limit: Int, sizeHint: Int = 0) {
-        self.limit = limit
-        // The hint is the sender's word: it may save copies, not claim memory.
-        message.reserveCapacity(min(limit, max(sizeHint, 4096), 256 << 10))
+    init(limit: Int, sizeHint: Int = 0, bareNewline: SMTPServerConfiguration.BareNewline = .refuse) {
+        buffer = MessageBuffer(limit: limit, sizeHint: sizeHint, bareNewline: bareNewline)
     }
 
     mutating func receive(_ piece: UnsafeRawBufferPointer) -> Progress {
@@ -56,22 +48,32 @@ struct DataReceiver: Sendable {
         return .needsMore
     }
 
-    /// Takes everything up to and with the next CR or LF in one go.
+    /// Takes lines in one go, up to and with the first that ends with the piece, or has a dot or a lone CR or LF behind
+    /// it: what is whole lines on the wire is the same octets in the message.
     private mutating func readRun(
         _ piece: UnsafeRawBufferPointer, from start: Int, _ search: inout LineEndSearch
     ) -> Int {
-        guard let end = search.next(from: start) else {
-            append(UnsafeRawBufferPointer(rebasing: piece[start...]))
-            return piece.count
+        var position = start
+        while let end = search.next(from: position) {
+            guard piece[end] == ASCII.carriageReturn else {
+                buffer.append(UnsafeRawBufferPointer(rebasing: piece[start..<end]))
+                buffer.appendBare(ASCII.lineFeed)
+                return end + 1
+            }
+            guard end + 2 < piece.count, piece[end + 1] == ASCII.lineFeed, !Self.isSpecial(piece[end + 2]) else {
+                buffer.append(UnsafeRawBufferPointer(rebasing: piece[start..<end]))
+                state = .carriageReturn
+                return end + 1
+            }
+            position = end + 2
         }
-        append(UnsafeRawBufferPointer(rebasing: piece[start..<end]))
-        if piece[end] == ASCII.carriageReturn {
-            state = .carriageReturn
-        } else {
-            hasBareNewline = true
-            append(ASCII.lineFeed)
-        }
-        return end + 1
+        buffer.append(UnsafeRawBufferPointer(rebasing: piece[start...]))
+        return piece.count
+    }
+
+    /// Octets that mean something at the beginning of a line.
+    private static func isSpecial(_ byte: UInt8) -> Bool {
+        byte == ASCII.dot || byte == ASCII.carriageReturn || byte == ASCII.lineFeed
     }
 
     /// One octet at or near a line end; true at the end of the data.
@@ -96,46 +98,21 @@ struct DataReceiver: Sendable {
         switch byte {
         case ASCII.carriageReturn: state = .carriageReturn
         case ASCII.lineFeed:
-            hasBareNewline = true
-            append(byte)
+            buffer.appendBare(byte)
             state = .inLine
         default:
-            append(byte)
+            buffer.append(byte)
             state = .inLine
         }
     }
 
     private mutating func endLine() {
-        append(ASCII.carriageReturn)
-        append(ASCII.lineFeed)
+        buffer.appendLineEnd()
         state = .lineStart
     }
 
     private mutating func bareCarriageReturn(then byte: UInt8) {
-        hasBareNewline = true
-        append(ASCII.carriageReturn)
+        buffer.appendBare(ASCII.carriageReturn)
         begin(byte)
-    }
-
-    private mutating func append(_ byte: UInt8) {
-        guard message.count < limit else {
-            overflow()
-            return
-        }
-        if !isTooLarge { message.append(byte) }
-    }
-
-    private mutating func append(_ run: UnsafeRawBufferPointer) {
-        guard run.count <= limit - message.count else {
-            overflow()
-            return
-        }
-        if !isTooLarge { message.append(contentsOf: run) }
-    }
-
-    /// The rest is only read to find its end.
-    private mutating func overflow() {
-        isTooLarge = true
-        message = []
     }
 }

@@ -1,6 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Reverse-paths and forward-paths (RFC 5321 section 4.1.2), one function a rule.
+// Reverse-paths and forward-paths (RFC 5321 section 4.1.2), one function a rule. UTF-8 is taken
+// wherever RFC 6531 section 3.3 has it; whether the sender may use it is the session's question.
 
 enum MailPath {
     enum Direction: Sendable, Hashable {
@@ -58,7 +59,7 @@ enum MailPath {
     // Dot-string = Atom *("." Atom)
     // QUIRK: dots at the ends and side by side occur in real addresses and are let through (section 4.1.2).
     private static func takeDotString(_ scanner: inout LineScanner) -> Bool {
-        !scanner.take { ASCII.isAtomText($0) || $0 == ASCII.dot }.isEmpty
+        !scanner.take { ASCII.isAtomText($0) || $0 == ASCII.dot || $0 >= 0x80 }.isEmpty
     }
 
     // Quoted-string = DQUOTE *QcontentSMTP DQUOTE; QcontentSMTP = qtextSMTP / quoted-pairSMTP
@@ -82,7 +83,7 @@ enum MailPath {
         let start = scanner.position
         repeat {
             let label = scanner.take {
-                ASCII.isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_")
+                ASCII.isAlphanumeric($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") || $0 >= 0x80
             }
             if label.isEmpty { return false }
         } while scanner.take(ASCII.dot)

@@ -10,6 +10,24 @@ public struct SMTPServerConfiguration: Sendable, Hashable {
         case lmtp
     }
 
+    /// STARTTLS (RFC 3207).
+    public enum TLSOffer: Sendable, Hashable {
+        /// There is no certificate.
+        case none
+        case offered
+        /// Nothing but NOOP, EHLO, STARTTLS and QUIT is served before it (section 4).
+        case required
+    }
+
+    /// What becomes of a CR without LF and of a LF without CR in a message.
+    public enum BareNewline: String, Sendable, Hashable, CaseIterable {
+        /// The message is refused and the connection closed.
+        case refuse
+        /// Each becomes CRLF. It is content all the same: neither the end of the data nor a line that transparency
+        /// dots (RFC 5321 section 4.5.2) are looked for on begins there.
+        case normalize
+    }
+
     public var service: Service
     /// In the greeting and in the answer to EHLO.
     public var hostname: String
@@ -26,6 +44,12 @@ public struct SMTPServerConfiguration: Sendable, Hashable {
     /// Commands that lead nowhere (NOOP, RSET, VRFY, HELP, EHLO) before the connection is closed, unless a message is
     /// accepted in between: nobody holds a connection, or has more written than read, for nothing.
     public var idleCommands: Int
+    public var tls = TLSOffer.none
+    /// The connection began with a TLS handshake (RFC 8314 section 3).
+    public var isSecured = false
+    /// The client may say with XCLIENT whose connection this is.
+    public var allowsXCLIENT = false
+    public var bareNewline = BareNewline.refuse
 
     public init(
         hostname: String, service: Service = .smtp, messageSize: Int = 25 << 20, recipients: Int = 100,

@@ -1,12 +1,15 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // The server's side of one SMTP or LMTP connection, without I/O: bytes go in, reply bytes and
-// actions come out. The caller owns the connection, decides about recipients and messages, and
-// keeps what has not been consumed.
+// actions come out. The caller owns the connection, decides about clients, recipients and
+// messages, does TLS, and keeps what has not been consumed. What commands do stands in
+// SMTPServerSession+Commands, how messages are read in SMTPServerSession+Data.
 //
-//     greeting -> command <-> recipient asked          (MAIL, RCPT ... are commands)
-//                 command  -> data -> message asked -> command
-//                 any      -> closed
+//     command <-> recipient asked, client asked          (MAIL, RCPT ... are commands)
+//     command  -> TLS asked -> command
+//     command  -> data  -> message asked -> command
+//     command  -> chunk -> command | message asked
+//     any      -> closed
 
 public import HookModel
 
@@ -19,43 +22,63 @@ public struct SMTPServerSession: Sendable {
         case recipient(String)
         /// A whole message came: call `answerMessage` when its fate is known. Nothing is consumed until then.
         case message(SMTPTransaction)
+        /// Write the output, drop all input that has come until now, begin the handshake, and call `tlsStarted` before
+        /// feeding what comes through it.
+        case startTLS
+        /// The client is somebody else: decide whether that one may connect, and call `answerClient`.
+        case client(ClientIdentity)
         /// Write the output and close the connection.
         case close
     }
 
     /// Where the session is. Each names its successors above.
-    private enum State: Sendable {
+    enum State: Sendable {
         case command
         case recipientAsked(String)
+        case clientAsked(ClientIdentity)
+        case tlsAsked
         case data
+        /// Octets of a chunk still to come, and the reply to it if it is refused.
+        case chunk(remaining: Int, isLast: Bool, refusal: SMTPReply?)
         case messageAsked
         case closed
     }
 
-    private let configuration: SMTPServerConfiguration
-    private var state = State.command
-    private var output: [UInt8] = []
+    /// Why no message can be taken at this moment; the answer to MAIL. Set by the caller.
+    public var refusal: Outcome?
+
+    let configuration: SMTPServerConfiguration
+    var state = State.command
+    var output: [UInt8] = []
     /// The beginning of a command line that has not ended yet.
     private var line: [UInt8] = []
     /// The line was too long: the rest of it is dropped.
     private var isLineDropped = false
-    private var receiver: DataReceiver?
     /// Since the last message that was accepted.
-    private var errors = 0
-    private var idleCommands = 0
+    var errors = 0
+    var idleCommands = 0
 
-    private var helo: String?
-    private var reversePath: String?
-    private var declaredSize = 0
-    private var recipients: [String] = []
+    /// Everything before it was said without protection (RFC 3207 section 4.2).
+    var isSecured: Bool
+    /// A greeting command was accepted.
+    var isGreeted = false
+    /// What the client called itself, or is said to have called itself.
+    var helo = ""
+    var reversePath: String?
+    var parameters = MailParameters()
+    /// Forward-paths of the current transaction that were accepted.
+    public internal(set) var recipients: [String] = []
     /// Those of the transaction that were beyond the limit.
-    private var furtherRecipients = 0
+    var furtherRecipients = 0
+    var receiver: DataReceiver?
+    /// From the first BDAT of a transaction to the last.
+    var chunks: ChunkReceiver?
 
     /// Begins with the greeting in its output.
     public init(configuration: SMTPServerConfiguration) {
         self.configuration = configuration
-        let service = configuration.service == .smtp ? "ESMTP" : "LMTP"
-        reply(SMTPReply(220, nil, "\(configuration.hostname) \(service) mailhookd"))
+        isSecured = configuration.isSecured
+        greet()
     }
 
     /// Reply bytes to write, in order. The session keeps none of them.
@@ -68,10 +91,27 @@ public struct SMTPServerSession: Sendable {
     /// Whether a transaction has begun that should end before the server goes away.
     public var isInTransaction: Bool { reversePath != nil }
 
-    /// Whether the data of a message is being read.
+    /// Whether the data of a message has begun and is not complete.
     public var isReadingData: Bool {
-        if case .data = state { true } else { false }
+        switch state {
+        case .data, .chunk: true
+        case .command, .recipientAsked, .clientAsked, .tlsAsked, .messageAsked, .closed: chunks != nil
+        }
     }
+
+    /// What came of the message being read, if that is at least `count` octets: a caller that keeps large messages
+    /// elsewhere takes it, and `SMTPTransaction.bytes` begins behind it.
+    public mutating func takeData(atLeast count: Int) -> [UInt8]? {
+        let size = receiver?.buffer.message.count ?? chunks?.buffer.message.count ?? 0
+        guard isReadingData, size > 0, size >= count else { return nil }
+        return receiver?.buffer.take() ?? chunks?.buffer.take()
+    }
+
+    /// Octets of the message being read that `takeData` has handed out.
+    public var takenData: Int { receiver?.buffer.taken ?? chunks?.buffer.taken ?? 0 }
+
+    /// Whether a command line has begun and is not complete.
+    public var isReadingLine: Bool { !line.isEmpty || isLineDropped }
 
     /// Takes input until there is something to decide or all of it is consumed.
     ///
@@ -82,10 +122,19 @@ public struct SMTPServerSession: Sendable {
             switch state {
             case .closed: return .close
             case .recipientAsked(let path): return .recipient(path)
+            case .clientAsked(let client): return .client(client)
+            case .tlsAsked:
+                // RFC 3207 section 6: what somebody between us and the client put behind STARTTLS must not be taken for
+                // something that came through TLS.
+                consumed = input.count
+                return .startTLS
             // The message was handed out already; the caller came too early.
             case .messageAsked: return .needInput
             case .data:
                 guard let action = advanceData(input, &consumed) else { continue }
+                return action
+            case .chunk:
+                guard let action = advanceChunk(input, &consumed) else { continue }
                 return action
             case .command:
                 guard advanceCommand(input, &consumed) else { return .needInput }
@@ -100,6 +149,8 @@ public struct SMTPServerSession: Sendable {
         if outcome.isPositive {
             recipients.append(path)
             reply(SMTPReply(250, "2.1.5", "Ok"))
+        } else if outcome == .otherHook {
+            refuseFurtherRecipient(outcome)
         } else {
             refuse(outcome.smtpReply)
         }
@@ -123,6 +174,22 @@ public struct SMTPServerSession: Sendable {
         if replies.contains(where: { $0.code == 421 || $0.code == 521 }) { state = .closed }
     }
 
+    /// The handshake has begun. The session is as new: nothing the client said before counts (RFC 3207 section 4.2).
+    public mutating func tlsStarted() {
+        guard case .tlsAsked = state else { return }
+        isSecured = true
+        restart()
+    }
+
+    /// Answers `client`: `accepted` greets the client anew, anything else is its reply and the end.
+    public mutating func answerClient(_ outcome: Outcome) {
+        guard case .clientAsked(let client) = state else { return }
+        guard outcome.isPositive else { return end(with: outcome) }
+        restart()
+        helo = client.helo ?? ""
+        greet()
+    }
+
     /// Ends the session from the server's side, for example with `Outcome.shuttingDown`.
     public mutating func end(with outcome: Outcome) {
         if case .closed = state { return }
@@ -130,41 +197,30 @@ public struct SMTPServerSession: Sendable {
         state = .closed
     }
 
-    // MARK: - Data
-
-    private mutating func advanceData(_ input: UnsafeRawBufferPointer, _ consumed: inout Int) -> Action? {
-        guard consumed < input.count else { return .needInput }
-        let rest = UnsafeRawBufferPointer(rebasing: input[consumed...])
-        switch receiver?.receive(rest) {
-        case .needsMore:
-            consumed = input.count
-            return .needInput
-        case .complete(let count):
-            consumed += count
-            return finishData()
-        case nil:
-            state = .command
-            return nil
-        }
+    private mutating func greet() {
+        let service = configuration.service == .smtp ? "ESMTP" : "LMTP"
+        reply(SMTPReply(220, nil, "\(configuration.hostname) \(service) mailhookd"))
     }
 
-    private mutating func finishData() -> Action? {
-        guard let receiver else { return nil }
-        self.receiver = nil
-        state = .messageAsked
-        let outcome: Outcome? =
-            receiver.hasBareNewline ? .bareNewline : receiver.isTooLarge ? .messageTooLarge : nil
-        if let outcome {
-            let count = configuration.service == .lmtp ? recipients.count : 1
-            answerMessage(Array(repeating: outcome.smtpReply, count: count))
-            return nil
-        }
-        return .message(
-            SMTPTransaction(
-                helo: helo ?? "", reversePath: reversePath ?? "", recipients: recipients, bytes: receiver.message))
+    private mutating func restart() {
+        state = .command
+        isGreeted = false
+        helo = ""
+        line = []
+        isLineDropped = false
+        resetTransaction()
     }
 
-    // MARK: - Commands
+    mutating func resetTransaction() {
+        reversePath = nil
+        parameters = MailParameters()
+        recipients = []
+        furtherRecipients = 0
+        receiver = nil
+        chunks = nil
+    }
+
+    // MARK: - Command lines
 
     /// Takes one command line; false when it has not ended yet.
     private mutating func advanceCommand(_ input: UnsafeRawBufferPointer, _ consumed: inout Int) -> Bool {
@@ -185,7 +241,7 @@ public struct SMTPServerSession: Sendable {
             refuse(SMTPReply(500, "5.5.2", "Command not recognized"))
             close("This is a mail server")
         } else if isLineDropped {
-            refuse(SMTPReply(500, "5.5.2", "Line too long"))
+            refuseLine("Line too long")
         } else {
             execute()
         }
@@ -210,182 +266,26 @@ public struct SMTPServerSession: Sendable {
     private mutating func execute() {
         guard line.last == ASCII.carriageReturn else {
             // Section 2.3.8: a line ends with CRLF. Taking LF alone is how commands get smuggled.
-            return refuse(SMTPReply(500, "5.5.2", "Lines must end with CRLF"))
+            return refuseLine("Lines must end with CRLF")
         }
         line.removeLast()
         guard line.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
-            return refuse(SMTPReply(500, "5.5.2", "Control characters are not allowed"))
+            return refuseLine("Control characters are not allowed")
         }
-        guard line.allSatisfy({ $0 < 0x80 }) else { return refuseNonASCII() }
-        perform(CommandParser.parse(line))
-    }
-
-    private mutating func refuseNonASCII() {
-        // Whatever stands behind the verb has no say in this.
-        switch CommandParser.parse(line.map { $0 < 0x80 ? $0 : UInt8(ascii: "x") }) {
-        case .hello: refuse(SMTPReply(501, nil, "Names beyond ASCII are not supported"))
-        // RFC 6531 section 3.5
-        case .mail, .recipient, .malformed: refuse(SMTPReply(553, "5.6.7", "Addresses beyond ASCII are not supported"))
-        case .data, .reset, .noop, .quit, .verify, .help, .notImplemented, .unknown:
-            refuse(SMTPReply(500, "5.5.2", "Commands are ASCII"))
+        if line.allSatisfy({ $0 < 0x80 }) {
+            perform(CommandParser.parse(line))
+        } else if String(validating: line, as: UTF8.self) != nil {
+            performInternational(CommandParser.parse(line))
+        } else {
+            // Whatever it is has no say in this.
+            performInternational(CommandParser.parse(line.map { $0 < 0x80 ? $0 : UInt8(ascii: " ") }), isUTF8: false)
         }
     }
 
-    private mutating func perform(_ command: SMTPCommand) {
-        switch command {
-        case .hello(let greeting, let domain): hello(greeting, domain)
-        case .mail(let path, let parameters): mail(path, parameters)
-        case .recipient(let path, let parameters): recipient(path, parameters)
-        case .data: beginData()
-        case .reset:
-            resetTransaction()
-            replyIdly(SMTPReply(250, "2.0.0", "Ok"))
-        case .noop: replyIdly(SMTPReply(250, "2.0.0", "Ok"))
-        case .quit:
-            reply(SMTPReply(221, "2.0.0", "Bye"))
-            state = .closed
-        // Section 3.5.3: a server that keeps its users to itself answers 252.
-        case .verify: replyIdly(SMTPReply(252, "2.5.0", "Send some mail, and I will try my best"))
-        case .help: replyIdly(SMTPReply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP"))
-        case .notImplemented: refuse(SMTPReply(502, "5.5.1", "Command not implemented"))
-        case .unknown: refuse(SMTPReply(500, "5.5.2", "Command not recognized"))
-        case .malformed(let reason): refuse(Self.reply(to: reason))
-        }
-    }
-
-    private mutating func close(_ text: String) {
-        if case .closed = state { return }
-        reply(SMTPReply(421, "4.7.0", text))
-        state = .closed
-    }
-
-    // RFC 2034 section 4: answers to HELO and EHLO carry no enhanced status code.
-    private mutating func hello(_ greeting: SMTPCommand.Greeting, _ domain: String) {
-        let isLMTP = configuration.service == .lmtp
-        guard isLMTP == (greeting == .lhlo) else {
-            return refuse(SMTPReply(500, nil, "Use \(isLMTP ? "LHLO" : "EHLO")"))
-        }
-        helo = domain
-        // Section 4.1.4: EHLO in a session has the effect of RSET.
-        resetTransaction()
-        guard greeting != .helo else { return replyIdly(SMTPReply(250, nil, configuration.hostname)) }
-        guard countIdleCommand() else { return }
-        let keywords = ["PIPELINING", "SIZE \(configuration.messageSize)", "8BITMIME", "ENHANCEDSTATUSCODES", "HELP"]
-        let lines = [configuration.hostname] + keywords
-        for (index, line) in lines.enumerated() {
-            output += Array("250\(index == lines.count - 1 ? " " : "-")\(line)\r\n".utf8)
-        }
-    }
-
-    private mutating func mail(_ path: String, _ parameters: [SMTPCommand.Parameter]) {
-        guard helo != nil else { return refuse(SMTPReply(503, "5.5.1", "Say hello first")) }
-        guard reversePath == nil else { return refuse(SMTPReply(503, "5.5.1", "Nested MAIL command")) }
-        var size = 0
-        if let repeated = Self.repeated(parameters) {
-            return refuse(SMTPReply(501, "5.5.4", "Parameter \(Self.quoted(repeated)) given twice"))
-        }
-        for parameter in parameters {
-            switch (parameter.keyword, parameter.value?.uppercased()) {
-            // RFC 1870 section 6.1: up to 20 digits. One that does not fit is too large in any case.
-            case ("SIZE", let value?) where value.utf8.count <= 20 && value.utf8.allSatisfy(ASCII.isDigit):
-                size = Int(value) ?? .max
-            case ("BODY", "7BIT"), ("BODY", "8BITMIME"): break
-            case ("SIZE", _), ("BODY", _):
-                return refuse(SMTPReply(501, "5.5.4", "Bad value of \(parameter.keyword)"))
-            default: return refuse(Self.unrecognized(parameter))
-            }
-        }
-        guard size <= configuration.messageSize else { return refuse(Outcome.messageTooLarge.smtpReply) }
-        declaredSize = size
-        reversePath = path
-        reply(SMTPReply(250, "2.1.0", "Ok"))
-    }
-
-    /// RFC 5321 section 4.1.1.11: no keyword is given twice. They are few, a line being short.
-    private static func repeated(_ parameters: [SMTPCommand.Parameter]) -> String? {
-        guard parameters.count > 1 else { return nil }
-        var seen: Set<String> = []
-        return parameters.first { !seen.insert($0.keyword).inserted }?.keyword
-    }
-
-    private static func unrecognized(_ parameter: SMTPCommand.Parameter) -> SMTPReply {
-        SMTPReply(555, "5.5.4", "Parameter \(quoted(parameter.keyword)) not recognized")
-    }
-
-    /// Reply lines have a limit (section 4.5.3.1.5: 512 octets), keywords have none.
-    private static func quoted(_ keyword: String) -> String {
-        keyword.utf8.count <= 40 ? keyword : keyword.prefix(40) + "..."
-    }
-
-    private mutating func recipient(_ path: String, _ parameters: [SMTPCommand.Parameter]) {
-        guard reversePath != nil else { return refuse(SMTPReply(503, "5.5.1", "Need MAIL command")) }
-        if let parameter = parameters.first {
-            return refuse(Self.unrecognized(parameter))
-        }
-        guard recipients.count < configuration.recipients else { return refuseFurtherRecipient() }
-        state = .recipientAsked(path)
-    }
-
-    /// RFC 5321 section 4.5.3.1.10: who has more recipients than we take sends the rest in another transaction. A client
-    /// that goes on and on about them has something else in mind.
-    private mutating func refuseFurtherRecipient() {
-        furtherRecipients += 1
-        reply(Outcome.tooManyRecipients.smtpReply)
-        if furtherRecipients > configuration.recipients * 10 { close("Too many recipients") }
-    }
-
-    private mutating func beginData() {
-        guard reversePath != nil else { return refuse(SMTPReply(503, "5.5.1", "Need MAIL command")) }
-        guard !recipients.isEmpty else { return refuse(SMTPReply(503, "5.5.1", "No valid recipients")) }
-        reply(SMTPReply(354, nil, "End data with <CR><LF>.<CR><LF>"))
-        receiver = DataReceiver(limit: configuration.messageSize, sizeHint: declaredSize)
-        state = .data
-    }
-
-    private mutating func resetTransaction() {
-        reversePath = nil
-        declaredSize = 0
-        recipients = []
-        furtherRecipients = 0
-        receiver = nil
-    }
-
-    // MARK: - Replies
-
-    private static func reply(to malformation: SMTPCommand.Malformation) -> SMTPReply {
-        switch malformation {
-        case .helloArgument: SMTPReply(501, nil, "Say who you are: EHLO hostname")
-        case .mailSyntax: SMTPReply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
-        case .recipientSyntax: SMTPReply(501, "5.5.4", "Syntax: RCPT TO:<address>")
-        case .senderAddress: SMTPReply(501, "5.1.7", "Bad sender address syntax")
-        case .recipientAddress: SMTPReply(501, "5.1.3", "Bad recipient address syntax")
-        case .unexpectedArgument: SMTPReply(501, "5.5.4", "No argument allowed")
-        }
-    }
-
-    private mutating func reply(_ reply: SMTPReply) {
-        output += Array("\(reply)\r\n".utf8)
-    }
-
-    /// A reply to a command that leads nowhere. Many of them end the connection.
-    private mutating func replyIdly(_ answer: SMTPReply) {
-        if countIdleCommand() { reply(answer) }
-    }
-
-    /// False if that was one too many and the connection is closed.
-    private mutating func countIdleCommand() -> Bool {
-        idleCommands += 1
-        if idleCommands > configuration.idleCommands { close("Too many commands without a message") }
-        return idleCommands <= configuration.idleCommands
-    }
-
-    /// A reply to a command that failed. Many of them end the connection.
-    private mutating func refuse(_ refusal: SMTPReply) {
-        reply(refusal)
-        errors += 1
-        if errors >= configuration.errors {
-            close("Too many errors")
-        }
+    /// A line that is not looked into. Behind BDAT that is the end: the octets that follow would be read as commands.
+    private mutating func refuseLine(_ text: String) {
+        refuse(SMTPReply(500, "5.5.2", text))
+        if CommandParser.isChunk(line) { close("Lost in a chunk of unknown size") }
     }
 }
 
@@ -397,5 +297,8 @@ public struct SMTPTransaction: Sendable, Hashable {
     public var reversePath: String
     /// Without brackets, each accepted at RCPT.
     public var recipients: [String]
+    /// Octets at the beginning of the message that `takeData` handed out.
+    public var taken: Int
+    /// The message behind them.
     public var bytes: [UInt8]
 }

@@ -72,7 +72,9 @@ import Testing
         let web = try WebInstallation(listen: #"admin: ["127.0.0.1:0"]"#)
         try web.start()
         for number in 1...3 { _ = try web.curl(try web.path(WebInstallation.contact), ["-d", "n=\(number)"]) }
-        let key = try web.key("org.permission.hook.read", "org.permission.event.read", "org.hooks")
+        let key = try web.key(
+            "org.permission.hook.read", "org.permission.event.read", "org.hooks", "org.admin.hook.write",
+            "org.permission.message.read")
         let tool = URL(fileURLWithPath: try #require(Self.python)).deletingLastPathComponent()
             .appendingPathComponent("schemathesis").path
         let result = try Child.run(

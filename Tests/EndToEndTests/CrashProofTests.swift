@@ -11,7 +11,7 @@ import TestSupport
 import Testing
 
 /// Where the daemon listens at the moment, what was acknowledged, and when to end.
-private final class Load: Sendable {
+final class Load: Sendable {
     struct State {
         var address: (host: String, port: String)?
         var isOver = false
@@ -19,6 +19,8 @@ private final class Load: Sendable {
         var acknowledged: [String] = []
         /// Connections that ended without an answer to a message that was sent whole.
         var unanswered = 0
+        /// Connections that nobody took.
+        var refused = 0
         var failures: [String] = []
     }
 
@@ -81,7 +83,10 @@ private final class Load: Sendable {
             if !reply.hasPrefix("4") { state.withLock { $0.failures.append("\(name): \(reply)") } }
             return false
         } catch {
-            if isSent { state.withLock { $0.unanswered += 1 } }
+            state.withLock { state in
+                if isSent { state.unanswered += 1 }
+                if "\(error)".contains("errno \(ECONNREFUSED)") { state.refused += 1 }
+            }
             return false
         }
     }

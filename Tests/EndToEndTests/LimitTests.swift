@@ -63,4 +63,37 @@ import Testing
         #expect(try session.command("RCPT TO:<orders+y@hooks.example.com>").hasPrefix("452 4.5.3 "))
         #expect(try session.command("DATA").hasPrefix("354 "))
     }
+
+    /// What was put aside of a large message that is then refused, or given up, is not the beginning of the next one.
+    @Test(arguments: [
+        "RSET\r\n", "EHLO again\r\n", "BDAT 300000\r\n" + String(repeating: "x", count: 300_000),
+    ])
+    func nothingIsLeftOfALargeMessage(_ end: String) throws {
+        let installation = try Installation("limits: { messageSize: 500KiB }")
+        try installation.start()
+        let session = try Connection(installation.smtp)
+        _ = try session.reply()
+        let envelope = "MAIL FROM:<a@b.example>\r\nRCPT TO:<\(Installation.alias)>\r\n"
+        let mail = numberedMail("2").replacingOccurrences(of: "\n", with: "\r\n")
+        session.send("EHLO c\r\n\(envelope)BDAT 300000\r\n" + String(repeating: "X: y\r\n", count: 50_000))
+        for _ in 0..<4 { _ = try session.reply() }
+        // All in one write, so that nothing is between the two messages.
+        session.send("\(end)\(envelope)BDAT \(mail.utf8.count) LAST\r\n\(mail)QUIT\r\n")
+        #expect(session.rest().contains("250 2.0.0 Accepted"))
+        #expect(try installation.orderNumbers() == ["2"])
+    }
+
+    /// As many sessions at a time as there may be, each sending mail upon mail, and none is lost.
+    @Test func twoHundredSessions() throws {
+        let installation = try Installation("limits: { connections: 250 }")
+        try installation.start()
+        let (host, port) = try installation.smtp
+        let sent = try Child.run(
+            "smtp-source",
+            ["-s", "200", "-m", "2000", "-l", "4096", "-f", "a@b.example", "-t", Installation.alias, "\(host):\(port)"])
+        #expect(sent.status == 0, "\(sent.errors)")
+        try installation.stop()
+        let accepted = installation.lastLog.split(separator: "\n").count { $0.contains("message accepted") }
+        #expect(accepted == 2000)
+    }
 }

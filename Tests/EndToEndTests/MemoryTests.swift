@@ -1,6 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// What the largest mail a daemon takes costs in memory, whatever is in it.
+// What the largest mail a daemon takes costs in memory, whatever is in it; and what a daemon with nothing to do holds.
 
 import Foundation
 import TestSupport
@@ -74,5 +74,67 @@ import Testing
         let numbers = result.output.split(separator: " ").compactMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
         #expect(numbers.count == 2 && numbers.first == 0, "\(result.output)\(result.errors)")
         #expect(numbers.last ?? .max < 4 * Self.size, "\(mail.name): \((numbers.last ?? 0) >> 20) MiB for \(data.count >> 20) MiB")
+    }
+
+    /// Code that was needed to start is given back: a daemon that waits holds little of the program's 20 MiB and more.
+    @Test func idleDaemonHoldsLittle() throws {
+        let installation = try Installation()
+        try installation.start()
+        let process = try #require(installation.daemon).identifier
+        func resident() throws -> Int {
+            let text = try String(contentsOfFile: "/proc/\(process)/smaps", encoding: .utf8)
+            var isCode = false
+            var sum = 0
+            for line in text.split(separator: "\n") {
+                let fields = line.split(separator: " ", omittingEmptySubsequences: true)
+                if fields.count > 1, fields[1].count == 4, !line.contains("kB") { isCode = fields[1] == "r-xp" }
+                if isCode, fields.first == "Rss:" { sum += Int(fields[1]) ?? 0 }
+            }
+            return sum
+        }
+        // It waits a second until everything has started.
+        try eventually("code resident: \((try? resident()) ?? 0) KiB", seconds: 10) { try resident() < 10 << 10 }
+        #expect(try installation.swaks().status == 0)
+        #expect(try installation.events().count == 1)
+    }
+
+    /// Twenty clients send large mails at once. What has come in waits on disk, and only some are looked at together.
+    @Test func largeMailsOfManyClientsStayInBounds() throws {
+        let installation = try Installation("limits: { connectionsPerPeer: 100 }")
+        try installation.start()
+        let process = try #require(installation.daemon).identifier
+        let (host, port) = try installation.smtp
+        let load = try Child(
+            "smtp-source",
+            ["-s", "20", "-m", "40", "-l", "5000000", "-f", "a@b.example", "-t", Installation.alias, "\(host):\(port)"])
+        var peak = 0
+        while load.isRunning {
+            let text = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+            let line = text.split(separator: "\n").first { $0.hasPrefix("RssAnon:") }
+            peak = max(peak, line.flatMap { Int($0.split(whereSeparator: \.isWhitespace)[1]) } ?? 0)
+            usleep(20_000)
+        }
+        #expect(try load.wait().status == 0, "\(load.errors)")
+        #expect(peak > 1 << 10 && peak < 64 << 10, "\(peak >> 10) MiB")
+    }
+
+    /// Spooled or not, the content is the same: the same mail through a pipe is a duplicate of it.
+    @Test(arguments: [200_000, 300_000, 2_000_000]) func spooledMailsKeepTheirContent(size: Int) throws {
+        let installation = try Installation()
+        try installation.start()
+        let lines = (0..<size / 60).map { "\($0) " + String(repeating: "x", count: $0 % 97) }
+        let order = try String(contentsOf: Installation.exampleMail, encoding: .utf8)
+        let end = try #require(order.range(of: "</body>"))
+        let mail = order[..<end.lowerBound] + "<!-- \(lines.joined(separator: "\n.\n")) -->" + order[end.lowerBound...]
+        let file = try installation.write("large.eml", mail.replacingOccurrences(of: "\n", with: "\r\n"))
+        let sent = try installation.swaks(file)
+        #expect(sent.status == 0, "\(sent.output)\(sent.errors)")
+        #expect(try installation.events().count == 1)
+        let pipe = try Child.run(
+            Installation.binary,
+            ["receive", "--to", Installation.alias, "--config", installation.configurationFile.path],
+            input: String(contentsOf: file, encoding: .utf8))
+        #expect(pipe.status == 0, "\(pipe.errors)")
+        #expect(try installation.events().count == 1)
     }
 }

@@ -71,6 +71,26 @@ struct PostfixTests {
         #expect(try installation.stop() == 0)
     }
 
+    @Test(.openssl) func smtpWithTLS() throws {
+        let recipe = try Recipe("Postfix: SMTP with TLS")
+        let installation = try Installation(
+            recipe.block("mailhookd.yaml", replacing: [
+                "/etc/mailhookd/tls/fullchain.pem": "tls.crt", "/etc/mailhookd/tls/key.pem": "tls.key",
+            ]))
+        try TestCertificate(in: installation.folder)
+        try installation.start()
+        let port = try installation.smtp.port
+        let postfix = try PostfixInstance(
+            main: recipe.block("main.cf", replacing: ["[hooks.example.com]:25": "[127.0.0.1]:\(port)"]))
+        try postfix.start()
+        try checkDelivery(postfix, installation)
+        let unknown = try postfix.send(numberedMail("3"), to: Self.unknown)
+        #expect(unknown.status != 0 && unknown.output.contains(" 550 5.1.1 "), "\(unknown.output)")
+        postfix.stop()
+        #expect(try installation.stop() == 0)
+        #expect(installation.lastLog.split(separator: "\n").filter { $0.contains("message accepted") }.allSatisfy { $0.contains("tls=TLSv1.3") })
+    }
+
     @Test(arguments: [true, false])
     func pipe(isRunning: Bool) throws {
         let installation = try Installation(hook: "onNoData: reject")

@@ -51,7 +51,7 @@ import Testing
         #expect(try installation.command(["receive"], input: numberedMail("1")).status == 75)
         try Data().write(to: installation.folder.appendingPathComponent("data"))
         let blocked = try receive(installation, numberedMail("1"))
-        #expect(blocked.status == 75 && blocked.errors.hasPrefix("4.3.0 "))
+        #expect(blocked.status == 75 && blocked.errors.contains("Not a directory"), "\(blocked.errors)")
         try FileManager.default.removeItem(at: installation.folder.appendingPathComponent("data"))
         let configuration = try String(contentsOf: installation.configurationFile, encoding: .utf8)
         try (configuration + "\nnonsense: 1\n").write(to: installation.configurationFile, atomically: true, encoding: .utf8)

@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Retry schedules with their jitter, and what Retry-After may ask for.
 
 import HookModel
 import Testing

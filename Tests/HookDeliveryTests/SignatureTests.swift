@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Signatures of Standard Webhooks and the secrets they are made with.
 
 import Foundation
 import HookModel

@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// How an address, a key or a URL finds its hook.
 
 import HookModel
 import Testing

@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The small values: outcomes, timestamps, encodings.
 
 import Foundation
 import HookModel

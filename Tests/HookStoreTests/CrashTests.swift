@@ -149,7 +149,7 @@ import Testing
         await store.close()
         try disk.makeReadOnly()
         let error = #expect(throws: StoreError.self) { try SQLiteStore.open(path, as: .owner) }
-        guard case .failed(let text)? = error, text.contains(path) else {
+        guard case .notWritable(let text)? = error, text.contains(path) else {
             Issue.record("\(String(describing: error))")
             return
         }

@@ -105,7 +105,7 @@ private final class FailingFiles: StoreFiles {
             for answer in answers.all {
                 switch answer {
                 case .failure(.full): #expect(failure.isFull)
-                case .failure(.failed(let text)): #expect(!failure.isFull && text.contains(folder.path("journal/")))
+                case .failure(.failed(let text)): #expect(!failure.isFull && text.contains(folder.path("store.db.journal/")))
                 default: Issue.record("\(answer)")
                 }
             }

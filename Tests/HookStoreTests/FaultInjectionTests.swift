@@ -211,7 +211,7 @@ import Testing
                 disk.apply(.write(root + "/" + path, offset: 0, Array(data)), -1)
                 disk.apply(.synchronize(root + "/" + path, through: 0), -1)
             }
-            for path in [root, root + "/journal"] { disk.apply(.synchronizeFolder(path), -1) }
+            for path in [root, root + "/store.db.journal"] { disk.apply(.synchronizeFolder(path), -1) }
             let second = PowerCutLog(folder: root)
             RecordedDatabase.record(second)
             defer { RecordedDatabase.stopRecording(second) }

@@ -115,7 +115,7 @@ import Testing
             try content.write(to: URL(fileURLWithPath: path))
             for role in [SQLiteStore.Role.owner, .reader] {
                 let error = #expect(throws: StoreError.self) { try SQLiteStore.open(path, as: role) }
-                guard case .failed(let text)? = error, text.contains(path) else {
+                guard case .corrupt(let text)? = error, text.contains(path) else {
                     Issue.record("\(name) \(role): \(String(describing: error))")
                     continue
                 }
@@ -142,13 +142,13 @@ import Testing
                 }
                 _ = try await damaged.events(after: 0, limit: 1000)
             }
-            guard case .failed(let text)? = error, text.contains(path) else {
+            guard case .corrupt(let text)? = error, text.contains(path) else {
                 Issue.record("\(String(describing: error))")
                 return
             }
             await damaged.close()
         } catch {
-            guard case .failed(let text) = error, text.contains(path) else {
+            guard case .corrupt(let text) = error, text.contains(path) else {
                 Issue.record("\(error)")
                 return
             }
@@ -318,7 +318,7 @@ import Testing
         _ = try await store.commit(entry("m", events: ["e"], to: ["s"]))
         let names = try FileManager.default.subpathsOfDirectory(atPath: folder.root)
         let expected = [
-            "store.db", "store.db-wal", "store.db-shm", "store.db.lock", "journal", "journal/00000001.seg",
+            "store.db", "store.db-wal", "store.db-shm", "store.db.lock", "store.db.journal", "store.db.journal/00000001.seg",
         ]
         #expect(Set(names) == Set(expected))
         for name in names {

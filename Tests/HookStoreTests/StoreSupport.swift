@@ -53,9 +53,7 @@ final class TemporaryFolder: Sendable {
 
 enum JournalFolder {
     /// Of the store at `path`.
-    static func of(_ path: String) -> String {
-        URL(fileURLWithPath: path).deletingLastPathComponent().appendingPathComponent("journal").path
-    }
+    static func of(_ path: String) -> String { path + ".journal" }
 }
 
 /// Runs a program and gives its exit status.

@@ -15,7 +15,8 @@ struct TwoKeys: WebAuthorizer {
     func holder(ofKey key: String) -> APIKeyHolder? {
         switch key {
         case "sender": APIKeyHolder(id: "key_s", roles: [.hooks])
-        case "reader": APIKeyHolder(id: "key_r", roles: [.readHooksLegacy, .readEvents])
+        case "reader": APIKeyHolder(id: "key_r", roles: [.readHooksLegacy, .readEvents, .readMessages])
+        case "writer": APIKeyHolder(id: "key_w", roles: [.createHooks, .updateHooks, .deleteHooks])
         default: nil
         }
     }
@@ -62,12 +63,12 @@ enum Fixture {
             peer: peer, id: "req_1", receivedAt: now)
     }
 
-    /// The answer, with the body `{}` if one is asked for.
-    static func answer(_ endpoint: any WebEndpoint, _ request: WebRequest) async -> WebAnswer {
+    /// The answer, with `body` if one is asked for.
+    static func answer(_ endpoint: any WebEndpoint, _ request: WebRequest, body: String = "{}") async -> WebAnswer {
         switch endpoint.step(request) {
         case .answer(let answer): answer
         case .work(let work): await work()
-        case .body(_, let prefix, let then): await then(prefix + Array("{}".utf8))
+        case .body(_, let prefix, let then): await then(prefix + Array(body.utf8))
         }
     }
 
@@ -258,23 +259,60 @@ enum Fixture {
             return id == "evt_2" ? Self.event(2) : nil
         }
 
+        func message(_ id: Int64) async throws(StoreError) -> ManagedMessage? {
+            if let error { throw error }
+            guard (1...2).contains(id) else { return nil }
+            let envelope = Envelope(source: id == 1 ? .smtp : .http, mailFrom: "a@b.example", recipients: ["x@hooks.example"])
+            return ManagedMessage(
+                id: id, envelope: envelope, receivedAt: Fixture.now, messageID: "m", duplicateOf: nil, answer: .accepted,
+                verdicts: [.init(eventName: "e.form", recipient: "x@hooks.example", outcome: .jsonInvalid, answer: .accepted, events: 0)],
+                size: 7, bytes: id == 1 ? Array("A: b\r\n".utf8) : nil)
+        }
+
+        func message(ofEvent id: String) async throws(StoreError) -> ManagedMessage? {
+            try await message(id == "evt_2" ? 1 : 9)
+        }
+
+        func create(_ draft: HookDraft, now: Timestamp) async throws(ManagementError) -> ManagedHook {
+            if draft.eventName == "e.form" { throw .conflict(code: "event_name_taken", "taken") }
+            if draft.title == "broken" { throw .unavailable("/secret/path") }
+            let hook = Hook(app: "api", eventName: draft.eventName ?? "made", displayEventName: draft.title, description: draft.description, type: draft.type)
+            let addressed = AddressedHook(hook: hook, current: .init(token: "tokmade", key: "k_made"))
+            return ManagedHook(id: "id-made", addressed: addressed, address: "at tokmade", isOwn: true, createdAt: now)
+        }
+
+        func change(_ eventName: String, _ change: HookChange, now: Timestamp) async throws(ManagementError) -> ManagedHook {
+            guard var hook = hooks().first(where: { $0.addressed.hook.eventName == eventName }) else { throw .notFound }
+            hook.addressed.hook.displayEventName = change.title ?? hook.addressed.hook.displayEventName
+            hook.addressed.hook.policy.state = change.state ?? .active
+            hook.debugUntil = change.isWatched == true ? now.advanced(by: .seconds(5)) : nil
+            if let overlap = change.rotation { hook.addressed.current.token = "rotated\(overlap.components.seconds)" }
+            return hook
+        }
+
+        func remove(_ eventName: String) async throws(ManagementError) {
+            if eventName == "e.web" { throw .conflict(code: "hook_of_app", "no") }
+        }
+
         private static func event(_ sequence: Int64) -> StoredEvent {
             // The first is older than a day.
             let time = Fixture.now.advanced(by: .seconds(sequence == 1 ? -86_401 : -5)).rfc3339
-            let json = Array(#"{"id":"evt_\#(sequence)","time":"\#(time)","data":1.10}"#.utf8)
+            let failure = sequence == 3 ? #""outputfailure":"x","# : ""
+            let json = Array(#"{"id":"evt_\#(sequence)","time":"\#(time)",\#(failure)"data":1.10}"#.utf8)
             let type = sequence == 3 ? "e.web" : "e.form"
             return StoredEvent(sequence: sequence, event: Event(id: "evt_\(sequence)", type: type, json: json))
         }
     }
 
     private func answer(
-        _ path: String, key: String? = "reader", _ method: HTTPRequest.Method = .get, error: StoreError? = nil
+        _ path: String, key: String? = "reader", _ method: HTTPRequest.Method = .get, error: StoreError? = nil,
+        body: String = "{}"
     ) async -> WebAnswer {
         let endpoint = AdminEndpoint(
             data: Data(error: error), authorizer: TwoKeys(),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let fields: HTTPFields = key.map { [.authorization: "Bearer \($0)"] } ?? [:]
-        return await Fixture.answer(endpoint, Fixture.request(path, method, fields))
+        return await Fixture.answer(endpoint, Fixture.request(path, method, fields), body: body)
     }
 
     @Test(arguments: [
@@ -353,15 +391,111 @@ enum Fixture {
     @Test func theDescriptionIsTrue() async throws {
         let root = try JSONDocument(Array(InterfaceDescription.json.utf8)).root
         let paths = try #require(root["paths"]).members
-        #expect(paths.count == 8)
+        #expect(paths.count == 12)
         for (template, operations, _) in paths {
-            let path = template.replacing("{type}", with: "form")
-                .replacing("{id}", with: template.contains("events") ? "evt_2" : "e.form")
-            let answer = await answer(path, key: path.hasSuffix("transactions") ? "sender" : "reader")
-            #expect(answer.status == 200, "\(path)")
-            #expect(operations["get"]?["responses"]?["200"] != nil)
-            let isOpen = await self.answer(path, key: nil).status == 200
-            #expect(isOpen == (operations["get"]?["security"]?.elements.isEmpty == true), "\(path)")
+            let id = template.contains("events") ? "evt_2" : template.contains("messages") ? "1" : "e.form"
+            let path = template.replacing("{type}", with: "form").replacing("{id}", with: id)
+            #expect(!operations.members.isEmpty)
+            for (name, operation, _) in operations.members {
+                let method = try #require(HTTPRequest.Method(name.uppercased()))
+                let answer = await answer(path, key: path.hasSuffix("transactions") ? "sender" : "reader", method, body: #"{"title":"t"}"#)
+                // What is not read is refused to who may only read.
+                let success = method == .get ? 200 : 403
+                #expect(answer.status == success, "\(method) \(path)")
+                #expect(operation["responses"]?[String(success)] != nil)
+                let isOpen = await self.answer(path, key: nil, method).status == 200
+                #expect(isOpen == (operation["security"]?.elements.isEmpty == true), "\(path)")
+            }
         }
+    }
+
+    struct Write: Sendable, CustomTestStringConvertible {
+        var method: HTTPRequest.Method
+        var path: String
+        var body: String
+        var status: Int
+        /// In the answer.
+        var says: String
+        var testDescription: String { "\(method) \(path) \(body)" }
+    }
+
+    @Test(arguments: [
+        Write(method: .post, path: "/v1/hooks/web", body: #"{"title":"T","description":"d","eventName":"e.new","outputTemplate":{"a":1}}"#, status: 201, says: #""eventName":"e.new""#),
+        Write(method: .post, path: "/v1/hooks/form", body: #"{"title":"T"}"#, status: 201, says: #""type":"form_hook""#),
+        Write(method: .post, path: "/v1/hooks/form", body: #"{"title":"T","eventName":"e.form"}"#, status: 409, says: "event_name_taken"),
+        Write(method: .post, path: "/v1/hooks/form", body: #"{"title":"broken"}"#, status: 503, says: "store_failed"),
+        Write(method: .post, path: "/v1/hooks/form", body: "{}", status: 400, says: "title is missing"),
+        Write(method: .post, path: "/v1/hooks/form", body: #"{"title":""}"#, status: 400, says: "body_invalid"),
+        Write(method: .post, path: "/v1/hooks/form", body: #"{"title":"\ud800"}"#, status: 400, says: "body_invalid"),
+        Write(method: .post, path: "/v1/hooks/form", body: #"{"title":"T","titel":"T"}"#, status: 400, says: "Known members are"),
+        Write(method: .post, path: "/v1/hooks/form", body: #"{"title":"T","title":"T"}"#, status: 400, says: "body_invalid"),
+        Write(method: .post, path: "/v1/hooks/form", body: #"{"title":"T","eventName":"a..b"}"#, status: 400, says: "eventName is"),
+        Write(method: .post, path: "/v1/hooks/form", body: #"{"title":"T","outputTemplate":[]}"#, status: 400, says: "outputTemplate is an object"),
+        Write(method: .post, path: "/v1/hooks/form", body: "nonsense", status: 400, says: "is no JSON"),
+        Write(method: .post, path: "/v1/hooks/fax", body: #"{"title":"T"}"#, status: 404, says: "not_found"),
+        Write(method: .patch, path: "/v1/hooks/form/e.form", body: #"{"title":"N","state":"paused","debug":true}"#, status: 200, says: #""state":"paused","debug":true"#),
+        Write(method: .patch, path: "/v1/hooks/form/id-e.form", body: "{}", status: 200, says: "The form"),
+        Write(method: .patch, path: "/v1/hooks/form/e.form", body: #"{"state":"odd"}"#, status: 400, says: "state is active"),
+        Write(method: .patch, path: "/v1/hooks/form/e.form", body: #"{"debug":"yes"}"#, status: 400, says: "debug is true or false"),
+        Write(method: .patch, path: "/v1/hooks/form/e.form", body: #"{"eventName":"x"}"#, status: 400, says: "Known members"),
+        Write(method: .patch, path: "/v1/hooks/web/e.form", body: "{}", status: 404, says: "not_found"),
+        Write(method: .post, path: "/v1/hooks/form/e.form/rotate", body: "", status: 200, says: "rotated86400"),
+        Write(method: .post, path: "/v1/hooks/form/e.form/rotate", body: #"{"overlap":6e1}"#, status: 200, says: "rotated60"),
+        Write(method: .post, path: "/v1/hooks/form/e.form/rotate", body: #"{"overlap":-1}"#, status: 400, says: "overlap is"),
+        Write(method: .post, path: "/v1/hooks/form/e.form/rotate", body: #"{"overlap":1e400}"#, status: 400, says: "overlap is"),
+        Write(method: .delete, path: "/v1/hooks/form/e.form", body: "", status: 204, says: ""),
+        Write(method: .delete, path: "/v1/hooks/web/e.web", body: "", status: 409, says: "hook_of_app"),
+        Write(method: .delete, path: "/v1/hooks/form/e.x", body: "", status: 404, says: "not_found"),
+        Write(method: .delete, path: "/v1/hooks/form", body: "", status: 405, says: "Only GET, HEAD, POST"),
+        Write(method: .patch, path: "/v1/hooks/form/e.form/rotate", body: "", status: 405, says: "Only POST"),
+    ])
+    func writing(_ write: Write) async throws {
+        let answer = await answer(write.path, key: "writer", write.method, body: write.body)
+        #expect(answer.status == write.status)
+        let text = String(decoding: answer.body, as: UTF8.self)
+        #expect(text.contains(write.says) || write.says.isEmpty, "\(text)")
+        #expect(!text.contains("secret"))
+        if write.status == 201 { #expect(answer.fields[.location] == "/v1/hooks/\(write.path.split(separator: "/")[2])/id-made") }
+        // Nobody else may.
+        #expect(await self.answer(write.path, key: "sender", write.method, body: write.body).status == (write.status == 405 || write.says == "not_found" && write.path.contains("fax") ? write.status : 403))
+    }
+
+    @Test func messagesAreShown() async throws {
+        #expect(await answer("/v1/messages/1", key: "sender").status == 403)
+        let root = try Fixture.root(await answer("/v1/messages/1"))
+        #expect(root["data"]?["attributes"]?["verdicts"]?.elements.first?["outcome"]?.string == "json_invalid")
+        #expect(root["data"]?["links"]?["raw"]?.string == "/v1/messages/1/raw")
+        let raw = await answer("/v1/messages/1/raw")
+        #expect(raw.status == 200 && raw.body == Array("A: b\r\n".utf8) && raw.fields[.contentType] == "message/rfc822")
+        #expect(await answer("/v1/messages/2/raw").status == 410)
+        for path in ["/v1/messages/3", "/v1/messages/x", "/v1/messages/-1", "/v1/messages/99999999999999999999", "/v1/messages/1/raw/x"] {
+            #expect(await answer(path).status == 404, "\(path)")
+        }
+        #expect(await answer("/v1/events/evt_2/message").status == 200)
+        #expect(await answer("/v1/events/evt_9/message").status == 404)
+    }
+
+    @Test(arguments: [
+        ("", ["evt_1", "evt_2", "evt_3"]), ("?hook=e.form", ["evt_1", "evt_2"]), ("?hook=e%2Eweb", ["evt_3"]), ("?hook=none", []),
+        ("?since=2027-01-15T07:59:00Z", ["evt_2", "evt_3"]), ("?until=2027-01-15T07:59:00Z", ["evt_1"]),
+        ("?since=2027-01-15T09%3A59%3A00%2B02:00&hook=e.form", ["evt_2"]), ("?outcome=output_invalid", ["evt_3"]),
+        ("?outcome=accepted&limit=1&after=1", ["evt_2"]), ("?since=2028-01-01T00:00:00Z", []),
+    ])
+    func eventsAreFiltered(query: String, ids: [String]) async throws {
+        let root = try Fixture.root(await answer("/v1/events" + query))
+        #expect(root["data"]?.elements.map { $0["id"]?.string } == ids)
+    }
+
+    @Test(arguments: ["?since=yesterday", "?until=", "?outcome=odd", "?outcome=key_wrong"]) func badFilters(query: String) async {
+        #expect(await answer("/v1/events" + query).status == 400)
+    }
+
+    /// What is filtered is looked through in pieces; the link leads on behind the last one.
+    @Test func pagesOfFilteredEvents() async throws {
+        let first = try Fixture.root(await answer("/v1/events?hook=e.form&limit=1"))
+        let next = try #require(first["links"]?["next"]?.string)
+        #expect(next == "/v1/events?after=1&limit=1&hook=e.form")
+        let second = try Fixture.root(await answer(next))
+        #expect(second["data"]?.elements.map { $0["id"]?.string } == ["evt_2"])
     }
 }

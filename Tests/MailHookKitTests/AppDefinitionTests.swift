@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// App definitions, good and bad, with the findings they lead to.
 
 import HookModel
 import Testing
@@ -21,7 +23,7 @@ import Testing
                     + #"{"eventName":"kustomer.app.s.b","type":"form"},{"eventName":"kustomer.app.s.c","type":"web"}"#))
         #expect(findings.isEmpty)
         let definition = try #require(read)
-        #expect(definition.app == "s" && definition.version == "1.0.0" && definition.title == "S")
+        #expect(definition.app == "s" && definition.version.description == "1.0.0" && definition.title == "S")
         #expect(definition.hooks.map(\.eventName) == ["kustomer.app.s.a", "kustomer.app.s.b", "kustomer.app.s.c"])
         #expect(definition.hooks.map(\.type) == [.email, .form, .web])
         #expect(definition.hooks.first?.displayEventName == "A" && definition.hooks.first?.description == "about a")
@@ -81,17 +83,24 @@ import Testing
         #expect(findings.first?.contains(mistake.finding) == true, "\(findings)")
     }
 
-    @Test func otherNamesLoadWithAWarning() {
-        let (definition, findings) = read(withHooks(#"{"eventName":"my.order","type":"email"}"#))
-        #expect(definition?.hooks.count == 1)
-        #expect(findings.count == 1 && findings[0].contains("warning: hooks[0].eventName: 'my.order' does not begin with kustomer.app"))
+    @Test(arguments: [
+        ("my.order", "kustomer.app.s.my.order", "note: hooks[0].eventName: 'my.order' is called kustomer.app.s.my.order here"),
+        ("s.order", "kustomer.app.s.order", "note: hooks[0].eventName: 's.order' is called kustomer.app.s.order here"),
+        ("kustomer.app.other.order", "kustomer.app.other.order", nil),
+        ("kustomer.hooks.email.1.receive", "kustomer.hooks.email.1.receive", "warning: hooks[0].eventName: 'kustomer.hooks.email.1.receive' does not begin with kustomer.app"),
+    ])
+    func namesAreCompleted(name: String, full: String, finding: String?) {
+        let (definition, findings) = read(withHooks(#"{"eventName":"\#(name)","type":"email"}"#))
+        #expect(definition?.hooks.map(\.eventName) == [full])
+        #expect(findings.count == (finding == nil ? 0 : 1))
+        #expect(finding.map { findings.first?.contains($0) == true } ?? true, "\(findings)")
     }
 
     @Test(arguments: ["1.0.0", "0.3.0", "10.20.30-alpha.1+build.5", "1.0.0-0a"]) func versions(text: String) {
-        #expect(SemanticVersion.isValid(text))
+        #expect(SemanticVersion(text)?.description == text)
     }
 
     @Test(arguments: ["", "1", "1.0", "01.0.0", "1.0.0-", "1.0.0-01", "1.0.0+", "v1.0.0", "1.0.0.0"]) func noVersions(text: String) {
-        #expect(!SemanticVersion.isValid(text))
+        #expect(SemanticVersion(text) == nil)
     }
 }

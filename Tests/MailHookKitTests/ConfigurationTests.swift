@@ -1,8 +1,13 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The configuration: every key, every diagnostic, and that the example shows them all.
 
 import Foundation
 import HookDelivery
 import HookModel
+import HookTLS
+import TestSupport
+import HookStore
 import Testing
 
 @testable import HookIntake
@@ -74,19 +79,23 @@ import Testing
             .map { $0.dropFirst() }
         #expect(examples.count > 20)
         let (_, findings) = read(examples.joined(separator: "\n"))
-        // Two files the examples name do not exist here; nothing else may be wrong.
-        let missing = ["/etc/mh/erp.key: No such file", "/etc/mh/order.schema.json: No such file"]
+        // Three files the examples name do not exist here; nothing else may be wrong.
+        let missing = [
+            "/etc/mh/erp.key: No such file", "/etc/mh/order.schema.json: No such file", "/etc/mh/tls/fullchain.pem: No such file",
+        ]
         #expect(findings.allSatisfy { finding in missing.contains { finding.contains($0) } }, "\(findings)")
-        #expect(findings.count == 2)
+        #expect(findings.count == 3)
     }
 
     /// What can be set can be found: every key the readers know stands in the built-in file.
     @Test(arguments: [
         "zzzzzzzz: 1", "listen: { zzzzzzzz: 1 }", "limits: { zzzzzzzz: 1 }", "http: { zzzzzzzz: 1 }",
+        "tls: { zzzzzzzz: 1 }", "smtp: { zzzzzzzz: 1 }",
         "hooks: { a.b: { zzzzzzzz: 1 } }", "maildirs: [{ zzzzzzzz: 1 }]", "subscriptions: [{ zzzzzzzz: 1 }]",
         "subscriptions: [{ name: a, events: [a], webhook: { zzzzzzzz: 1 } }]",
         "subscriptions: [{ name: a, events: [a], exec: { zzzzzzzz: 1 } }]",
         "subscriptions: [{ name: a, events: [a], file: { zzzzzzzz: 1 } }]",
+        "retention: { zzzzzzzz: 1 }", "hooks: { a.b: { retention: { zzzzzzzz: 1 } } }",
     ])
     func everyKeyIsShown(text: String) throws {
         let finding = try #require(read(text).findings.first { $0.contains("unknown key 'zzzzzzzz' (known: ") })
@@ -95,6 +104,43 @@ import Testing
         for key in list.components(separatedBy: ", ") {
             #expect(builtIn.contains("\(key):") , "\(key)")
         }
+    }
+
+    @Test func readsHowMailIsTaken() throws {
+        let (read, findings) = read(
+            """
+            limits:
+              receivedFields: 30
+              allowClients: [10.0.0.0/8]
+              proxyPeers: [10.0.0.1, "2001:db8::/32"]
+              xclientPeers: 10.0.0.2
+            smtp: { greetDelay: 3s, bareNewline: normalize, oneHookPerTransaction: true }
+            """)
+        #expect(findings.isEmpty)
+        let configuration = try #require(read)
+        #expect(configuration.limits.receivedFields == 30 && configuration.limits.messageSize == 25 << 20)
+        #expect(configuration.limits.allowClients == [NetworkRange("10.0.0.0/8")].compactMap { $0 })
+        #expect(configuration.limits.proxyPeers.count == 2 && configuration.limits.xclientPeers.count == 1)
+        #expect(configuration.smtp.greetDelay == .seconds(3) && configuration.smtp.normalizesBareNewlines)
+        #expect(configuration.smtp.oneHookPerTransaction)
+        let builtIn = ConfigurationReader.builtIn()
+        #expect(builtIn.limits.receivedFields == 50 && builtIn.limits.allowClients.isEmpty && builtIn.tls == nil)
+        #expect(builtIn.smtp == Configuration.SMTPSettings())
+    }
+
+    @Test(.openssl) func readsTLS() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mailhookd-tls-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let pair = try TestCertificate(in: folder)
+        let text = """
+            listen: { smtps: ["127.0.0.1:465"] }
+            tls: { certificate: \(pair.certificate.path), key: \(pair.key.path), require: true, minimumVersion: "1.3" }
+            """
+        let configuration = try #require(read(text).configuration)
+        #expect(configuration.listen.smtps == [.tcp(host: "127.0.0.1", port: 465)])
+        let files = TLSFiles(certificate: pair.certificate.path, key: pair.key.path, minimum: .v13)
+        #expect(configuration.tls == Configuration.TLSSettings(files: files, requiresSTARTTLS: true))
     }
 
     @Test func readsAWholeConfiguration() throws {
@@ -141,6 +187,32 @@ import Testing
         #expect(configuration.subscriptions[0].concurrency == 3)
     }
 
+    @Test func retentionOfAllAndOfSingleHooks() throws {
+        let days = { (count: Int64) in Duration.seconds(count * 86_400) }
+        let standard = ConfigurationReader.builtIn().retentionPolicy
+        #expect(standard.ages == .init(messages: days(30), events: days(90)) && standard.hooks.isEmpty)
+        #expect(standard.delivered == days(30) && standard.dead == days(90) && standard.duplicates == days(180))
+        #expect(standard.size == 10 << 30 && ConfigurationReader.builtIn().limits.freeSpace == 100 << 20)
+        let (configuration, findings) = read(
+            """
+            limits: { freeSpace: 0 }
+            retention: { events: 60d, dead: unlimited, size: unlimited, duplicates: unlimited }
+            hooks:
+              a.b: { retention: { messages: 1h } }
+              c.d: { retention: { events: unlimited } }
+              e.f: { key: required }
+              "*": { retention: { messages: 2d } }
+            """)
+        #expect(findings.isEmpty)
+        let policy = try #require(configuration).retentionPolicy
+        #expect(policy.ages == .init(messages: days(2), events: days(60)))
+        #expect(policy.hooks["a.b"] == .init(messages: .seconds(3600), events: days(60)))
+        #expect(policy.hooks["c.d"] == .init(messages: days(2), events: nil))
+        #expect(policy.hooks["e.f"] ?? policy.ages == policy.ages)
+        #expect(policy.delivered == days(30) && policy.dead == nil && policy.size == nil && policy.duplicates == nil)
+        #expect(configuration?.limits.freeSpace == 0)
+    }
+
     struct Mistake: Sendable, CustomTestStringConvertible {
         var text: String
         var finding: String
@@ -152,8 +224,30 @@ import Testing
             text: "hostnam: x.example",
             finding: "m.yaml:1:1: error: unknown key 'hostnam' (did you mean 'hostname'?)"),
         Mistake(
-            text: "listen:\n  smtps: []",
-            finding: "m.yaml:2:3: error: listen: unknown key 'smtps' (did you mean 'smtp'?)"),
+            text: "listen:\n  smptp: []",
+            finding: "m.yaml:2:3: error: listen: unknown key 'smptp' (did you mean 'smtp'?)"),
+        Mistake(
+            text: "listen: { smtps: [\"127.0.0.1:465\"] }",
+            finding: "m.yaml:1:9: error: listen.smtps: needs a certificate: see 'tls'"),
+        Mistake(
+            text: "tls:\nlisten: { smtps: [\"127.0.0.1:465\"] }",
+            finding: "m.yaml:2:9: error: listen.smtps: needs a certificate: see 'tls'"),
+        Mistake(
+            text: "listen: { smtps: [/run/smtps.sock] }",
+            finding: "m.yaml:1:19: error: listen.smtps[0]: must be HOST:PORT or [IPV6]:PORT"),
+        Mistake(text: "tls: { certificate: a.pem }", finding: "m.yaml:1:6: error: tls: needs 'key', a file in PEM"),
+        Mistake(
+            text: "smtp: { oneHookPerTransaction: yes }",
+            finding: "m.yaml:1:32: error: smtp.oneHookPerTransaction: must be true or false"),
+        Mistake(
+            text: "tls: { certificate: a.pem, key: b.pem }",
+            finding: "m.yaml:1:21: error: tls.certificate: /etc/mh/a.pem: No such file or directory"),
+        Mistake(text: "smtp: { greetDelay: 2m }", finding: "m.yaml:1:21: error: smtp.greetDelay: must be from 0s to 1m"),
+        Mistake(text: "smtp: { bareNewline: mend }", finding: "m.yaml:1:22: error: smtp.bareNewline: must be refuse or normalize"),
+        Mistake(text: "limits: { receivedFields: 0 }", finding: "m.yaml:1:27: error: limits.receivedFields: must be a whole number from 1 to 1000"),
+        Mistake(
+            text: "limits: { proxyPeers: [balancer] }",
+            finding: "m.yaml:1:24: error: limits.proxyPeers[0]: must be an address or range such as 192.0.2.0/24"),
         Mistake(
             text: "listen: { smtp: [\"localhost\"] }",
             finding: "m.yaml:1:18: error: listen.smtp[0]: must be HOST:PORT, [IPV6]:PORT or the absolute path of a socket"),
@@ -233,6 +327,18 @@ import Testing
         Mistake(
             text: "hooks:\n  a.b: { form: framed, frame: no.json }",
             finding: "m.yaml:2:31: error: hooks.a.b.frame: /etc/mh/no.json: No such file"),
+        Mistake(
+            text: "retention: { messages: long }",
+            finding: "m.yaml:1:24: error: retention.messages: must be a time such as 20s, 5m, 2h or 1d, or unlimited"),
+        Mistake(text: "retention: { dead: 10ms }", finding: "m.yaml:1:20: error: retention.dead: must be 1s or more"),
+        Mistake(text: "retention: { size: 1kB }", finding: "m.yaml:1:20: error: retention.size: must be a size such as 10GiB"),
+        Mistake(
+            text: "retention: { duplicates: 5d }",
+            finding: "m.yaml:1:26: error: retention.duplicates: must not be shorter than messages and events"),
+        Mistake(
+            text: "hooks: { a.b: { retention: { events: 365d } } }",
+            finding: "m.yaml: error: retention.duplicates: must not be shorter than messages and events, of single hooks too"),
+        Mistake(text: "limits: { freeSpace: some }", finding: "m.yaml:1:22: error: limits.freeSpace: must be a size such as"),
         Mistake(text: "data: \"unfinished", finding: "m.yaml:1:"),
         Mistake(text: "a: &x [*x]", finding: "m.yaml:1:"),
         Mistake(text: "- a", finding: "m.yaml:1:1: error: must be a mapping, not a list"),

@@ -121,4 +121,39 @@ import Testing
         let wire = SMTPTestClient.transparent(Array(".a\nb\r\n..c".utf8))
         #expect(String(decoding: wire, as: UTF8.self) == "..a\r\nb\r\n...c\r\n.\r\n")
     }
+
+    @Test func postsAreTried() throws {
+        try withSetup { setup in
+            let name = "kustomer.app.s.f"
+            // The only form or web hook there is; by name, URL, path and token.
+            let only = try #require(try PostTrial.run(Array("{}".utf8), file: "a.json", mediaType: nil, to: nil, setup: setup, now: now))
+            #expect(only.exitStatus == 0)
+            let lines = try HookListing.json(setup.directory(), setup).split(separator: "\n")
+            let url = try #require(try JSONDocument(Array(lines[2].utf8)).root["url"]?.string)
+            for way in [name, url, "https://elsewhere.example" + url + "?a=1", String(url.split(separator: "/").last ?? "")] {
+                let trial = try #require(try PostTrial.run(Array("a=1".utf8), file: "x.form", mediaType: nil, to: way, setup: setup, now: now))
+                let root = try JSONDocument(Array(trial.json.utf8)).root
+                #expect(root["hook"]?.string == name && root["status"]?.integerValue == 202)
+                #expect(root["events"]?.elements.first?["data"]?["a"]?.string == "1")
+                #expect(trial.text.contains("status     202") && trial.text.contains(url))
+            }
+            // Mails stay mails.
+            #expect(try PostTrial.run(mail, file: "a.eml", mediaType: nil, to: nil, setup: setup, now: now) == nil)
+            #expect(try PostTrial.run(mail, file: "a.json", mediaType: nil, to: "a@h.example", setup: setup, now: now) == nil)
+            let large = [UInt8](repeating: 32, count: 400_001)
+            let refused = try #require(try PostTrial.run(large, file: "a.json", mediaType: nil, to: name, setup: setup, now: now))
+            #expect(refused.exitStatus == 65 && refused.json.contains("message_too_large"))
+        }
+    }
+
+    @Test func examplesOfHooks() throws {
+        try withSetup { setup in
+            let event = try SampleEvent.make("kustomer.app.s.a", onlyData: false, setup: setup, now: now)
+            let root = try JSONDocument(Array(event.line.utf8)).root
+            #expect(root["type"]?.string == "kustomer.app.s.a" && root["data"]?["@type"]?.string == "Order" && event.notes.isEmpty)
+            let data = try SampleEvent.make("kustomer.app.s.f", onlyData: true, setup: setup, now: now)
+            #expect(data.line.hasPrefix(#"{"name":"#))
+            #expect(throws: SetupError.self) { try SampleEvent.make("kustomer.app.s.x", onlyData: false, setup: setup, now: now) }
+        }
+    }
 }

@@ -11,6 +11,8 @@ struct Transcript: Equatable, CustomStringConvertible {
     var output: [UInt8] = []
     var asked: [String] = []
     var messages: [SMTPTransaction] = []
+    var clients: [ClientIdentity] = []
+    var handshakes = 0
     var isClosed = false
 
     /// Reply lines without CRLF, the greeting left out.
@@ -51,17 +53,22 @@ enum Dialogue {
         return Array(repeating: outcome.smtpReply, count: service == .lmtp ? message.recipients.count : 1)
     }
 
-    /// - Parameter cuts: offsets where the input is cut; after each piece the session is run until it wants more.
+    /// - Parameters:
+    ///   - cuts: offsets where the input is cut; after each piece the session is run until it wants more.
+    ///   - taking: data of a message is taken out between pieces as soon as there are so many octets of it.
     static func run(
-        _ input: [UInt8], cuts: [Int] = [], _ configuration: SMTPServerConfiguration = Dialogue.configuration()
+        _ input: [UInt8], cuts: [Int] = [], taking: Int = .max,
+        _ configuration: SMTPServerConfiguration = Dialogue.configuration()
     ) -> Transcript {
+        var taken: [UInt8] = []
         var session = SMTPServerSession(configuration: configuration)
         var transcript = Transcript()
         transcript.output += session.takeOutput()
         var start = 0
         for end in cuts + [input.count] {
-            feed(input[start..<end], to: &session, configuration.service, &transcript)
+            feed(input[start..<end], to: &session, configuration.service, &taken, &transcript)
             if transcript.isClosed { break }
+            if let octets = session.takeData(atLeast: taking) { taken += octets }
             start = end
         }
         return transcript
@@ -69,7 +76,7 @@ enum Dialogue {
 
     private static func feed(
         _ piece: ArraySlice<UInt8>, to session: inout SMTPServerSession, _ service: SMTPServerConfiguration.Service,
-        _ transcript: inout Transcript
+        _ taken: inout [UInt8], _ transcript: inout Transcript
     ) {
         var rest = piece
         while true {
@@ -84,9 +91,19 @@ enum Dialogue {
             case .recipient(let path):
                 transcript.asked.append(path)
                 session.answerRecipient(decide(path))
-            case .message(let message):
+            case .message(var message):
+                precondition(message.taken <= taken.count, "more was taken than was handed out")
+                message.bytes = taken.suffix(message.taken) + message.bytes
+                message.taken = 0
                 transcript.messages.append(message)
                 session.answerMessage(replies(message, service))
+            case .startTLS:
+                precondition(rest.isEmpty, "input from before the handshake was left")
+                transcript.handshakes += 1
+                session.tlsStarted()
+            case .client(let client):
+                transcript.clients.append(client)
+                session.answerClient(client.address == .known("192.0.2.66") ? .clientDenied : .accepted)
             case .close:
                 transcript.isClosed = true
                 return

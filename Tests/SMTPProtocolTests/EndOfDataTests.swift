@@ -97,4 +97,52 @@ import Testing
             "failed \(suite.dotStuffing.count - passed), left out 0")
         #expect(suite.dotStuffing.count >= 11)
     }
+
+    /// The same sequences in a chunk: none of them ends anything, and those with a lone CR or LF are refused as in DATA.
+    @Test(.conformance("smtp")) func sequencesInChunks() throws {
+        let suite = try suite()
+        var passed = 0
+        for sequence in suite.sequences {
+            let content = Array(suite.template.before.utf8) + octets(sequence.hex) + Array(suite.template.after.utf8)
+            let opening = Array(Self.opening.dropLast())
+            let input = Dialogue.lines(opening + ["BDAT \(content.count) LAST"]) + content + Dialogue.lines(["NOOP"])
+            let whole = Dialogue.run(input)
+            let answer = whole.replies.dropFirst(Self.hello + 2).first ?? ""
+            var isRight = whole.asked == ["x@example.net"]
+            if HostileTests.hasBareNewline(content) {
+                isRight = isRight && whole.messages.isEmpty && answer.hasPrefix("521 5.5.2") && whole.isClosed
+            } else {
+                isRight = isRight && whole.messages.map(\.bytes) == [content] && whole.codes.suffix(2) == ["250", "250"]
+            }
+            for cut in 0...input.count where Dialogue.run(input, cuts: [cut]) != whole { isRight = false }
+            #expect(isRight, "\(sequence.id): \(whole)")
+            // Also cut into two chunks.
+            let half = content.count / 2
+            let chunked = Dialogue.run(
+                Dialogue.lines(opening + ["BDAT \(half)"]) + content[..<half] + Dialogue.lines(["BDAT \(content.count - half) LAST"])
+                    + content[half...] + Dialogue.lines(["NOOP"]))
+            #expect(chunked.messages == whole.messages && chunked.isClosed == whole.isClosed, "\(sequence.id): \(chunked)")
+            if isRight { passed += 1 }
+        }
+        #expect(passed >= 41)
+    }
+
+    /// With `bareNewline: normalize`, nothing but the true end is one either.
+    @Test(.conformance("smtp")) func sequencesNormalized() throws {
+        var configuration = Dialogue.configuration()
+        configuration.bareNewline = .normalize
+        for sequence in try suite().sequences where !sequence.isEndOfData {
+            let template = try suite().template
+            let input = Dialogue.lines(Self.opening) + Array(template.before.utf8) + octets(sequence.hex)
+                + Array((template.after + template.finish).utf8)
+            let whole = Dialogue.run(input, configuration)
+            let isTruncated = sequence.allowed == ["no-message"]
+            #expect(whole.messages.count <= 1 && whole.asked == ["x@example.net"], "\(sequence.id): \(whole)")
+            #expect(isTruncated || whole.messages.count == 1 && !HostileTests.hasBareNewline(whole.messages[0].bytes), "\(sequence.id)")
+            #expect(Dialogue.run(input, cuts: Array(1..<input.count), configuration) == whole)
+        }
+    }
+
+    /// Reply lines to EHLO.
+    private static let hello = 10
 }

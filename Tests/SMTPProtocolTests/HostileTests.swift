@@ -79,10 +79,45 @@ import Testing
             #expect(
                 Dialogue.run(input, cuts: cuts, Dialogue.configuration(service)) == whole, "\(input) cut at \(cuts)")
             #expect(whole.messages.count <= ends(in: input), "\(input)")
-            #expect(whole.messages.allSatisfy { !hasBareNewline($0.bytes) }, "\(input)")
+            #expect(whole.messages.allSatisfy { !Self.hasBareNewline($0.bytes) }, "\(input)")
             messages += whole.messages.count
         }
         // The mutations leave enough alone to reach every state.
+        #expect(messages > 300)
+    }
+
+    private static let extensions: [String] = [
+        "BDAT 3\r\n", "BDAT 5 LAST\r\n", "BDAT 0 LAST\r\n", "BDAT 99999999\r\n", "STARTTLS\r\n", "XCLIENT ADDR=192.0.2.7\r\n",
+        "MAIL FROM:<a@b> SMTPUTF8 BODY=8BITMIME\r\n", "RCPT TO:<ü@y> NOTIFY=NEVER\r\n", "é", "+2B", "=", " LAST", "BDAT",
+        "MAIL FROM:<ü@b>\r\n", "abc\r\n",
+    ]
+
+    /// The same with extensions, and with both ways to treat lone CRs and LFs.
+    @Test func mutatedExtensions() {
+        var generator = Generator(state: 20_261_126)
+        var messages = 0
+        for round in 0..<3000 {
+            var input = round % 2 == 0
+                ? Dialogue.lines(["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "BDAT 6", "S: s", "BDAT 2", "", "BDAT 5 LAST", "abc"])
+                : mutated(&generator)
+            for _ in 0..<Int.random(in: 0...3, using: &generator) {
+                let piece = Array((Self.extensions.randomElement(using: &generator) ?? "").utf8)
+                input.insert(contentsOf: piece, at: Int.random(in: 0...input.count, using: &generator))
+            }
+            var configuration = Dialogue.configuration(round % 3 == 0 ? .lmtp : .smtp)
+            configuration.allowsXCLIENT = round % 5 < 3
+            configuration.bareNewline = round % 7 < 4 ? .normalize : .refuse
+            let whole = Dialogue.run(input, configuration)
+            #expect(isWellFormed(whole.output), "\(input)")
+            let cuts = (0..<3).map { _ in Int.random(in: 0...input.count, using: &generator) }.sorted()
+            #expect(Dialogue.run(input, cuts: cuts, configuration) == whole, "\(input) cut at \(cuts)")
+            #expect(whole.messages.allSatisfy { !Self.hasBareNewline($0.bytes) }, "\(input)")
+            // As soon as TLS is asked for, nothing of what came with it is run.
+            configuration.tls = .offered
+            let secured = Dialogue.run(input, configuration)
+            #expect(isWellFormed(secured.output) && secured.handshakes <= 1, "\(input)")
+            messages += whole.messages.count
+        }
         #expect(messages > 300)
     }
 
@@ -93,7 +128,7 @@ import Testing
         return (0...(input.count - 5)).count { Array(input[$0..<$0 + 5]) == [13, 10, 46, 13, 10] }
     }
 
-    private func hasBareNewline(_ bytes: [UInt8]) -> Bool {
+    static func hasBareNewline(_ bytes: [UInt8]) -> Bool {
         for (index, byte) in bytes.enumerated() {
             if byte == 13, index + 1 == bytes.count || bytes[index + 1] != 10 { return true }
             if byte == 10, index == 0 || bytes[index - 1] != 13 { return true }
@@ -129,11 +164,10 @@ import Testing
     /// Time per octet stays the same when the input grows, whatever it is made of. Each is run with 8 KB and with
     /// 128 KB: quadratic work would take 256 times as long, linear takes 16 times.
     @Test(
-        arguments: ["\r", "\n", "\u{0}", "x", ".", "\r\n", "\r\n.", "\r.", "\n.", " ", "<", "\"", "\\", "@", "NOOP\r"],
-        [true, false])
-    func costIsLinear(_ unit: String, _ isData: Bool) {
-        let opening =
-            isData ? ["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "DATA"] : ["EHLO c", "MAIL FROM:<a@b>"]
+        arguments: ["\r", "\n", "\u{0}", "x", ".", "\r\n", "\r\n.", "\r.", "\n.", " ", "<", "\"", "\\", "@", "NOOP\r", "é"],
+        ["NOOP", "DATA", "BDAT 10000000"])
+    func costIsLinear(_ unit: String, _ command: String) {
+        let opening = ["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", command]
         var configuration = Dialogue.configuration()
         configuration.messageSize = 25 << 20
         configuration.errors = .max

@@ -31,6 +31,10 @@ import Testing
         let input = Dialogue.lines(lines)
         let whole = Dialogue.run(input, configuration)
         #expect(Dialogue.run(input, cuts: Array(1..<input.count), configuration) == whole, "one octet at a time")
+        for count in [1, 4, 50] {
+            let taking = Dialogue.run(input, cuts: Array(1..<input.count), taking: count, configuration)
+            #expect(taking == whole, "data taken out at \(count) octets")
+        }
         for cut in 0...input.count {
             let cutOnce = Dialogue.run(input, cuts: [cut], configuration)
             if cutOnce != whole { Issue.record("cut at \(cut): \(cutOnce), and in one piece \(whole)") }
@@ -39,6 +43,19 @@ import Testing
             #expect(
                 Dialogue.run(input, cuts: Array(stride(from: size, to: input.count, by: size)), configuration) == whole)
         }
+    }
+
+    /// The limit counts what was taken out.
+    @Test(arguments: [1, 7, 99]) func takenDataCountsForTheLimit(_ count: Int) {
+        var configuration = Dialogue.configuration()
+        configuration.messageSize = 100
+        let mail = Dialogue.lines(["HELO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "DATA"])
+        func codes(_ size: Int) -> [String] {
+            let input = mail + Array(repeating: 0x78, count: size) + Dialogue.lines(["", ".", "QUIT"])
+            return Dialogue.run(input, cuts: Array(1..<input.count), taking: count, configuration).codes
+        }
+        #expect(codes(98).suffix(2) == ["250", "221"])
+        #expect(codes(99).suffix(2) == ["552", "221"])
     }
 
     /// All commands of several transactions in one write (RFC 2920).

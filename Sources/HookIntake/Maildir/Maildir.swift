@@ -27,7 +27,7 @@ public struct Maildir: Sendable, Hashable {
     }
 }
 
-public struct MaildirIntakeConfiguration: Sendable {
+public struct MaildirIntakeConfiguration: Sendable, Hashable {
     public var maildirs: [Maildir]
     /// Octets of a message, after unpacking too.
     public var messageSize: Int

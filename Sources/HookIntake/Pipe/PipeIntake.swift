@@ -14,14 +14,16 @@ public import ServiceLifecycle
 public struct PipeIntake: Service {
     private let path: String
     private let receiver: any MessageReceiver
-    private let messageSize: Int
+    private let messageSize: @Sendable () -> Int
     private let drainTimeout: Duration
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
 
-    /// - Parameter path: where the socket is made.
+    /// - Parameters:
+    ///   - path: where the socket is made.
+    ///   - messageSize: the limit as it is now, in octets.
     public init(
-        path: String, receiver: any MessageReceiver, messageSize: Int, drainTimeout: Duration = .seconds(10),
+        path: String, receiver: any MessageReceiver, messageSize: @escaping @Sendable () -> Int, drainTimeout: Duration = .seconds(10),
         logger: Logger, now: @escaping @Sendable () -> Timestamp
     ) {
         self.path = path
@@ -50,7 +52,7 @@ public struct PipeIntake: Service {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
-                        PipeHandler(receiver: receiver, messageSize: messageSize, sessions: sessions, now: now))
+                        PipeHandler(receiver: receiver, messageSize: messageSize(), sessions: sessions, now: now))
                 }
             }
         do {

@@ -34,7 +34,7 @@ final class JournalIndexer: @unchecked Sendable {
                 peer, helo, answer, verdicts, first_event, new_events, size)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
             """)
-        insertJournaled = try connection.prepare("INSERT INTO journaled VALUES (?1, ?2, ?3)")
+        insertJournaled = try connection.prepare("INSERT INTO journaled VALUES (?1, ?2, ?3, ?4)")
         insertEvent = try connection.prepare(
             "INSERT INTO events (id, type, message, json, sequence) VALUES (?1, ?2, ?3, ?4, ?5)")
         insertDelivery = try connection.prepare(
@@ -110,6 +110,7 @@ final class JournalIndexer: @unchecked Sendable {
             insertJournaled.bind(1, message.id)
             insertJournaled.bind(2, reader.position.segment)
             insertJournaled.bind(3, reader.recordOffset)
+            insertJournaled.bind(4, message.size)
             try insertJournaled.run()
         }
         keys.addMessage(

@@ -21,7 +21,7 @@ enum JournalRecovery {
         if let later = segments.inUse.first(where: { $0.firstSequence > end + 1 }) {
             throw .failed(
                 "\(segments.path(later.number)): records \(end + 1) to \(later.firstSequence - 1) before it are missing "
-                    + "or damaged; to go on without what only the journal has, move the folder journal away")
+                    + "or damaged; to go on without what is only in the journal, move \(segments.folder) away")
         }
         // The records are still there if this fails.
         if end > start.sequence { _ = try writer.perform([.settle { _ in }]) }
@@ -52,7 +52,7 @@ enum JournalRecovery {
     ) throws(StoreError) {
         let path = segments.path(segment)
         let descriptor = segments.files.open(path, creating: false)
-        guard descriptor >= 0 else { throw .failed("\(path): \(String(cString: strerror(-descriptor)))") }
+        guard descriptor >= 0 else { throw StoreError(opening: path, errno: -descriptor) }
         defer { segments.files.close(descriptor) }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 4096)
         defer { buffer.deallocate() }
@@ -74,9 +74,7 @@ enum JournalRecovery {
     }
 
     private static func check(_ status: Int32, _ path: String) throws(StoreError) {
-        guard status != 0 else { return }
-        let text = "\(path): \(String(cString: strerror(status)))"
-        throw status == ENOSPC || status == EDQUOT ? .full(text) : .failed(text)
+        if status != 0 { throw StoreError(opening: path, errno: status) }
     }
 
     /// The last record that is whole behind `start`.
@@ -95,16 +93,21 @@ struct JournalCatchUp: Sendable {
 
     let path: String
     let files: any StoreFiles
-    /// Does what a new owner would do first, without staying it.
-    let recover: @Sendable () throws(StoreError) -> Void
 
-    func run(_ reader: StoreReader) throws(StoreError) {
+    init(path: String, files: any StoreFiles = SystemFiles()) {
+        self.path = path
+        self.files = files
+    }
+
+    /// - Parameter connection: one to the database, with its tables, outside of a transaction.
+    func run(_ connection: SQLiteConnection) throws(StoreError) {
         let folder = StorePlace.journal(of: path)
-        let end = JournalRecovery.lastSequence(behind: try reader.journalPosition(), folder: folder, files: files)
+        let start = try JournalIndexer.position(connection)
+        let end = JournalRecovery.lastSequence(behind: start, folder: folder, files: files)
         for _ in 0..<Self.patience {
-            if try reader.journalPosition().sequence >= end { return }
+            if try JournalIndexer.position(connection).sequence >= end { return }
             do throws(StoreError) {
-                try recover()
+                try recover(folder)
             } catch {
                 switch error {
                 // The owner is at it.
@@ -116,5 +119,14 @@ struct JournalCatchUp: Sendable {
             }
         }
         throw .busy("\(path): the owner does not bring its journal to the database")
+    }
+
+    /// Does what a new owner would do first, without staying it.
+    private func recover(_ folder: String) throws(StoreError) {
+        let lock = try StoreLock(ownerOf: path)
+        defer { withExtendedLifetime(lock) {} }
+        let connection = try SQLiteStore.openForWriting(path, files)
+        let writer = try StoreWriter(connection, journal: folder, options: SQLiteStore.Options())
+        try JournalRecovery.run(writer, JournalSegments(folder: folder, files: files))
     }
 }

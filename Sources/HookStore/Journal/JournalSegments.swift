@@ -72,6 +72,9 @@ final class JournalSegments: Sendable {
         return found
     }
 
+    /// How much room the files of a folder take.
+    static func octets(_ folder: String) -> Int { list(folder).reduce(0) { $0 + $1.octets } }
+
     private static func header(_ path: String) -> SegmentHeader? {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }

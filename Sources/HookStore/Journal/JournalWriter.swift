@@ -75,11 +75,6 @@ final class JournalWriter: @unchecked Sendable {
 
     private func path() -> String { segments.path(place.segment) }
 
-    private func error(_ number: Int32, _ path: String) -> StoreError {
-        let text = "\(path): \(String(cString: strerror(number)))"
-        return number == ENOSPC || number == EDQUOT ? .full(text) : .failed(text)
-    }
-
     // MARK: - A group
 
     /// - Parameter octets: about how many the group has.
@@ -173,7 +168,7 @@ final class JournalWriter: @unchecked Sendable {
         try makeRoom(base + octets.count)
         hasWritten = true
         let status = files.write(descriptor, octets, at: base)
-        guard status == 0 else { throw error(status, path()) }
+        guard status == 0 else { throw StoreError(opening: path(), errno: status) }
         base += octets.count
     }
 
@@ -206,14 +201,14 @@ final class JournalWriter: @unchecked Sendable {
             }
         }
         let status = files.makeFolder(segments.folder)
-        guard status == 0 else { throw error(status, segments.folder) }
+        guard status == 0 else { throw StoreError(opening: segments.folder, errno: status) }
         let number = segments.newNumber()
         let opened = files.open(segments.path(number), creating: true)
-        guard opened >= 0 else { throw error(-opened, segments.path(number)) }
+        guard opened >= 0 else { throw StoreError(opening: segments.path(number), errno: -opened) }
         let synced = files.synchronizeFolder(segments.folder)
         guard synced == 0 else {
             files.close(opened)
-            throw error(synced, segments.folder)
+            throw StoreError(opening: segments.folder, errno: synced)
         }
         take(opened, number: number, octets: 0, isRecycled: false)
     }
@@ -237,10 +232,10 @@ final class JournalWriter: @unchecked Sendable {
         var size = JournalFormat.aligned(max(end, capacity + step), to: JournalFormat.alignment)
         if size - capacity > free - options.reservedOctets {
             size = JournalFormat.aligned(end, to: JournalFormat.alignment)
-            guard size - capacity <= free - options.reservedOctets else { throw error(ENOSPC, path()) }
+            guard size - capacity <= free - options.reservedOctets else { throw StoreError(opening: path(), errno: ENOSPC) }
         }
         let status = files.allocate(descriptor, size: size)
-        guard status == 0 else { throw error(status, path()) }
+        guard status == 0 else { throw StoreError(opening: path(), errno: status) }
         capacity = size
         isRecycled = false
     }

@@ -118,8 +118,8 @@ extension StoreError {
     /// What a result code means for whoever asked the store.
     init(sqlite status: Int32, connection: OpaquePointer?, path: String) {
         let text = connection.map { String(cString: sqlite3_errmsg($0)) } ?? String(cString: sqlite3_errstr(status))
-        let systemError = connection.map { sqlite3_system_errno($0) } ?? 0
-        let isInputOutput = [SQLITE_FULL, SQLITE_IOERR, SQLITE_CANTOPEN].contains(status & 0xFF)
+        let systemError = connection.map { Self.systemError(status, $0) } ?? 0
+        let isInputOutput = [SQLITE_FULL, SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_READONLY].contains(status & 0xFF)
         // Only then is the number kept by SQLite about this failure.
         let cause = isInputOutput && systemError != 0 ? " (\(String(cString: strerror(systemError))))" : ""
         let detail = "\(path): \(text)\(cause)"
@@ -127,7 +127,35 @@ extension StoreError {
         case SQLITE_FULL: self = .full(detail)
         case SQLITE_IOERR where systemError == ENOSPC || systemError == EDQUOT: self = .full(detail)
         case SQLITE_BUSY, SQLITE_LOCKED: self = .busy(detail)
+        case SQLITE_CORRUPT, SQLITE_NOTADB: self = .corrupt(detail)
+        case SQLITE_READONLY, SQLITE_PERM: self = .notWritable(detail)
+        case SQLITE_IOERR where Self.isDenial(systemError), SQLITE_CANTOPEN where Self.isDenial(systemError):
+            self = .notWritable(detail)
         default: self = .failed(detail)
         }
     }
+
+    /// What opening or creating a file of the store failed with (errno(3)).
+    init(opening path: String, errno cause: Int32) {
+        let text = "\(path): \(String(cString: strerror(cause)))"
+        switch cause {
+        case ENOSPC, EDQUOT: self = .full(text)
+        case _ where Self.isDenial(cause): self = .notWritable(text)
+        default: self = .failed(text)
+        }
+    }
+
+    /// SQLite keeps the number for most failures, but not for those inside of COMMIT: then the log's file knows it.
+    private static func systemError(_ status: Int32, _ connection: OpaquePointer) -> Int32 {
+        let kept = sqlite3_system_errno(connection)
+        guard kept == 0, status & 0xFF == SQLITE_IOERR else { return kept }
+        var log: UnsafeMutablePointer<sqlite3_file>?
+        guard sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK,
+            let log, let control = log.pointee.pMethods?.pointee.xFileControl
+        else { return 0 }
+        var last: Int32 = 0
+        return control(log, SQLITE_FCNTL_LAST_ERRNO, &last) == SQLITE_OK ? last : 0
+    }
+
+    private static func isDenial(_ cause: Int32) -> Bool { cause == EACCES || cause == EPERM || cause == EROFS }
 }

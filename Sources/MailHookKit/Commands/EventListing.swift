@@ -15,6 +15,9 @@ public struct EventLine: Sendable {
     /// CloudEvents JSON on one line.
     public var jsonLine: String { String(decoding: event.json, as: UTF8.self) }
 
+    /// What the app's trigger made of the data: JSON on one line; nil where there is none.
+    public var output: String? { (try? JSONDocument(event.json, limits: JSONLimits(depth: 1024)).root)?["output"]?.string }
+
     /// Time, name, id and what it is about, on one line.
     public var text: String {
         let root = try? JSONDocument(event.json).root

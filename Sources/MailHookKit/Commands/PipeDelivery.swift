@@ -86,9 +86,9 @@ public enum PipeDelivery {
     /// Opens the store as its owner for this one message.
     private static func store(_ request: PipeRequest, _ setup: Setup) async throws(Failure) -> Result {
         becomeOwner(of: setup.configuration.data)
-        let directory: HookDirectory
+        let snapshot: DaemonSnapshot
         do throws(FileError) {
-            directory = try setup.directory()
+            snapshot = try DaemonSnapshot(setup)
         } catch {
             throw .failed(error.description)
         }
@@ -101,8 +101,11 @@ public enum PipeDelivery {
             throw .failed(SetupError(storeError: error, dataFolder: setup.configuration.data).description)
         }
         let receiver = MailReceiver(
-            processor: setup.processor(directory), store: store,
-            subscriptions: SubscriptionTable(setup.configuration.subscriptions), logger: DaemonLog.quiet,
+            current: CurrentSnapshot(snapshot), store: store,
+            room: StoreRoom(
+                dataFolder: setup.configuration.data, least: { setup.configuration.limits.freeSpace },
+                logger: DaemonLog.quiet),
+            tally: Tally(), logger: DaemonLog.quiet,
             now: Timestamp.now)
         let result = await receive(request, receiver, setup.configuration.limits.messageSize)
         await store.close()

@@ -66,13 +66,15 @@ struct SMTPTestClient {
         return try receive()
     }
 
-    private func transmit(_ bytes: [UInt8]) throws(SetupError) {
+    private func transmit(_ bytes: [UInt8]) throws(SetupError) { try Self.transmit(bytes, to: descriptor) }
+
+    static func transmit(_ bytes: [UInt8], to descriptor: Int32) throws(SetupError) {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
                 Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
-            guard count > 0 else { throw Self.failure("the daemon closed the connection") }
+            guard count > 0 else { throw failure("the daemon closed the connection") }
             sent += count
         }
     }
@@ -100,7 +102,7 @@ struct SMTPTestClient {
         }
     }
 
-    private static func connect(_ address: ListenAddress) throws(SetupError) -> Int32 {
+    static func connect(_ address: ListenAddress) throws(SetupError) -> Int32 {
         guard case .tcp(let host, let port) = address else { throw failure("not an SMTP address: \(address)") }
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -123,7 +125,7 @@ struct SMTPTestClient {
         throw failure("cannot reach the daemon at \(address): \(reason)")
     }
 
-    private static func failure(_ text: String) -> SetupError {
+    static func failure(_ text: String) -> SetupError {
         SetupError(text, exitStatus: SysExit.temporaryFailure)
     }
 }

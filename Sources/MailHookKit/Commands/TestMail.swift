@@ -36,14 +36,9 @@ public enum TestMail {
     }
 
     private static func noTarget(_ name: String, in directory: HookDirectory) -> SetupError {
-        if let other = directory.hooks.first(where: { $0.hook.eventName == name }) {
-            return SetupError(
-                "'\(name)' is a \(other.hook.type.rawValue) hook; post to its URL, which `mailhookd hooks` shows",
-                exitStatus: SysExit.noInput)
-        }
-        let names = directory.hooks.filter { $0.hook.type == .email }.map(\.hook.eventName)
+        let names = directory.hooks.map(\.hook.eventName)
         let hint = nearest(to: name, among: names).map { "did you mean '\($0)'?" } ?? "`mailhookd hooks` lists them"
-        return SetupError("no email hook '\(name)'; \(hint)", exitStatus: SysExit.noInput)
+        return SetupError("no hook '\(name)'; \(hint)", exitStatus: SysExit.noInput)
     }
 
     private static func target(
@@ -75,9 +70,12 @@ public enum TestMail {
         return address
     }
 
-    /// An order confirmation whose script carries the hook's key. The time makes each one new.
+    /// A mail whose script carries the hook's key and example data. The time makes each one new.
     static func example(for addressed: AddressedHook, recipient: String, now: Timestamp) -> [UInt8] {
         let number = "T-\(now.microseconds)"
+        let sample = HookSample(of: addressed.hook, number: number)
+        // Inside of a script element `</` would end it (HTML, section 13.2.5.15); JSON may write it another way.
+        let data = String(decoding: sample.data, as: UTF8.self).replacing("</", with: "<\\/")
         let text = """
             From: mailhookd send-test <send-test@localhost>
             To: <\(recipient)>
@@ -89,17 +87,10 @@ public enum TestMail {
 
             <!DOCTYPE html>
             <title>Test order</title>
-            <script type="application/ld+json" data-kustomer-key="\(addressed.current.key)">
-            {
-              "@context": "https://schema.org",
-              "@type": "Order",
-              "orderNumber": "\(number)",
-              "orderDate": "\(now.rfc3339)",
-              "price": 34.90,
-              "priceCurrency": "EUR"
-            }
+            <script type="application/\(sample.isJSONLD ? "ld+json" : "json")" data-kustomer-key="\(addressed.current.key)">
+            \(data)
             </script>
-            <p>A test of the hook \(addressed.hook.eventName).</p>
+            <p>A test of the hook \(addressed.hook.eventName), \(number).</p>
 
             """
         return Array(text.replacing("\n", with: "\r\n").utf8)

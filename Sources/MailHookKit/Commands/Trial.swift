@@ -72,7 +72,7 @@ public struct Trial: Sendable {
 
     // MARK: - Deliveries
 
-    private static func deliveries(_ verdict: Verdict, _ configuration: Configuration, _ now: Timestamp) -> [Delivery] {
+    static func deliveries(_ verdict: Verdict, _ configuration: Configuration, _ now: Timestamp) -> [Delivery] {
         verdict.hooks.flatMap(\.events).flatMap { event in
             configuration.subscriptions.filter { $0.events.contains { $0.matches(event.type) } }.map { subscription in
                 delivery(of: event, to: subscription, now)

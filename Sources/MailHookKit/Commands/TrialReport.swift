@@ -36,11 +36,13 @@ extension Trial {
         writer.beginArray()
         for event in events { writer.raw(event.json) }
         writer.endArray()
-        writeDeliveries(&writer)
+        Self.write(failures, to: &writer)
+        Self.write(deliveries, to: &writer)
         writer.endObject()
         return String(decoding: writer.bytes, as: UTF8.self)
     }
 
+    private var failures: [TriggerFailure] { processed.verdict.hooks.flatMap(\.failures) }
     private var events: [Event] { processed.verdict.hooks.flatMap(\.events) }
     private var decisions: [CandidateDecision] { processed.decisions.first?.candidates ?? [] }
 
@@ -72,7 +74,7 @@ extension Trial {
             if candidate.key != nil { words.append("with a key") }
             if candidate.isMislabelled { words.append("mislabelled") }
             if !candidate.repairs.isEmpty { words.append("mended: \(candidate.repairs.map(\.rawValue).joined(separator: ", "))") }
-            let decision = index < decisions.count ? Self.words(decisions[index]) : "not judged: no hook"
+            let decision = index < decisions.count ? Self.words(decisions[index]) : processed.decisions.isEmpty ? "not judged: no hook" : "not judged"
             words.append("-> \(decision)")
             if let reason = processed.decisions.first?.reasons[index] { words.append("(\(reason))") }
             if let failure = candidate.failure { words.append("(\(failure.code.rawValue): \(failure.reason))") }
@@ -107,13 +109,25 @@ extension Trial {
             """ + hints.map { "\n  hint       \($0)" }.joined()
     }
 
-    private var eventsText: String {
-        events.isEmpty ? "" : (["Events"] + events.map { "  \(EventLine($0).text)\n  \(EventLine($0).jsonLine)" })
-            .joined(separator: "\n")
+    private var eventsText: String { Self.text(events, failures) }
+
+    /// Events with what their triggers made of them.
+    static func text(_ events: [Event], _ failures: [TriggerFailure]) -> String {
+        guard !events.isEmpty else { return "" }
+        let rows = events.map { event in
+            let failure = failures.first { $0.eventID == event.id }
+            let output = EventLine(event).output.map { "\n  output     \($0)" }
+            return "  \(EventLine(event).text)\n  \(EventLine(event).jsonLine)" + (output ?? "")
+                + (failure.map { "\n  no output  \(Terminal.harmless($0.reason)) (\($0.code.rawValue))" } ?? "")
+        }
+        return (["Events"] + rows).joined(separator: "\n")
     }
 
     private var deliveriesText: String {
-        guard !events.isEmpty else { return "" }
+        events.isEmpty ? "" : Self.text(deliveries)
+    }
+
+    static func text(_ deliveries: [Delivery]) -> String {
         guard !deliveries.isEmpty else { return "Deliveries\n  none: no subscription asks for these events" }
         let rows = deliveries.map { delivery in
             var lines = ["  \(delivery.eventID) to \(delivery.subscription): \(delivery.sink)"]
@@ -174,7 +188,21 @@ extension Trial {
         writer.endArray()
     }
 
-    private func writeDeliveries(_ writer: inout JSONWriter) {
+    static func write(_ failures: [TriggerFailure], to writer: inout JSONWriter) {
+        guard !failures.isEmpty else { return }
+        writer.name("failures")
+        writer.beginArray()
+        for failure in failures {
+            writer.beginObject()
+            writer.member("event", failure.eventID)
+            writer.member("code", failure.code.rawValue)
+            writer.member("reason", failure.reason)
+            writer.endObject()
+        }
+        writer.endArray()
+    }
+
+    static func write(_ deliveries: [Delivery], to writer: inout JSONWriter) {
         writer.name("deliveries")
         writer.beginArray()
         for delivery in deliveries {

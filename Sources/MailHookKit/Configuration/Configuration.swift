@@ -6,6 +6,8 @@
 public import HookDelivery
 public import HookIntake
 public import HookModel
+public import HookStore
+public import HookTLS
 
 public struct Configuration: Sendable {
     /// The file it was read from; nil for the built-in defaults.
@@ -31,6 +33,14 @@ public struct Configuration: Sendable {
     /// A level of swift-log.
     public var logLevel: String
     public var http = HTTPSettings()
+    /// How long what is in progress may take once the daemon is told to stop.
+    public var stopTimeout = Duration.zero
+    /// Of the mail listeners; nil for none.
+    public var tls: TLSSettings?
+    public var smtp = SMTPSettings()
+    /// Without what single hooks say; `retentionPolicy` has both.
+    public var retention = RetentionPolicy(
+        ages: .init(messages: nil, events: nil), delivered: nil, dead: nil, duplicates: nil, size: nil)
 
     public struct Listen: Sendable, Hashable {
         public var smtp: [ListenAddress]
@@ -39,6 +49,24 @@ public struct Configuration: Sendable {
         public var http: [ListenAddress] = []
         /// The management interface: an address of this machine, or a Unix socket.
         public var admin: [ListenAddress] = []
+        /// SMTP whose connections begin with TLS.
+        public var smtps: [ListenAddress] = []
+    }
+
+    public struct TLSSettings: Sendable, Hashable {
+        public var files: TLSFiles
+        /// Nothing is taken before STARTTLS.
+        public var requiresSTARTTLS: Bool
+    }
+
+    /// How SMTP is spoken. Its defaults stand in mailhookd.yaml.
+    public struct SMTPSettings: Sendable, Hashable {
+        /// Before the greeting.
+        public var greetDelay = Duration.zero
+        /// Lone CRs and LFs become line ends instead of a reason to refuse the message.
+        public var normalizesBareNewlines = false
+        /// Recipients of another hook are put off to a transaction of their own.
+        public var oneHookPerTransaction = false
     }
 
     /// What the configuration says about a hook: its policy and the generation of its address.
@@ -48,6 +76,13 @@ public struct Configuration: Sendable {
         public var generation = 1
         /// Until when the generation before is still taken; nil for not at all.
         public var previousUntil: Timestamp?
+        public var retention = HookRetention()
+    }
+
+    /// How long raw messages and events of a hook are kept. Outer nil: as `retention` says; inner nil: without end.
+    public struct HookRetention: Sendable, Hashable {
+        public var messages: Duration??
+        public var events: Duration??
     }
 
     /// The public HTTP side. Its defaults stand in mailhookd.yaml.
@@ -79,5 +114,15 @@ public struct Configuration: Sendable {
         public var recipients: Int
         public var idleTimeout: Duration
         public var dataTimeout: Duration
+        /// Received fields of a message.
+        public var receivedFields = 0
+        /// Who may connect for SMTP and LMTP over TCP; empty: everybody.
+        public var allowClients: [NetworkRange] = []
+        /// Load balancers that begin connections with a PROXY header.
+        public var proxyPeers: [NetworkRange] = []
+        /// Mail servers that may use XCLIENT.
+        public var xclientPeers: [NetworkRange] = []
+        /// Octets of the data folder's file system that stay free; with fewer, messages are refused.
+        public var freeSpace = 0
     }
 }

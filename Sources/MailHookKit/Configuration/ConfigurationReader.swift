@@ -18,9 +18,9 @@ struct ConfigurationReader {
     private let folder: String
     private(set) var diagnostics = Diagnostics()
 
-    private static let topKeys = [
+    static let topKeys = [
         "hostname", "domains", "data", "apps", "contexts", "listen", "http", "maildirs", "hooks", "limits", "subscriptions",
-        "log",
+        "log", "stopTimeout", "tls", "smtp", "retention",
     ]
     private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
 
@@ -80,11 +80,25 @@ struct ConfigurationReader {
         if let node = top.node("http") {
             HTTPSettingsReader.read(node, file: file, into: &configuration.http, &diagnostics)
         }
+        if let node = top.node("tls") {
+            MailSettingsReader.readTLS(
+                node, file: file, folder: folder, now: .now(), into: &configuration, &diagnostics)
+        }
+        if let node = top.node("smtp") {
+            MailSettingsReader.readSMTP(node, file: file, into: &configuration.smtp, &diagnostics)
+        }
+        if !configuration.listen.smtps.isEmpty, configuration.tls == nil, top.node("tls")?.isNull != false {
+            diagnostics.add(
+                Diagnostic(
+                    .error, file: file, position: top.node("listen")?.position, place: "listen.smtps",
+                    reason: "needs a certificate: see 'tls'"))
+        }
         if let items = top.list("maildirs", into: &diagnostics) {
             configuration.maildirs = MaildirReader.read(items, file: file, folder: folder, into: &diagnostics)
         }
         readHooks(top, into: &configuration)
         readLimits(top, into: &configuration)
+        RetentionReader.read(top, file: file, into: &configuration, &diagnostics)
         readSubscriptions(top, into: &configuration)
         return diagnostics.hasErrors ? nil : configuration
     }
@@ -113,14 +127,24 @@ struct ConfigurationReader {
         {
             configuration.logLevel = level
         }
+        if let timeout = top.duration("stopTimeout", into: &diagnostics) {
+            configuration.stopTimeout = timeout
+            if timeout < .seconds(1) || timeout > .seconds(3600) {
+                top.complain("stopTimeout", "must be from 1s to 1h", into: &diagnostics)
+            }
+        }
     }
 
     private mutating func readListen(_ top: YAMLSection, into configuration: inout Configuration) {
         guard let node = top.node("listen") else { return }
-        let listen = YAMLSection(node, file: file, place: "listen", keys: ["smtp", "lmtp", "http", "admin"], into: &diagnostics)
+        let listen = YAMLSection(node, file: file, place: "listen", keys: ["smtp", "smtps", "lmtp", "http", "admin"], into: &diagnostics)
         let expected = "HOST:PORT, [IPV6]:PORT or the absolute path of a socket"
         configuration.listen.smtp =
             listen.list("smtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.smtp
+        configuration.listen.smtps =
+            listen.list("smtps", of: "HOST:PORT or [IPV6]:PORT", into: &diagnostics) { text in
+                ListenAddress(text).flatMap { if case .unix = $0 { nil } else { $0 } }
+            } ?? configuration.listen.smtps
         configuration.listen.lmtp =
             listen.list("lmtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.lmtp
         configuration.listen.http =
@@ -152,7 +176,7 @@ struct ConfigurationReader {
     ) -> Configuration.HookSettings {
         let keys = [
             "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "schema", "form", "context",
-            "frame", "onUnprocessable", "generation", "previousUntil",
+            "frame", "onUnprocessable", "generation", "previousUntil", "state", "retention",
         ]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
@@ -179,10 +203,15 @@ struct ConfigurationReader {
             section.choice("onUnprocessable", into: &diagnostics) ?? settings.policy.onUnprocessable
         settings.generation =
             section.integer("generation", in: 1...1_000_000, into: &diagnostics) ?? settings.generation
+        settings.policy.state = section.choice("state", into: &diagnostics) ?? settings.policy.state
         let until = section.value(
             "previousUntil", expected: "a time such as 2026-12-31T00:00:00Z", into: &diagnostics,
             Timestamp.init(rfc3339:))
         settings.previousUntil = until ?? settings.previousUntil
+        if let node = section.node("retention") {
+            RetentionReader.read(
+                node, file: file, place: section.path("retention"), into: &settings.retention, &diagnostics)
+        }
         return settings
     }
 
@@ -235,8 +264,8 @@ struct ConfigurationReader {
         guard let node = top.node("limits") else { return }
         let keys = [
             "connections", "connectionsPerPeer", "perPeerExempt", "messageSize", "recipients", "idleTimeout",
-            "dataTimeout",
-        ]
+            "dataTimeout", "freeSpace",
+        ] + MailSettingsReader.limitKeys
         let section = YAMLSection(node, file: file, place: "limits", keys: keys, into: &diagnostics)
         var limits = configuration.limits
         limits.connections = section.integer("connections", in: 1...65_000, into: &diagnostics) ?? limits.connections
@@ -261,6 +290,8 @@ struct ConfigurationReader {
         where value < .seconds(1) {
             section.complain(key, "must be 1s or more", into: &diagnostics)
         }
+        MailSettingsReader.readLimits(section, into: &limits, &diagnostics)
+        limits.freeSpace = section.size("freeSpace", into: &diagnostics) ?? limits.freeSpace
         configuration.limits = limits
     }
 

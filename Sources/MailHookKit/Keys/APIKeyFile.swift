@@ -100,19 +100,11 @@ public final class APIKeyFile: Sendable {
 
     /// One change at a time, also among processes.
     private func change(_ change: (inout [APIKey]) -> Void) throws(FileError) {
-        let lockPath = path + ".lock"
-        let lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard lock >= 0, flock(lock, LOCK_EX) == 0 else {
-            let number = errno
-            if lock >= 0 { close(lock) }
-            throw FileError(path: lockPath, errno: number)
+        try Files.locked(path + ".lock") { () throws(FileError) in
+            var keys = try read()
+            change(&keys)
+            try Files.replace(path, Self.text(of: keys), mode: 0o600)
         }
-        defer { close(lock) }
-        // A lock that root made must not lock the daemon's user out.
-        Files.adoptOwner(of: Files.parent(lockPath), for: lockPath)
-        var keys = try read()
-        change(&keys)
-        try Files.replace(path, Self.text(of: keys), mode: 0o600)
     }
 
     // MARK: - The file

@@ -1,17 +1,16 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The daemon: its services in the order of their dependencies (store, dispatcher, intake, web).
-// They are stopped in reverse, so that what was accepted is stored and what is under way ends.
+// The daemon from outside: runs until it is told to stop, and takes a new configuration while it
+// runs. What it is made of stands in DaemonServices.
 
 import Glibc
-import HookDelivery
-import HookExtraction
 import HookIntake
 import HookModel
 import HookStore
-import HookWeb
+import HookTLS
 import Logging
 import ServiceLifecycle
+import Synchronization
 import UnixSignals
 
 /// Why the daemon did not start, or ended on its own.
@@ -20,90 +19,89 @@ public struct DaemonError: Error, Sendable, Hashable, CustomStringConvertible {
     public var exitStatus: Int32
 }
 
-public struct Daemon: Sendable {
+public final class Daemon: Sendable {
     private let setup: Setup
+    /// While it runs.
+    private let reloader = Mutex<Reloader?>(nil)
 
     public init(setup: Setup) { self.setup = setup }
 
-    /// Runs until SIGTERM or SIGINT and returns after what was in progress has ended.
+    /// Runs until SIGTERM or SIGINT and returns after what was in progress has ended. A second of these signals ends
+    /// the process at once. SIGHUP reloads.
     public func run() async throws(DaemonError) {
         let configuration = setup.configuration
+        let passed = try PassedSockets.take()
         // Writing to a connection that is gone is an error to handle, not the end of the daemon.
         signal(SIGPIPE, SIG_IGN)
-        ProcessMemory.bound()
-        let logger = DaemonLog.logger(level: configuration.logLevel)
-        let directory = try self.directory()
+        Allocator.returnLargeBlocks()
+        // From here on: a signal that comes during the start is heard when it is over.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        let logLevel = DaemonLog.Level(configuration.logLevel)
+        let logger = DaemonLog.logger(level: logLevel)
+        try checkDataFolder(logger)
         let store = try await openStore(configuration.data)
-        let notifier = SystemdNotifier.fromEnvironment()
-        let subscriptions = SubscriptionTable(configuration.subscriptions)
-        let receiver = MailReceiver(
-            processor: setup.processor(directory), store: store, subscriptions: subscriptions, logger: logger,
-            now: Timestamp.now)
-        let posts = PostIntake(
-            processor: setup.postProcessor(directory), store: store, subscriptions: subscriptions, logger: logger)
-        let maildirs = MaildirIntake(
-            configuration: MaildirIntakeConfiguration(
-                maildirs: configuration.maildirs, messageSize: configuration.limits.messageSize),
-            guide: MaildirRoute(directory: directory, now: Timestamp.now), receiver: receiver, logger: logger,
-            now: Timestamp.now)
-        let pipe = PipeIntake(
-            path: PipeSocket.path(configuration.data), receiver: receiver,
-            messageSize: configuration.limits.messageSize, logger: logger, now: Timestamp.now)
-        let readiness = Readiness(services: 2) { bound in
-            let listeners = bound + configuration.maildirs.map { "maildir \($0.path)" }
-            try RunningDaemon.note(listeners, dataFolder: configuration.data)
-            if !listeners.isEmpty { Terminal.print(listeners.joined(separator: "\n")) }
-            notifier.ready(status: "Accepting mail")
-            Task {
-                // What this start still does, it does in a moment.
-                try? await Task.sleep(for: .milliseconds(300))
-                ProcessMemory.releaseStartCode()
-            }
-            logger.info("ready", metadata: ["listeners": "\(listeners.joined(separator: ", "))"])
-        }
-        let intake = MailIntake(
-            configuration: intakeConfiguration, receiver: receiver, logger: logger, now: Timestamp.now,
-            onReady: { try readiness.report(0, $0) })
-        let web = try webService(directory, store, posts, logger, readiness)
-        let dispatcher = Dispatcher(
-            store: store, subscriptions: configuration.subscriptions, userAgent: "mailhookd/\(Version.text)",
-            logger: logger)
-        let group = ServiceGroup(
-            configuration: .init(
-                services: [
-                    .init(service: StoreService(store: store, logger: logger)), .init(service: dispatcher),
-                    .init(service: pipe), .init(service: maildirs), .init(service: intake), .init(service: web),
-                    .init(service: StopNotice(notifier: notifier, logger: logger)),
-                ],
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: DaemonLog.quiet))
+        let services: DaemonServices
         do {
-            try await group.run()
+            services = try DaemonServices(setup, passed: passed, store: store, logLevel: logLevel, logger: logger)
+        } catch {
+            await store.close()
+            throw Self.failure(error)
+        }
+        let reloader = Reloader(services)
+        self.reloader.withLock { $0 = reloader }
+        do {
+            try await serve(services, store, reloader, signals)
         } catch {
             RunningDaemon.forget(dataFolder: configuration.data)
             await store.close()
             throw Self.failure(error)
         }
+        self.reloader.withLock { $0 = nil }
         RunningDaemon.forget(dataFolder: configuration.data)
+        services.removeSocketFiles()
         logger.info("stopped")
     }
 
-    private func directory() throws(DaemonError) -> HookDirectory {
-        do throws(FileError) {
-            return try setup.directory()
-        } catch {
-            throw DaemonError(description: error.description, exitStatus: SysExit.noPermission)
+    /// Reads configuration and app definitions again and puts them in place wholly, or refuses them and leaves
+    /// everything as it is. Calls are answered one after the other.
+    ///
+    /// - Returns: what changed; the failure holds every finding that stands in the way.
+    public func reload() async -> Result<ReloadReport, SetupFailure> {
+        guard let reloader = reloader.withLock({ $0 }) else {
+            return .failure(SetupFailure(diagnostics: [Diagnostic(.error, file: "daemon", reason: "does not run")]))
         }
+        return await reloader.reload()
     }
 
-    private func webService(
-        _ directory: HookDirectory, _ store: SQLiteStore, _ posts: PostIntake, _ logger: Logger, _ readiness: Readiness
-    ) throws(DaemonError) -> WebService {
+    private func serve(
+        _ services: DaemonServices, _ store: SQLiteStore, _ reloader: Reloader, _ signals: UnixSignalsSequence
+    ) async throws {
+        let signalService = SignalService(signals: signals, logger: services.logger) { [weak self] in
+            _ = await self?.reload()
+        }
+        var configuration = ServiceGroupConfiguration(
+            services: [
+                .init(service: signalService), .init(service: StoreService(store: store, logger: services.logger)),
+                .init(service: services.frontEnds), .init(service: services.watchdog), .init(service: reloader),
+                .init(service: StopNotice(notifier: services.notifier, logger: services.logger)),
+            ],
+            logger: DaemonLog.quiet)
+        // Each part keeps to `stopTimeout` itself; this is for one that does not.
+        configuration.maximumGracefulShutdownDuration = setup.configuration.stopTimeout + .seconds(5)
+        let group = ServiceGroup(configuration: configuration)
+        signalService.onStop { await group.triggerGracefulShutdown() }
+        try await group.run()
+    }
+
+    private func checkDataFolder(_ logger: Logger) throws(DaemonError) {
         do throws(FileError) {
-            return try setup.webService(
-                directory: directory, store: store, receiver: posts, logger: logger,
-                onReady: { try readiness.report(1, $0) })
+            for warning in try DataFolder.check(setup.configuration.data) {
+                logger.warning("data folder", metadata: ["path": "\(warning.path)", "reason": "\(warning.reason)"])
+            }
+            // Makes the folder where it is missing.
+            _ = try InstanceSecret.load(dataFolder: setup.configuration.data)
         } catch {
-            throw DaemonError(description: error.description, exitStatus: SysExit.noPermission)
+            throw DaemonError(description: error.description, exitStatus: error.exitStatus)
         }
     }
 
@@ -124,30 +122,19 @@ public struct Daemon: Sendable {
         }
     }
 
-    private var intakeConfiguration: MailIntakeConfiguration {
-        let configuration = setup.configuration
-        let limits = configuration.limits
-        return MailIntakeConfiguration(
-            smtp: configuration.listen.smtp, lmtp: configuration.listen.lmtp, hostname: configuration.hostname,
-            connections: limits.connections, connectionsPerPeer: limits.connectionsPerPeer,
-            perPeerExempt: limits.perPeerExempt, messageSize: limits.messageSize, recipients: limits.recipients,
-            idleTimeout: limits.idleTimeout, dataTimeout: limits.dataTimeout, drainTimeout: .seconds(10))
-    }
-
     private static func failure(_ error: any Error) -> DaemonError {
         switch error {
+        case let error as DaemonError: error
         case let error as ListenError:
             DaemonError(
                 description: error.description,
                 exitStatus: error.isPermission ? SysExit.noPermission : SysExit.temporaryFailure)
-        case let error as WebListenError:
-            DaemonError(
-                description: error.description,
-                exitStatus: error.isPermission ? SysExit.noPermission : SysExit.temporaryFailure)
+        case let error as TLSFilesError:
+            DaemonError(description: error.description, exitStatus: SysExit.configuration)
         case let error as MaildirIntakeError:
             DaemonError(description: error.description, exitStatus: SysExit.temporaryFailure)
         case let error as FileError:
-            DaemonError(description: error.description, exitStatus: SysExit.noPermission)
+            DaemonError(description: error.description, exitStatus: error.exitStatus)
         case let error as StoreFailure:
             DaemonError(description: error.description, exitStatus: SysExit.temporaryFailure)
         default: DaemonError(description: "\(error)", exitStatus: SysExit.temporaryFailure)

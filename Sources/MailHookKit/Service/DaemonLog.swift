@@ -6,12 +6,27 @@
 import Glibc
 import HookModel
 import Logging
+import Synchronization
 
 enum DaemonLog {
-    static func logger(level: String) -> Logger {
-        var logger = Logger(label: "mailhookd") { _ in LineLogHandler(isJournal: getenv("JOURNAL_STREAM") != nil) }
-        logger.logLevel = Logger.Level(rawValue: level) ?? .info
-        return logger
+    /// What all copies of a logger have in common, so that it can change while the daemon runs.
+    final class Level: Sendable {
+        /// Its place among all levels; read at every line.
+        private let index: Atomic<Int>
+
+        init(_ name: String) { index = Atomic(Self.index(name)) }
+
+        var value: Logger.Level { Logger.Level.allCases[index.load(ordering: .relaxed)] }
+
+        func change(_ name: String) { index.store(Self.index(name), ordering: .relaxed) }
+
+        private static func index(_ name: String) -> Int {
+            Logger.Level.allCases.firstIndex(of: Logger.Level(rawValue: name) ?? .info) ?? 0
+        }
+    }
+
+    static func logger(level: Level) -> Logger {
+        Logger(label: "mailhookd") { _ in LineLogHandler(level, isJournal: getenv("JOURNAL_STREAM") != nil) }
     }
 
     /// For libraries whose news is none for an operator.
@@ -19,11 +34,21 @@ enum DaemonLog {
 }
 
 private struct LineLogHandler: LogHandler {
-    var logLevel = Logger.Level.info
     var metadata: Logger.Metadata = [:]
+    private let shared: DaemonLog.Level
+    /// Of this copy alone, where somebody set one.
+    private var own: Logger.Level?
     private let isJournal: Bool
 
-    init(isJournal: Bool) { self.isJournal = isJournal }
+    init(_ level: DaemonLog.Level, isJournal: Bool) {
+        shared = level
+        self.isJournal = isJournal
+    }
+
+    var logLevel: Logger.Level {
+        get { own ?? shared.value }
+        set { own = newValue }
+    }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }

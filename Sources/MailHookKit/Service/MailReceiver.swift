@@ -9,44 +9,61 @@ import HookModel
 import Logging
 
 struct MailReceiver: MessageReceiver {
-    private let processor: MessageProcessor
+    private let current: CurrentSnapshot
     private let store: any EventStore
-    private let subscriptions: SubscriptionTable
+    private let room: StoreRoom
+    private let tally: Tally
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
 
     init(
-        processor: MessageProcessor, store: any EventStore, subscriptions: SubscriptionTable, logger: Logger,
+        current: CurrentSnapshot, store: any EventStore, room: StoreRoom, tally: Tally, logger: Logger,
         now: @escaping @Sendable () -> Timestamp
     ) {
-        self.processor = processor
+        self.current = current
         self.store = store
-        self.subscriptions = subscriptions
+        self.room = room
+        self.tally = tally
         self.logger = logger
         self.now = now
     }
 
-    func admit(recipient: String) -> Outcome { processor.admit(recipient: recipient, now: now()) }
+    func admit(recipient: String) -> Outcome { current.value.mail.admit(recipient: recipient, now: now()) }
+
+    func hook(of recipient: String) -> String? { current.value.mail.hook(of: recipient, now: now()) }
+
+    var refusal: Outcome? { room.refusal }
 
     func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
-        let processed = processor.process(message)
+        if let refusal = room.refusal {
+            let recipients = message.envelope.recipients.map { recipient in
+                let admission = admit(recipient: recipient)
+                return admission.isPositive ? refusal : admission
+            }
+            return completion(Reception(answer: refusal, recipients: recipients))
+        }
+        let snapshot = current.value
+        let processed = snapshot.mail.process(message)
         let verdict = processed.verdict
         let id = MessageIdentity.id(contentDigest: verdict.contentDigest)
         let recipients = processed.recipients
         guard verdict.answer.isPositive else {
+            tally.count(.refused)
             log("message refused", id, message, outcomes: verdict.hooks.map(\.outcome))
             return completion(Reception(answer: verdict.answer, recipients: recipients))
         }
-        let logger = logger
-        store.commit(entry(message, verdict)) { result in
+        let (logger, tally) = (logger, tally)
+        store.commit(entry(message, verdict, snapshot.subscriptions)) { result in
             switch result {
             case .success(let receipt):
                 let isRepeated = receipt.isDuplicate && receipt.newEvents == 0
-                let metadata: Logger.Metadata = [
+                var metadata: Logger.Metadata = [
                     "message": "\(id)", "intake": "\(message.envelope.source.rawValue)",
                     "outcome": "\(verdict.hooks.map(\.outcome.rawValue).joined(separator: ","))",
                     "events": "\(receipt.newEvents)", "duplicate": "\(receipt.isDuplicate)",
                 ]
+                tally.count(.accepted, events: receipt.newEvents)
+                if let tls = message.envelope.tls { metadata["tls"] = "\(tls)" }
                 // The sender waits; the log does not.
                 completion(
                     Reception(
@@ -54,6 +71,7 @@ struct MailReceiver: MessageReceiver {
                         recipients: recipients.map { isRepeated && $0.isPositive ? .duplicate : $0 }, detail: id))
                 logger.info("message accepted", metadata: metadata)
             case .failure(let error):
+                tally.count(.failed)
                 logger.error("message not stored", metadata: ["message": "\(id)", "error": "\(error)"])
                 completion(
                     Reception(
@@ -62,7 +80,9 @@ struct MailReceiver: MessageReceiver {
         }
     }
 
-    private func entry(_ message: ReceivedMessage, _ verdict: Verdict) -> MessageEntry {
+    private func entry(
+        _ message: ReceivedMessage, _ verdict: Verdict, _ subscriptions: SubscriptionTable
+    ) -> MessageEntry {
         var deliveries: [String: [String]] = [:]
         for event in verdict.hooks.lazy.flatMap(\.events) {
             deliveries[event.id] = subscriptions.names(matching: event.type)

@@ -7,16 +7,18 @@ import HookIntake
 import HookModel
 
 struct MaildirRoute: MaildirGuide {
-    private let recipients: RecipientFinder
+    /// The hooks as they are now.
+    private let directory: @Sendable () -> HookDirectory
     private let now: @Sendable () -> Timestamp
 
-    init(directory: HookDirectory, now: @escaping @Sendable () -> Timestamp) {
-        recipients = RecipientFinder(directory: directory)
+    init(directory: @escaping @Sendable () -> HookDirectory, now: @escaping @Sendable () -> Timestamp) {
+        self.directory = directory
         self.now = now
     }
 
     func envelope(of message: [UInt8], in maildir: Maildir) -> Envelope {
         let header = HeaderGlance(message)
+        let recipients = RecipientFinder(directory: directory())
         let recipient = maildir.to.map { recipients.address(named: $0) } ?? recipients.recipient(header, now: now())
         return Envelope(
             source: .maildir, mailFrom: header.returnPath, recipients: recipient.map { [$0] } ?? [])

@@ -7,12 +7,13 @@ import HookStore
 import HookWeb
 
 struct ManagementView: ManagementData {
-    let organization: String
+    let current: CurrentSnapshot
     let store: SQLiteStore
-    /// The hooks as they are now.
-    let current: @Sendable () -> [ManagedHook]
+    let manager: HookManager
 
-    func hooks() -> [ManagedHook] { current() }
+    var organization: String { current.value.organization }
+
+    func hooks() -> [ManagedHook] { current.value.managed }
 
     func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent] {
         try await store.events(after: sequence, limit: limit)
@@ -21,4 +22,33 @@ struct ManagementView: ManagementData {
     func lastSequence() async throws(StoreError) -> Int64 { try await store.lastSequence() }
 
     func event(id: String) async throws(StoreError) -> StoredEvent? { try await store.event(id: id) }
+
+    func message(_ id: Int64) async throws(StoreError) -> ManagedMessage? {
+        try await store.message(id).map(Self.shown)
+    }
+
+    func message(ofEvent id: String) async throws(StoreError) -> ManagedMessage? {
+        try await store.message(ofEvent: id).map(Self.shown)
+    }
+
+    private static func shown(_ message: StoredMessage) -> ManagedMessage {
+        ManagedMessage(
+            id: message.id, envelope: message.envelope, receivedAt: message.receivedAt, messageID: message.messageID,
+            duplicateOf: message.duplicateOf, answer: message.answer,
+            verdicts: message.verdicts.map {
+                .init(
+                    eventName: $0.eventName, recipient: $0.recipient, outcome: $0.outcome, answer: $0.answer,
+                    events: $0.events)
+            }, size: message.size, bytes: message.bytes)
+    }
+
+    func create(_ draft: HookDraft, now: Timestamp) async throws(ManagementError) -> ManagedHook {
+        try await manager.create(draft, now: now)
+    }
+
+    func change(_ eventName: String, _ change: HookChange, now: Timestamp) async throws(ManagementError) -> ManagedHook {
+        try await manager.change(eventName, change, now: now)
+    }
+
+    func remove(_ eventName: String) async throws(ManagementError) { try await manager.remove(eventName) }
 }

@@ -63,6 +63,21 @@ struct PipeSocket: ~Copyable {
         return true
     }
 
+    /// Calls `body` with the process that listens there, which lives as long as it has not closed the connection; nil
+    /// where there is none, or where it cannot be seen from here.
+    static func withDaemon<Result>(dataFolder: String, _ body: (pid_t) -> Result) -> Result? {
+        guard let descriptor = try? connection(path(dataFolder)) else { return nil }
+        defer { close(descriptor) }
+        // unix(7): who called listen(2). 0 stands for a process of another PID namespace.
+        // struct ucred, which glibc's headers only show on demand: process, user and group.
+        var credentials: [UInt32] = [0, 0, 0]
+        var size = socklen_t(credentials.count * MemoryLayout<UInt32>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0,
+            let process = pid_t(exactly: credentials[0]), process > 1
+        else { return nil }
+        return body(process)
+    }
+
     func deliver(_ request: PipeRequest) throws(Failure) -> PipeAnswer {
         // A daemon that stopped reading may have said why.
         send(request.encoded)

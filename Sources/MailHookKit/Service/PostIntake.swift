@@ -9,23 +9,28 @@ import HookModel
 import Logging
 
 struct PostIntake: PostReceiver {
-    private let processor: PostProcessor
+    private let current: CurrentSnapshot
     private let store: any EventStore
-    private let subscriptions: SubscriptionTable
+    private let room: StoreRoom
+    private let tally: Tally
     private let logger: Logger
 
-    init(processor: PostProcessor, store: any EventStore, subscriptions: SubscriptionTable, logger: Logger) {
-        self.processor = processor
+    init(current: CurrentSnapshot, store: any EventStore, room: StoreRoom, tally: Tally, logger: Logger) {
+        self.current = current
         self.store = store
-        self.subscriptions = subscriptions
+        self.room = room
+        self.tally = tally
         self.logger = logger
     }
 
     func receive(_ post: ReceivedPost, completion: @escaping @Sendable (PostReception) -> Void) {
-        let verdict = processor.process(post)
-        let logger = logger
+        if let refusal = room.refusal { return completion(PostReception(answer: refusal)) }
+        let snapshot = current.value
+        let verdict = snapshot.posts.process(post)
+        let (logger, tally) = (logger, tally)
         let id = MessageIdentity.id(contentDigest: verdict.contentDigest)
         guard verdict.answer.isPositive, let event = verdict.hooks.first?.events.first else {
+            tally.count(.refused)
             logger.info(
                 "post refused",
                 metadata: [
@@ -35,12 +40,13 @@ struct PostIntake: PostReceiver {
         }
         let entry = MessageEntry(
             message: post.message, verdict: verdict,
-            deliveries: [event.id: subscriptions.names(matching: event.type)])
+            deliveries: [event.id: snapshot.subscriptions.names(matching: event.type)])
         let requestID = post.requestID
         store.commit(entry) { result in
             switch result {
             case .success(let receipt):
                 let answer = Self.answer(receipt)
+                tally.count(.accepted, events: receipt.newEvents)
                 logger.info(
                     "post accepted",
                     metadata: [
@@ -49,6 +55,7 @@ struct PostIntake: PostReceiver {
                     ])
                 completion(PostReception(answer: answer, eventID: event.id))
             case .failure(let error):
+                tally.count(.failed)
                 logger.error(
                     "post not stored",
                     metadata: ["message": "\(id)", "request": "\(requestID)", "error": "\(error)"])

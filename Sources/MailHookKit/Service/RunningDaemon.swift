@@ -5,13 +5,19 @@
 
 import Glibc
 import HookIntake
+import Logging
 
 enum RunningDaemon {
     private static func path(_ dataFolder: String) -> String { dataFolder + "/listeners" }
 
-    /// One line a listener, as `serve` prints them: `smtp 127.0.0.1:2525`.
-    static func note(_ listeners: [String], dataFolder: String) throws(FileError) {
-        try Files.replace(path(dataFolder), Array(listeners.map { $0 + "\n" }.joined().utf8), mode: 0o600)
+    /// One line a listener, as `serve` prints them: `smtp 127.0.0.1:2525`. Commands do without it where it cannot be
+    /// written: a daemon on a full disk has senders to answer.
+    static func note(_ listeners: [String], dataFolder: String, _ logger: Logger) {
+        do throws(FileError) {
+            try Files.replace(path(dataFolder), Array(listeners.map { $0 + "\n" }.joined().utf8), mode: 0o600)
+        } catch {
+            logger.error("cannot write down the listeners", metadata: ["error": "\(error)"])
+        }
     }
 
     static func forget(dataFolder: String) { unlink(path(dataFolder)) }
@@ -28,5 +34,32 @@ enum RunningDaemon {
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
             .first { $0.hasPrefix(name) }
             .flatMap { ListenAddress(String($0.dropFirst(name.count))) }
+    }
+
+    enum ReloadResult: Sendable, Hashable {
+        case noDaemon
+        case done
+        /// It was refused, or takes long; the daemon's log tells.
+        case unknown
+        /// The daemon belongs to somebody else.
+        case notPermitted
+    }
+
+    /// Has the daemon of a data folder read everything again, and waits for that, ten seconds at most.
+    static func reload(dataFolder: String) -> ReloadResult {
+        // A reload that was applied ends with a new note.
+        let before = inode(path(dataFolder))
+        guard let sent = PipeSocket.withDaemon(dataFolder: dataFolder, { kill($0, SIGHUP) }) else { return .noDaemon }
+        guard sent == 0 else { return errno == EPERM ? .notPermitted : .noDaemon }
+        for _ in 0..<500 {
+            usleep(20_000)
+            if inode(path(dataFolder)) != before { return .done }
+        }
+        return .unknown
+    }
+
+    private static func inode(_ path: String) -> UInt {
+        var status = stat()
+        return stat(path, &status) == 0 ? UInt(status.st_ino) : 0
     }
 }

@@ -1,53 +1,49 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Tells the service manager how the daemon fares: sd_notify(3)'s protocol, one datagram of
+// Tells the service manager how the daemon is, as sd_notify(3) describes it: a datagram with
 // "KEY=VALUE" lines to the socket named by NOTIFY_SOCKET. By hand, because libsystemd would
 // bring five more libraries for these lines.
 
 import Glibc
 
 public struct SystemdNotifier: Sendable {
-    /// The socket's path or, beginning with `@`, its abstract name; nil where nobody listens.
-    private let socketName: String?
+    /// nil where nobody listens.
+    private let address: UnixAddress?
 
-    public init(socketName: String?) {
-        self.socketName = socketName.flatMap { $0.isEmpty ? nil : $0 }
-    }
+    /// - Parameter socketName: a path or, beginning with `@`, an abstract name; nil where nobody listens.
+    public init(socketName: String?) { address = socketName.flatMap(UnixAddress.init) }
 
     /// From the environment of this process.
     public static func fromEnvironment() -> SystemdNotifier {
         SystemdNotifier(socketName: getenv("NOTIFY_SOCKET").map { String(cString: $0) })
     }
 
-    public func ready(status: String) { send("READY=1\nSTATUS=\(status)\nMAINPID=\(getpid())") }
+    public func ready(status: String) { send("READY=1\nSTATUS=\(Self.line(status))\nMAINPID=\(getpid())") }
     public func stopping() { send("STOPPING=1\nSTATUS=Finishing what is in progress") }
+    public func status(_ text: String) { send("STATUS=\(Self.line(text))") }
+
+    /// `ready` says when it is over, however it went.
+    public func reloading() {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        // Who pairs this with a request to reload wants to know which of the two was first.
+        let microseconds = Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
+        send("RELOADING=1\nMONOTONIC_USEC=\(microseconds)\nSTATUS=Reading the configuration again")
+    }
+
+    /// The daemon makes progress.
+    public func watchdog(status: String) { send("WATCHDOG=1\nSTATUS=\(Self.line(status))") }
+
+    /// A line end would begin another variable.
+    private static func line(_ text: String) -> String { text.split(whereSeparator: \.isNewline).joined(separator: " ") }
 
     /// Best effort: whether anybody hears it does not change what the daemon does.
     private func send(_ state: String) {
-        guard let socketName, var address = Self.address(socketName) else { return }
+        guard let address else { return }
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
-        let length = socklen_t(MemoryLayout<sa_family_t>.size + address.nameLength)
-        withUnsafePointer(to: &address.value) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { target in
-                _ = Array(state.utf8).withUnsafeBytes {
-                    sendto(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL), target, length)
-                }
-            }
-        }
-    }
-
-    /// unix(7): an abstract name begins with NUL and is as long as the address says; a path ends with one.
-    private static func address(_ name: String) -> (value: sockaddr_un, nameLength: Int)? {
-        var value = sockaddr_un()
-        value.sun_family = sa_family_t(AF_UNIX)
-        let isAbstract = name.hasPrefix("@")
-        guard isAbstract || name.hasPrefix("/") else { return nil }
-        let octets = isAbstract ? [0] + Array(name.utf8.dropFirst()) : Array(name.utf8) + [0]
-        let capacity = MemoryLayout.size(ofValue: value.sun_path)
-        guard octets.count <= capacity else { return nil }
-        withUnsafeMutableBytes(of: &value.sun_path) { $0.copyBytes(from: octets) }
-        return (value, octets.count)
+        let octets = Array(state.utf8)
+        _ = address.call({ Int32(sendto($0, octets, octets.count, Int32(MSG_NOSIGNAL), $1, $2)) }, descriptor)
     }
 }

@@ -1,4 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// `mailhookd keys`: API keys of web hooks and the management interface are made, listed and revoked.
 
 import ArgumentParser
 import HookModel

@@ -6,30 +6,39 @@ import MailHookKit
 struct SendTestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "send-test",
-        abstract: "Send an example mail to a hook of the running daemon, over SMTP.",
+        abstract: "Send an example to a hook of the running daemon.",
         discussion: """
-            The whole way a real mail goes. Without a file, the mail is an order confirmation with a JSON-LD script \
-            that carries the hook's key, and each one is new. With a file, the file is sent as it is. Watch it \
-            arrive with `mailhookd listen`. Exit status: 0 accepted, 75 refused for now \
-            or no daemon, 69 refused, 66 no such hook or file.
+            The whole way a real one goes: a mail over SMTP to an email hook, a POST to a form hook, a signed POST to a \
+            web hook. Without a file, it holds example data made from what is known of the hook (see `mailhookd hooks \
+            sample`); a mail carries the hook's key, and is new each time. With a file, the file is sent as it is. \
+            Watch it arrive with `mailhookd listen`. Exit status: 0 accepted, 75 refused for now or no daemon, 69 \
+            refused, 66 no such hook or file.
             """)
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Argument(help: "The hook: its event name, or one of its addresses.")
+    @Argument(help: "The hook: its event name, one of its addresses, or its URL.")
     var hook: String
 
-    @Argument(help: ArgumentHelp("The mail to send instead, as an .eml file.", valueName: "file.eml"))
+    @Argument(help: ArgumentHelp("What to send instead: a mail as .eml file, or the body of a POST.", valueName: "file"))
     var file: String?
 
     @Option(help: ArgumentHelp("The daemon's SMTP address, if it is not the one that runs here.", valueName: "host:port"))
     var smtp: String?
 
+    @Option(help: ArgumentHelp("The daemon's HTTP address, if it is not the one that runs here.", valueName: "host:port"))
+    var http: String?
+
+    @Option(help: ArgumentHelp("The media type of a POST's body, if the file's name does not say it.", valueName: "type"))
+    var type: String?
+
     func run() throws {
         let setup = try loadSetup(options.request)
         do {
             let mail = try file.map { try MailFile.read($0, limit: setup.configuration.limits.messageSize) }
-            let result = try TestMail.send(mail, to: hook, through: smtp, setup: setup, now: .now())
+            let result =
+                try TestPost.send(mail, type: type ?? file.flatMap(TestPost.mediaType), to: hook, through: http, setup: setup, now: .now())
+                ?? TestMail.send(mail, to: hook, through: smtp, setup: setup, now: .now())
             Terminal.print(result.transcript)
             if result.exitStatus != 0 { throw ExitCode(result.exitStatus) }
         } catch let error as SetupError {

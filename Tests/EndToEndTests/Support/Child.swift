@@ -54,6 +54,8 @@ final class Child: Sendable {
     func write(_ text: String) { try? input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
     func closeInput() { try? input.fileHandleForWriting.close() }
 
+    var identifier: Int32 { process.processIdentifier }
+
     func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 
     var isRunning: Bool { process.isRunning }

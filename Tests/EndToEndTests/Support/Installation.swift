@@ -24,8 +24,10 @@ final class Installation {
 
     static let exampleMail = Conformance.packageRoot.appendingPathComponent("examples/mails/order.eml")
 
-    /// - Parameter configuration: YAML to put behind the usual lines, for example `subscriptions:`.
-    init(_ configuration: String = "", hook: String = "") throws {
+    /// - Parameters:
+    ///   - configuration: YAML to put behind the usual lines, for example `subscriptions:`.
+    ///   - listen: further listeners besides SMTP, for example `lmtp: ["127.0.0.1:0"]`.
+    init(_ configuration: String = "", hook: String = "", listen: String = "") throws {
         let name = "mailhookd-test-\(UUID().uuidString)"
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(name, isDirectory: true)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -36,7 +38,7 @@ final class Installation {
             hostname: hooks.example.com
             data: data
             apps: apps
-            listen: { smtp: ["127.0.0.1:0"] }
+            listen: { smtp: ["127.0.0.1:0"]\(listen.isEmpty ? "" : ", " + listen) }
             hooks:
               \(Self.orderUpdate):
                 aliases: [\(Self.alias)]
@@ -87,10 +89,15 @@ final class Installation {
     /// Where the running daemon listens for SMTP.
     var smtp: (host: String, port: String) {
         get throws {
-            let line = try #require(daemon?.lines.first { $0.hasPrefix("smtp ") })
-            let parts = line.dropFirst(5).split(separator: ":")
-            return (String(parts[0]), String(parts[1]))
+            try address(of: "smtp")
         }
+    }
+
+    /// Where it listens for `smtp`, `smtps`, `lmtp` or `http` over TCP; what a reload has added counts.
+    func address(of kind: String) throws -> (host: String, port: String) {
+        let line = try #require(daemon?.lines.last { $0.hasPrefix("\(kind) 127.0.0.1:") })
+        let parts = line.dropFirst(kind.count + 1).split(separator: ":")
+        return (String(parts[0]), String(parts[1]))
     }
 
     /// Runs a command of the binary with this configuration.

@@ -68,6 +68,7 @@ final class PostfixInstance {
                 "lmtp unix - - n - - lmtp", "cleanup unix n - n - 0 cleanup", "qmgr unix n - n 300 1 qmgr",
                 "rewrite unix - - n - - trivial-rewrite", "verify unix - - n - 1 verify", "discard unix - - n - - discard",
                 "anvil unix - - n - 1 anvil", "scache unix - - n - 1 scache", "proxymap unix - - n - - proxymap",
+                "tlsmgr unix - - n 1000? 1 tlsmgr",
             ]
     }
 

@@ -78,6 +78,23 @@ final class Connection {
         }
     }
 
+    /// One answer of HTTP with a Content-Length, head and body.
+    func answer() throws -> String {
+        while true {
+            if let end = pending.firstRange(of: Data("\r\n\r\n".utf8)) {
+                let head = String(decoding: pending[pending.startIndex..<end.upperBound], as: UTF8.self)
+                let field = head.lowercased().components(separatedBy: "content-length: ").dropFirst().first
+                let length = field.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
+                if pending.endIndex - end.upperBound >= length {
+                    let body = pending[end.upperBound..<end.upperBound + length]
+                    pending.removeSubrange(pending.startIndex..<body.endIndex)
+                    return head + String(decoding: body, as: UTF8.self)
+                }
+            }
+            guard receiveMore() else { throw Child.Failure(description: "no answer, only \(pending.count) octets") }
+        }
+    }
+
     /// Everything until the other side closes.
     func rest() -> String {
         while receiveMore() {}

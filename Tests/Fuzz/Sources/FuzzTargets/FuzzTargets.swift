@@ -97,12 +97,21 @@ public enum FuzzTargets {
         }
     }
 
-    /// The whole of a connection, in pieces of a size the input chooses; replies are whole lines.
+    /// The whole of a connection with all extensions, in pieces of a size the input chooses; replies are whole lines.
+    /// The first octet is the size, the second switches, and the rest is also read as a PROXY header.
     @Sendable private static func smtp(_ bytes: [UInt8]) {
-        guard let first = bytes.first else { return }
-        var session = SMTPServerSession(configuration: SMTPServerConfiguration(hostname: "fuzz.example", messageSize: 4096))
-        let piece = Int(first) % 61 + 1
-        var position = 1
+        guard bytes.count > 2 else { return }
+        proxyHeader(bytes[2...])
+        let switches = bytes[1]
+        var configuration = SMTPServerConfiguration(
+            hostname: "fuzz.example", service: switches & 1 == 0 ? .smtp : .lmtp, messageSize: 4096)
+        configuration.tls = switches & 2 == 0 ? .none : switches & 4 == 0 ? .offered : .required
+        configuration.isSecured = switches & 8 != 0
+        configuration.allowsXCLIENT = switches & 16 != 0
+        configuration.bareNewline = switches & 32 == 0 ? .refuse : .normalize
+        var session = SMTPServerSession(configuration: configuration)
+        let piece = Int(bytes[0]) % 61 + 1
+        var position = 2
         var output = session.takeOutput()
         while position < bytes.count {
             let end = min(position + piece, bytes.count)
@@ -113,12 +122,29 @@ public enum FuzzTargets {
                 output += session.takeOutput()
                 switch action {
                 case .needInput: precondition(position == end)
-                case .recipient: session.answerRecipient(.accepted)
-                case .message: session.answerMessage([.init(250, "2.0.0", "Ok")])
+                case .recipient(let path):
+                    session.answerRecipient(path.hasPrefix("o") ? .otherHook : .accepted)
+                case .message(let message):
+                    precondition(message.bytes.count <= 4096 && !message.recipients.isEmpty)
+                    session.answerMessage(message.recipients.map { _ in .init(250, "2.0.0", "Ok") })
+                case .startTLS:
+                    // All that came before the handshake is gone, and so is what it began.
+                    precondition(position == end)
+                    session.tlsStarted()
+                    precondition(!session.isInTransaction && !session.isReadingLine)
+                case .client(let client): session.answerClient(client.port == 25 ? .clientDenied : .accepted)
                 case .close: return precondition(output.suffix(2) == [0x0D, 0x0A])
                 }
             }
         }
+    }
+
+    /// A header is found with the same octets however many follow, and never in fewer.
+    private static func proxyHeader(_ bytes: ArraySlice<UInt8>) {
+        guard case .complete(let header, let consumed) = ProxyHeader.read(bytes) else { return }
+        precondition(consumed <= 536 && consumed <= bytes.count)
+        precondition(ProxyHeader.read(bytes.prefix(consumed)) == .complete(header, consumed: consumed))
+        precondition(ProxyHeader.read(bytes.prefix(consumed - 1)) == .needsMore)
     }
 
     /// What is read and written reads the same again.

@@ -1,0 +1,59 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// One listening socket for mail: what is spoken there, and what a new connection goes through.
+
+import HookModel
+import HookTLS
+import NIOCore
+import SMTPProtocol
+
+/// A socket that listens already, and what is spoken on it.
+public struct MailListener: Sendable, Hashable {
+    public enum Kind: Sendable, Hashable {
+        case smtp
+        /// SMTP whose connections begin with a TLS handshake (RFC 8314 section 3.3).
+        case smtps
+        case lmtp
+    }
+
+    public var kind: Kind
+    public var isTCP: Bool
+    /// A file descriptor. Whoever hands it over does not close it any more.
+    public var descriptor: Int32
+
+    public init(kind: Kind, isTCP: Bool, descriptor: Int32) {
+        self.kind = kind
+        self.isTCP = isTCP
+        self.descriptor = descriptor
+    }
+
+    var service: SMTPServerConfiguration.Service { kind == .lmtp ? .lmtp : .smtp }
+
+    var source: IntakeSource { kind == .lmtp ? .lmtp : .smtp }
+
+    /// What the dialogue begins with.
+    func dialogue(_ configuration: MailIntakeConfiguration) -> SMTPServerConfiguration {
+        var dialogue = SMTPServerConfiguration(
+            hostname: configuration.hostname, service: service, messageSize: configuration.messageSize,
+            recipients: configuration.recipients)
+        if configuration.tls != nil, isTCP { dialogue.tls = configuration.requiresTLS ? .required : .offered }
+        dialogue.isSecured = kind == .smtps
+        dialogue.bareNewline = configuration.normalizesBareNewlines ? .normalize : .refuse
+        return dialogue
+    }
+
+    /// Sets up the handlers of a connection: PROXY header, then TLS, then the dialogue, each where it is needed.
+    func prepare(_ channel: any Channel, _ context: SessionContext) throws {
+        let pipeline = channel.pipeline.syncOperations
+        if isTCP {
+            try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+            if let peer = channel.remoteAddress?.ipAddress,
+                context.configuration.proxyPeers.contains(where: { $0.contains(peer) })
+            {
+                try pipeline.addHandler(ProxyHandler(context: context))
+            }
+        }
+        if kind == .smtps, let tls = context.configuration.tls { try tls.secure(channel, at: .last) }
+        try pipeline.addHandler(SessionHandler(listener: self, context: context))
+    }
+}

@@ -1,0 +1,148 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// A copy of a store while it is in use: the state of one moment, whole, checked and synced before
+// it gets its name.
+
+internal import CSQLite
+internal import Glibc
+public import HookModel
+
+public enum StoreBackup {
+    /// Copies the store at `path` to `target`, a file of mode 0600.
+    ///
+    /// A writer goes on meanwhile; its log can't begin again until the copy is made.
+    ///
+    /// - Parameter isReplacing: whether a file that is there is replaced.
+    /// - Returns: octets of the copy.
+    /// - Throws: `failed` if `target` exists, is the store itself or there is no store; `corrupt` where the copy is not
+    ///   whole, and then none is left; `full`, `notWritable`.
+    public static func make(of path: String, at target: String, isReplacing: Bool) throws(StoreError) -> Int {
+        if !isReplacing, access(target, F_OK) == 0 { throw .failed("\(target): exists already") }
+        guard !isSameFile(path, target) else { throw .failed("\(target): is the store itself") }
+        let source = try StoreFile.openForReading(path)
+        guard try StoreFile.isCurrent(source) else { throw .failed("\(path): nothing is stored yet") }
+        try JournalCatchUp(path: path).run(source)
+        let part = target + ".part"
+        let octets: Int
+        do throws(StoreError) {
+            try create(part)
+            try copy(source, to: part)
+            try embedJournal(of: source, in: part)
+            try leaveLog(part)
+            try check(part)
+            octets = try sync(part)
+        } catch {
+            unlink(part)
+            throw error
+        }
+        try move(part, to: target, isReplacing)
+        return octets
+    }
+
+    /// A name that somebody else made meanwhile is not followed.
+    private static func create(_ part: String) throws(StoreError) {
+        unlink(part)
+        let descriptor = open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw StoreError(opening: part, errno: errno) }
+        Glibc.close(descriptor)
+    }
+
+    /// All pages in one step, which is one read transaction: with more of them, each commit of the daemon's would begin
+    /// the copy again (sqlite3_backup_step).
+    private static func copy(_ source: SQLiteConnection, to part: String) throws(StoreError) {
+        let copy = try SQLiteConnection(part, .readWrite)
+        // It is synced as a whole, and thrown away as a whole.
+        try copy.execute("PRAGMA journal_mode = OFF")
+        try copy.execute("PRAGMA synchronous = OFF")
+        guard let backup = sqlite3_backup_init(copy.handle, "main", source.handle, "main") else {
+            throw copy.failure(sqlite3_errcode(copy.handle))
+        }
+        let status = sqlite3_backup_step(backup, -1)
+        let end = sqlite3_backup_finish(backup)
+        guard status == SQLITE_DONE, end == SQLITE_OK else {
+            // A source that cannot be read is told by its own name.
+            let failure = status == SQLITE_DONE ? end : status
+            let isSource = [SQLITE_CORRUPT, SQLITE_NOTADB].contains(failure & 0xFF)
+            throw StoreError(sqlite: failure, connection: copy.handle, path: isSource ? source.path : part)
+        }
+    }
+
+    /// Octets of messages that are in the journal's segments go into the copy itself, which has no journal.
+    private static func embedJournal(of source: SQLiteConnection, in part: String) throws(StoreError) {
+        let copy = try SQLiteConnection(part, .readWrite)
+        try copy.execute("PRAGMA journal_mode = OFF")
+        try copy.execute("PRAGMA synchronous = OFF")
+        let folder = StorePlace.journal(of: source.path)
+        let find = try copy.prepare("SELECT message, segment, offset FROM journaled ORDER BY message")
+        let insertFresh = try copy.prepare("INSERT INTO fresh VALUES (?1, ?2)")
+        let insertPacked = try copy.prepare("INSERT INTO packed VALUES (?1, ?2, ?3)")
+        let findPacked = try source.prepare("SELECT encoding, octets FROM packed WHERE message = ?1")
+        try copy.transaction { () throws(StoreError) in
+            while try find.step() {
+                let id = find.integer(0)
+                let octets = JournalReader.octets(
+                    ofMessage: id, folder: folder, segment: find.integer(1), offset: Int(find.integer(2)))
+                if let octets {
+                    insertFresh.bind(1, id)
+                    try insertFresh.run(borrowing: octets, as: 2)
+                    continue
+                }
+                // Packed since the copy was made, or erased.
+                findPacked.bind(1, id)
+                guard try findPacked.step() else { continue }
+                insertPacked.bind(1, id)
+                insertPacked.bind(2, findPacked.integer(0))
+                try insertPacked.run(borrowing: findPacked.octets(1), as: 3)
+                findPacked.reset()
+            }
+            try copy.execute("DELETE FROM journaled")
+            try copy.execute("UPDATE journal SET segment = 0, offset = 0, chain = 0")
+        }
+    }
+
+    /// A copy is one file, also for who looks into it; the owner of a store turns the log on again.
+    private static func leaveLog(_ part: String) throws(StoreError) {
+        let copy = try SQLiteConnection(part, .readWrite)
+        let mode = try copy.text("PRAGMA journal_mode = DELETE")
+        guard mode == "delete" else { throw .failed("\(part): journal_mode stays \(mode)") }
+    }
+
+    /// Nobody else has the file: neither locks nor shared memory are needed.
+    private static func check(_ part: String) throws(StoreError) {
+        let copy = try SQLiteConnection(part, .immutable)
+        let result = try copy.text("PRAGMA quick_check(1)")
+        guard result == "ok" else { throw .corrupt("\(part): the copy is not whole: \(result)") }
+    }
+
+    private static func sync(_ part: String) throws(StoreError) -> Int {
+        let descriptor = open(part, O_RDWR | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StoreError(opening: part, errno: errno) }
+        defer { Glibc.close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw StoreError(opening: part, errno: errno) }
+        return StoreFile.size(part) ?? 0
+    }
+
+    private static func move(_ part: String, to target: String, _ isReplacing: Bool) throws(StoreError) {
+        // link(2) fails where the name exists, which rename(2) does not.
+        let status = isReplacing ? rename(part, target) : link(part, target)
+        let cause = errno
+        if !isReplacing || status != 0 { unlink(part) }
+        guard status == 0 else { throw StoreError(opening: target, errno: cause) }
+        try syncFolder(of: target)
+    }
+
+    static func syncFolder(of path: String) throws(StoreError) {
+        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StoreError(opening: folder, errno: errno) }
+        defer { Glibc.close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw StoreError(opening: folder, errno: errno) }
+    }
+
+    private static func isSameFile(_ one: String, _ other: String) -> Bool {
+        var first = stat()
+        var second = stat()
+        guard stat(one, &first) == 0, stat(other, &second) == 0 else { return false }
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+}

@@ -1,0 +1,146 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// `mailhookd store check`, `backup`, `restore` and `compact`.
+
+import Glibc
+import HookModel
+import HookStore
+
+public enum StoreCare {
+    /// What a check found, a line each.
+    public struct Findings: Sendable {
+        public var lines: [String]
+        public var isWhole: Bool
+    }
+
+    public static func check(_ setup: Setup, isDeep: Bool) throws(SetupError) -> Findings {
+        let folder = setup.configuration.data
+        let path = StorePath.inFolder(folder)
+        try requireStore(path)
+        let check: StoreCheck
+        do throws(StoreError) {
+            check = try StoreCheck.run(path, isDeep: isDeep)
+        } catch {
+            throw SetupError(storeError: error, dataFolder: folder)
+        }
+        guard check.faults.isEmpty else {
+            let more = check.furtherFaults > 0 ? ["and \(check.furtherFaults) more"] : []
+            return Findings(lines: check.faults + more, isWhole: false)
+        }
+        let counts = "\(check.messages) messages, \(check.events) events, \(check.deliveries) deliveries"
+        return Findings(lines: ["ok: \(counts)"], isWhole: true)
+    }
+
+    /// - Parameter target: a file, or a folder that exists or ends with a slash: then what else is needed to go on
+    ///   elsewhere, secret and API keys, goes there too.
+    /// - Returns: lines that say what was written.
+    public static func backup(_ setup: Setup, to target: String, isReplacing: Bool) throws(SetupError) -> [String] {
+        let folder = setup.configuration.data
+        let path = StorePath.inFolder(folder)
+        try requireStore(path)
+        let isFolder = target.hasSuffix("/") || Files.isFolder(target)
+        let place = target.hasSuffix("/") && target.count > 1 ? String(target.dropLast()) : target
+        let file = isFolder ? StorePath.inFolder(place) : target
+        do throws(FileError) {
+            if isFolder { try Files.makeFolder(place, mode: 0o700) }
+        } catch {
+            throw SetupError(error.description, exitStatus: error.exitStatus)
+        }
+        var lines: [String] = []
+        do throws(StoreError) {
+            let octets = try StoreBackup.make(of: path, at: file, isReplacing: isReplacing)
+            lines.append("\(file) \(octets)")
+        } catch {
+            throw failure(error, dataFolder: folder)
+        }
+        guard isFolder else { return lines }
+        do throws(FileError) {
+            for name in ["instance.key", "keys.json"] {
+                guard let bytes = try Files.read("\(folder)/\(name)", limit: 16 << 20, orNil: ENOENT) else { continue }
+                try Files.replace("\(place)/\(name)", bytes, mode: 0o600)
+                lines.append("\(place)/\(name) \(bytes.count)")
+            }
+            return lines
+        } catch {
+            throw SetupError(error.description, exitStatus: error.exitStatus)
+        }
+    }
+
+    /// - Parameter source: what `backup` wrote: a file, or a folder with one.
+    /// - Returns: lines that say what was done.
+    public static func restore(_ setup: Setup, from source: String) throws(SetupError) -> [String] {
+        let folder = setup.configuration.data
+        let path = StorePath.inFolder(folder)
+        let isFolder = Files.isFolder(source)
+        let file = isFolder ? StorePath.inFolder(source) : source
+        guard access(file, R_OK) == 0 else {
+            throw SetupError("\(file): \(String(cString: strerror(errno)))", exitStatus: SysExit.noInput)
+        }
+        do throws(FileError) {
+            try Files.makeFolder(folder, mode: 0o700)
+        } catch {
+            throw SetupError(error.description, exitStatus: error.exitStatus)
+        }
+        var lines: [String] = []
+        do throws(StoreError) {
+            let old = try StoreUpkeep.restore(path, from: file)
+            lines.append("\(path) restored from \(file)")
+            if let old { lines.append("what was there is now \(old)") }
+        } catch {
+            throw failure(error, dataFolder: folder)
+        }
+        adoptOwner(folder, path)
+        guard isFolder else { return lines }
+        // Made where they are missing; another secret would change every address.
+        do throws(FileError) {
+            for name in ["instance.key", "keys.json"] {
+                guard let bytes = try Files.read("\(source)/\(name)", limit: 16 << 20, orNil: ENOENT) else { continue }
+                let isThere = access("\(folder)/\(name)", F_OK) == 0
+                if !isThere { try Files.create("\(folder)/\(name)", bytes, mode: 0o600) }
+                lines.append("\(folder)/\(name) \(isThere ? "is there and stays as it is" : "restored")")
+            }
+            return lines
+        } catch {
+            throw SetupError(error.description, exitStatus: error.exitStatus)
+        }
+    }
+
+    /// - Returns: a line that says what it brought.
+    public static func compact(_ setup: Setup) throws(SetupError) -> String {
+        let folder = setup.configuration.data
+        let path = StorePath.inFolder(folder)
+        try requireStore(path)
+        do throws(StoreError) {
+            let (before, after) = try StoreUpkeep.compact(path)
+            adoptOwner(folder, path)
+            return "\(path): \(StoreReport.words(before)) before, \(StoreReport.words(after)) now"
+        } catch {
+            throw failure(error, dataFolder: folder)
+        }
+    }
+
+    static func requireStore(_ path: String) throws(SetupError) {
+        guard access(path, F_OK) != 0 else { return }
+        let text = errno == ENOENT ? "there is no store yet" : String(cString: strerror(errno))
+        throw SetupError("\(path): \(text)", exitStatus: errno == EACCES ? SysExit.noPermission : SysExit.noInput)
+    }
+
+    /// What root leaves in the folder, the daemon's user has to be able to use.
+    private static func adoptOwner(_ folder: String, _ path: String) {
+        for ending in ["", "-wal", "-shm", ".lock"] where access(path + ending, F_OK) == 0 {
+            Files.adoptOwner(of: folder, for: path + ending)
+        }
+    }
+
+    /// Of a command that is about other files too: the text names the file, and what to do about a daemon that runs.
+    private static func failure(_ error: StoreError, dataFolder: String) -> SetupError {
+        switch error {
+        case .busy(let text): SetupError("\(text); stop the daemon first", exitStatus: SysExit.temporaryFailure)
+        case .full(let text): SetupError(text, exitStatus: SysExit.temporaryFailure)
+        case .failed(let text): SetupError(text, exitStatus: SysExit.cannotCreate)
+        case .notWritable(let text): SetupError(text, exitStatus: SysExit.noPermission)
+        case .corrupt(let text): SetupError(text, exitStatus: SysExit.dataError)
+        case .fromTheFuture, .closed: SetupError(storeError: error, dataFolder: dataFolder)
+        }
+    }
+}

@@ -1,0 +1,177 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Which sockets listen, for what, and who made them: the daemon after its configuration, or the
+// service manager. A change of the configuration is made ready as a whole before anything is done.
+
+import Glibc
+import HookIntake
+import HookWeb
+
+/// What is spoken on a listener. The raw value is its key in `listen` and its name in `FileDescriptorName=`.
+enum ListenerKind: String, CaseIterable, Sendable {
+    case smtp
+    /// SMTP behind a TLS handshake.
+    case smtps
+    case lmtp
+    case http
+    case admin
+
+    /// Of the file of a Unix socket. Mail servers run as users of their own; beyond owner and group nobody has a
+    /// say over HTTP.
+    var mode: mode_t {
+        switch self {
+        case .smtp, .smtps, .lmtp: 0o666
+        case .http, .admin: 0o660
+        }
+    }
+}
+
+struct Listener: Sendable, Hashable {
+    var kind: ListenerKind
+    /// As the configuration says it; nil where only the service manager knows of it.
+    var configured: ListenAddress?
+    /// With the port that was picked.
+    var address: ListenAddress
+    var descriptor: Int32
+    /// Made by the service manager, which keeps it open.
+    var isPassed: Bool
+
+    /// `smtp 127.0.0.1:2525`
+    var line: String { "\(kind.rawValue) \(address)" }
+}
+
+struct ListenerTable: Sendable {
+    /// What a configuration means for the sockets.
+    struct Change: Sendable {
+        fileprivate(set) var added: [Listener] = []
+        fileprivate(set) var removed: [Listener] = []
+        fileprivate(set) var table = ListenerTable()
+
+        /// Closes what was made, for a change that is not to be.
+        func discard() {
+            for listener in added where !listener.isPassed {
+                close(listener.descriptor)
+                listener.removeFile()
+            }
+        }
+    }
+
+    private(set) var listeners: [Listener] = []
+
+    /// - Parameter passed: from the service manager; they stay until the daemon ends.
+    init(passed: [Listener] = []) { listeners = passed }
+
+    /// Binds what `listen` asks for and is not there. Nothing that is there is touched.
+    func change(to listen: Configuration.Listen) throws(ListenError) -> Change {
+        var rest = listeners.filter { !$0.isPassed }
+        var table = ListenerTable(passed: listeners.filter(\.isPassed))
+        var missing: [(ListenerKind, ListenAddress)] = []
+        for (kind, address) in listen.all where !table.isCovered(kind, address) {
+            if let index = rest.firstIndex(where: { $0.kind == kind && $0.configured == address }) {
+                table.listeners.append(rest.remove(at: index))
+            } else {
+                missing.append((kind, address))
+            }
+        }
+        var change = Change(removed: rest)
+        let forIPv4 = listen.all.map(\.1).filter { $0.host == "0.0.0.0" }.map(\.port)
+        for (kind, address) in missing {
+            // `[::]:25` alone takes IPv4 too; beside `0.0.0.0:25` it could not be bound then.
+            let isOnlyIPv6 = address.host == "::" && address.port != 0 && forIPv4.contains(address.port)
+            do throws(ListenError) {
+                change.added.append(try Self.bind(kind, address, isOnlyIPv6: isOnlyIPv6, replacing: rest))
+            } catch {
+                change.discard()
+                throw error
+            }
+        }
+        table.listeners += change.added
+        change.table = table
+        return change
+    }
+
+    private static func bind(
+        _ kind: ListenerKind, _ address: ListenAddress, isOnlyIPv6: Bool, replacing old: [Listener]
+    ) throws(ListenError) -> Listener {
+        // The same place for something else: the socket that is there changes hands, no connection meets a closed door.
+        if let same = old.first(where: { $0.configured == address }), case .tcp(_, let port) = address, port != 0 {
+            let copy = fcntl(same.descriptor, F_DUPFD_CLOEXEC, 3)
+            if copy >= 0 {
+                return Listener(
+                    kind: kind, configured: address, address: same.address, descriptor: copy, isPassed: false)
+            }
+        }
+        let neighbours = old.filter { $0.address.port != nil && $0.address.port == address.port }.map(\.descriptor)
+        let descriptor = try ListeningSocket.bind(
+            address, mode: kind.mode, isOnlyIPv6: isOnlyIPv6, beside: neighbours)
+        let bound = address.port == nil ? nil : ListeningSocket.address(of: descriptor)
+        return Listener(
+            kind: kind, configured: address, address: bound ?? address, descriptor: descriptor, isPassed: false)
+    }
+
+    /// Whether the service manager listens there already.
+    private func isCovered(_ kind: ListenerKind, _ address: ListenAddress) -> Bool {
+        listeners.contains { $0.isPassed && $0.kind == kind && $0.covers(address) }
+    }
+}
+
+extension Configuration.Listen {
+    /// In the order in which `serve` names them.
+    var all: [(ListenerKind, ListenAddress)] {
+        let mail = smtp.map { (ListenerKind.smtp, $0) } + smtps.map { (.smtps, $0) } + lmtp.map { (.lmtp, $0) }
+        return mail + http.map { (.http, $0) } + admin.map { (.admin, $0) }
+    }
+}
+
+extension Listener {
+    /// Whether who connects to `other` comes here.
+    fileprivate func covers(_ other: ListenAddress) -> Bool {
+        if address == other { return true }
+        guard case .tcp(let host, let port) = address, case .tcp(let otherHost, let otherPort) = other, port == otherPort
+        else { return false }
+        let isIPv6 = otherHost.contains(":")
+        switch host {
+        case "0.0.0.0": return !isIPv6
+        case "::": return isIPv6 || !ListeningSocket.isOnlyIPv6(descriptor)
+        default: return false
+        }
+    }
+
+    /// A Unix socket's name goes with the socket.
+    func removeFile() {
+        if !isPassed, case .unix(let path) = address { unlink(path) }
+    }
+
+    /// For the intake; nil for a listener of HTTP.
+    var mail: MailListener? {
+        let kind: MailListener.Kind? =
+            switch kind {
+            case .smtp: .smtp
+            case .smtps: .smtps
+            case .lmtp: .lmtp
+            case .http, .admin: nil
+            }
+        return kind.map { MailListener(kind: $0, isTCP: address.port != nil, descriptor: descriptor) }
+    }
+
+    /// For HTTP; nil for a listener of the intake.
+    var web: WebListener? {
+        switch kind {
+        case .smtp, .smtps, .lmtp: nil
+        case .http: WebListener(side: .hooks, descriptor: descriptor)
+        case .admin: WebListener(side: .admin, descriptor: descriptor)
+        }
+    }
+}
+
+extension ListenAddress {
+    /// nil for a Unix socket.
+    var port: Int? {
+        if case .tcp(_, let port) = self { port } else { nil }
+    }
+
+    /// nil for a Unix socket.
+    var host: String? {
+        if case .tcp(let host, _) = self { host } else { nil }
+    }
+}

@@ -1,0 +1,122 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Takes requests to reload, one after the other: reads everything again, refuses or applies it,
+// and says so in the log and to the service manager.
+
+import Logging
+import ServiceLifecycle
+
+/// What a reload did.
+public struct ReloadReport: Sendable, Hashable {
+    /// What is questionable, but no reason to refuse.
+    public var warnings: [Diagnostic]
+    /// As `serve` prints them: `smtp 127.0.0.1:2525`.
+    public var listeners: [String]
+}
+
+final class Reloader: Service {
+    typealias Answer = Result<ReloadReport, SetupFailure>
+
+    private let services: DaemonServices
+    private let requests: AsyncStream<CheckedContinuation<Answer, Never>>
+    private let request: AsyncStream<CheckedContinuation<Answer, Never>>.Continuation
+
+    init(_ services: DaemonServices) {
+        self.services = services
+        (requests, request) = AsyncStream.makeStream()
+        services.reload.connect { [weak self] in await self?.reload() ?? Self.stopping }
+    }
+
+    func reload() async -> Answer {
+        await withCheckedContinuation { continuation in
+            guard case .enqueued = request.yield(continuation) else {
+                return continuation.resume(returning: Self.stopping)
+            }
+        }
+    }
+
+    func run() async {
+        await withGracefulShutdownHandler {
+            for await continuation in requests { continuation.resume(returning: await answer()) }
+        } onGracefulShutdown: { [self] in
+            request.finish()
+        }
+        // Cancelled: nobody asks any more, and who did gets an answer.
+        request.finish()
+        for await continuation in requests { continuation.resume(returning: Self.stopping) }
+    }
+
+    private static var stopping: Answer {
+        .failure(SetupFailure(diagnostics: [Diagnostic(.error, file: "daemon", reason: "is stopping")]))
+    }
+
+    private func answer() async -> Answer {
+        let (logger, notifier) = (services.logger, services.notifier)
+        logger.info("reloading")
+        notifier.reloading()
+        let answer = await attempt()
+        switch answer {
+        case .success(let report):
+            report.warnings.forEach { log($0) }
+            logger.info("reloaded", metadata: ["listeners": "\(report.listeners.joined(separator: ", "))"])
+            notifier.ready(status: "Reloaded; \(services.tally.text)")
+        case .failure(let failure):
+            failure.diagnostics.forEach { log($0) }
+            let errors = failure.diagnostics.count { $0.severity == .error }
+            logger.error("reload refused; everything stays as it was", metadata: ["errors": "\(errors)"])
+            let first = failure.diagnostics.first { $0.severity == .error }.map { ": \($0)" } ?? ""
+            notifier.ready(status: "Reload refused, \(errors) errors\(first)")
+        }
+        return answer
+    }
+
+    private func attempt() async -> Answer {
+        let running = services.current.value.setup
+        switch Setup.load(running.request) {
+        case .failure(let failure): return .failure(failure)
+        case .success(let setup):
+            let fixed = running.whatCannotChange(to: setup)
+            guard fixed.isEmpty else { return .failure(SetupFailure(diagnostics: setup.warnings + fixed)) }
+            do throws(SetupFailure) {
+                await services.apply(try services.prepare(setup))
+            } catch {
+                return .failure(SetupFailure(diagnostics: setup.warnings + error.diagnostics))
+            }
+            return .success(ReloadReport(warnings: setup.warnings, listeners: services.lines))
+        }
+    }
+
+    private func log(_ diagnostic: Diagnostic) {
+        var metadata: Logger.Metadata = ["file": "\(diagnostic.file)", "reason": "\(diagnostic.reason)"]
+        if let position = diagnostic.position {
+            metadata["line"] = "\(position.line)"
+            metadata["column"] = "\(position.column)"
+        }
+        if !diagnostic.place.isEmpty { metadata["place"] = "\(diagnostic.place)" }
+        if let hint = diagnostic.hint { metadata["hint"] = "\(hint)" }
+        let level: Logger.Level =
+            switch diagnostic.severity {
+            case .note: .info
+            case .warning: .warning
+            case .error: .error
+            }
+        services.logger.log(level: level, "configuration", metadata: metadata)
+    }
+}
+
+extension Setup {
+    /// Settings that hold for the life of the process, where `next` has others.
+    func whatCannotChange(to next: Setup) -> [Diagnostic] {
+        let (old, new) = (configuration, next.configuration)
+        var findings: [Diagnostic] = []
+        func refuse(_ place: String, _ value: String) {
+            findings.append(
+                Diagnostic(
+                    .error, file: new.file ?? "configuration", place: place,
+                    reason: "cannot change while the daemon runs, with \(value); restart it"))
+        }
+        if old.data != new.data { refuse("data", old.data) }
+        if old.stopTimeout != new.stopTimeout { refuse("stopTimeout", "\(old.stopTimeout)") }
+        return next.located(findings)
+    }
+}

@@ -1,0 +1,34 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Retention at work in the daemon: what the configuration says goes to the store, and what the
+// store did with it goes to the log.
+
+import HookModel
+import HookStore
+import Logging
+
+enum StoreKeeping {
+    /// From now on `policy` holds, in place of one that was set before.
+    static func set(_ policy: RetentionPolicy, of store: SQLiteStore, _ logger: Logger) throws(DaemonError) {
+        do throws(StoreError) {
+            try store.keep(policy, now: Timestamp.now) { report in log(report, logger) }
+        } catch {
+            throw DaemonError(description: "retention: \(error)", exitStatus: SysExit.temporaryFailure)
+        }
+    }
+
+    private static func log(_ report: RetentionReport, _ logger: Logger) {
+        if report.messages + report.events + report.deliveries + report.forgotten > 0 {
+            logger.info(
+                "retention",
+                metadata: [
+                    "messages": "\(report.messages)", "events": "\(report.events)",
+                    "deliveries": "\(report.deliveries)", "forgotten": "\(report.forgotten)",
+                ])
+        }
+        if report.isOverSize {
+            logger.warning("the store is larger than retention.size, and what is left must be kept")
+        }
+        if let failure = report.failure { logger.error("retention failed", metadata: ["error": "\(failure)"]) }
+    }
+}
