@@ -231,12 +231,6 @@ public final class SQLiteStore: InspectableStore {
         owner?.writer.setHandler(handler)
     }
 
-    /// `handler` is called once, on a thread of the store's, when a sync failed: from then on nothing more is stored
-    /// until the store is opened again, because nobody can know what is on the disk without reading it back.
-    public func onFailure(_ handler: @escaping @Sendable (StoreError) -> Void) {
-        owner?.journal.setFailureHandler(handler)
-    }
-
     private static let readOnly = StoreError.failed("the store was opened for reading")
 
     // MARK: - InspectableStore

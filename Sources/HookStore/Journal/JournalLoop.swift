@@ -7,8 +7,8 @@
 internal import HookModel
 internal import Synchronization
 
-/// Safe to share: `queue`, the counters and the handler synchronize themselves, the rest is constant or, as `open`, used
-/// by the journal's thread only.
+/// Safe to share: `queue` and the counters synchronize themselves, the rest is constant or, as `open`, used by the
+/// journal's thread only.
 final class JournalLoop: @unchecked Sendable {
     typealias Completion = @Sendable (Result<CommitReceipt, StoreError>) -> Void
 
@@ -34,12 +34,8 @@ final class JournalLoop: @unchecked Sendable {
     private let options: SQLiteStore.Options
     private let octetsWaiting = Atomic<Int>(0)
     private let recordsDone = Atomic<Int>(0)
-    private let failure = Mutex(Failure())
-
-    private struct Failure {
-        var error: StoreError?
-        var handler: (@Sendable (StoreError) -> Void)?
-    }
+    /// Of the thread: the database was found to be damaged.
+    private var corruption: StoreError?
 
     init(
         _ planner: CommitPlanner, _ journal: JournalWriter, _ progress: JournalProgress, _ writer: WriterLoop,
@@ -54,16 +50,6 @@ final class JournalLoop: @unchecked Sendable {
 
     /// Messages so far, for whoever wants to know whether the store is at rest.
     var activity: Int { recordsDone.load(ordering: .relaxed) }
-
-    /// `handler` is called once when nothing can be stored any more until the store is opened again.
-    func setFailureHandler(_ handler: @escaping @Sendable (StoreError) -> Void) {
-        let error = failure.withLock { failure in
-            failure.handler = handler
-            return failure.error
-        }
-        // It came before anybody listened.
-        if let error { handler(error) }
-    }
 
     /// Queues an entry, or answers it with `busy` or `closed`.
     func add(_ entry: MessageEntry, _ completion: @escaping Completion) {
@@ -130,9 +116,9 @@ final class JournalLoop: @unchecked Sendable {
             let receipts = try write(group)
             for (commit, receipt) in zip(group, receipts) { commit.completion(.success(receipt)) }
         } catch {
-            let failure = open?.journal.failure
-            if let failure { report(failure) }
-            guard group.count > 1, failure == nil else {
+            // What a damaged database does not know of a message, it may have known.
+            if case .corrupt = error { corruption = error }
+            guard group.count > 1, corruption == nil else {
                 return group.forEach { $0.completion(.failure(error)) }
             }
             // One of them may be at fault, or a smaller one find room: alone, it can't fail the others.
@@ -142,6 +128,7 @@ final class JournalLoop: @unchecked Sendable {
 
     private func write(_ group: ArraySlice<Commit>) throws(StoreError) -> [CommitReceipt] {
         guard let (planner, journal) = open else { throw .closed }
+        if let corruption { throw corruption }
         // If the database could not follow the last time, it has to show that it can again.
         let behind = progress.hasFailed ? 0 : Self.recordsBehind
         try progress.wait(untilApplied: progress.committed.sequence - behind) { writer.wake() }
@@ -171,15 +158,5 @@ final class JournalLoop: @unchecked Sendable {
             journal.rollBack()
             throw error
         }
-    }
-
-    /// The owner has to open the store again.
-    private func report(_ failure: StoreError) {
-        let handler = self.failure.withLock { state -> (@Sendable (StoreError) -> Void)? in
-            guard state.error == nil else { return nil }
-            state.error = failure
-            return state.handler
-        }
-        handler?(failure)
     }
 }

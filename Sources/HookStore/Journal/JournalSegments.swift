@@ -97,6 +97,8 @@ final class JournalSegments: Sendable {
         }
     }
 
+    func removeFromUse(_ number: Int64) { state.withLock { $0.inUse.removeAll { $0.number == number } } }
+
     /// Takes out what is wholly before both a segment that is still referred to and the one that is being read.
     func removeFromUse(before number: Int64, and other: Int64) -> [Segment] {
         state.withLock { state in

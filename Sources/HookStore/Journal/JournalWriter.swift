@@ -1,8 +1,8 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // Writes groups of records: lays them out in one buffer, writes it with as few calls as there are
-// large messages in it, and syncs once. What failed is as if it had never been tried, but for a
-// failed sync, after which nothing can be known any more and nothing more is written.
+// large messages in it, and syncs once. What failed is as if it had never been tried. After a sync
+// that failed nobody knows what is in its file, so that nothing more goes to that one.
 
 internal import Glibc
 internal import HookModel
@@ -39,8 +39,8 @@ final class JournalWriter: @unchecked Sendable {
     private var mustBeginAnew = false
     /// The first group of a writer in a segment that it found.
     private var mustMark: Bool
-    /// Why nothing can be written any more.
-    private(set) var failure: StoreError?
+    /// A sync of the current file failed.
+    private var isSuspect = false
 
     // Of the group under way.
     private var place: JournalPosition
@@ -79,7 +79,6 @@ final class JournalWriter: @unchecked Sendable {
 
     /// - Parameter octets: about how many the group has.
     func begin(octets: Int) throws(StoreError) {
-        if let failure { throw failure }
         place = position
         hasWritten = false
         buffer.clear()
@@ -140,11 +139,9 @@ final class JournalWriter: @unchecked Sendable {
         let status = files.synchronize(descriptor)
         guard status == 0 else {
             // The kernel may have dropped what it could not write and call the pages clean: a second sync that
-            // succeeds would prove nothing.
-            let error = StoreError.failed(
-                "\(path()): \(String(cString: strerror(status))); nothing more is stored until the store is opened again")
-            failure = error
-            throw error
+            // succeeds would prove nothing. What was synced before shares no page with this group.
+            isSuspect = true
+            throw StoreError(opening: path(), errno: status)
         }
         position = place
         mustMark = false
@@ -154,7 +151,7 @@ final class JournalWriter: @unchecked Sendable {
     /// Forgets the group under way.
     func rollBack() {
         buffer.clear()
-        if hasWritten { mustBeginAnew = true }
+        if hasWritten || isSuspect { mustBeginAnew = true }
         place = position
     }
 
@@ -177,7 +174,9 @@ final class JournalWriter: @unchecked Sendable {
     /// The next group goes to a segment whose salt nobody knows yet.
     private func beginSegment() throws(StoreError) {
         let isUnused = position.offset == JournalFormat.headerLength && descriptor >= 0 && mustBeginAnew
-        if !isUnused { try openSegment() } else { place = position }
+        // Not even its length is known to be on the disk.
+        if isUnused, isSuspect { try giveUpFile() }
+        if !isUnused || isSuspect { try openSegment() } else { place = position }
         let header = SegmentHeader(number: place.segment, firstSequence: place.sequence + 1, salt: random())
         place.offset = JournalFormat.headerLength
         place.chain = header.salt
@@ -190,6 +189,18 @@ final class JournalWriter: @unchecked Sendable {
         // A group that fails comes back to this place.
         position = place
         mustMark = false
+    }
+
+    /// Nothing that counts is in the current file.
+    private func giveUpFile() throws(StoreError) {
+        files.close(descriptor)
+        descriptor = -1
+        segments.removeFromUse(position.segment)
+        let status = files.remove(segments.path(position.segment))
+        guard status == 0 || status == ENOENT else { throw StoreError(opening: path(), errno: status) }
+        // If it came back after a power cut, it would stand beside the one that takes its place.
+        let synced = files.synchronizeFolder(segments.folder)
+        guard synced == 0 else { throw StoreError(opening: segments.folder, errno: synced) }
     }
 
     private func openSegment() throws(StoreError) {
@@ -218,6 +229,7 @@ final class JournalWriter: @unchecked Sendable {
         descriptor = opened
         capacity = octets
         self.isRecycled = isRecycled
+        isSuspect = false
         mustBeginAnew = true
         place.segment = number
         position.segment = number

@@ -81,7 +81,7 @@ public final class Daemon: Sendable {
         }
         var configuration = ServiceGroupConfiguration(
             services: [
-                .init(service: signalService), .init(service: StoreService(store: store, logger: services.logger)),
+                .init(service: signalService), .init(service: StoreService(store: store)),
                 .init(service: services.frontEnds), .init(service: services.watchdog), .init(service: reloader),
                 .init(service: StopNotice(notifier: services.notifier, logger: services.logger)),
             ],
@@ -135,10 +135,18 @@ public final class Daemon: Sendable {
             DaemonError(description: error.description, exitStatus: SysExit.temporaryFailure)
         case let error as FileError:
             DaemonError(description: error.description, exitStatus: error.exitStatus)
-        case let error as StoreFailure:
-            DaemonError(description: error.description, exitStatus: SysExit.temporaryFailure)
         default: DaemonError(description: "\(error)", exitStatus: SysExit.temporaryFailure)
         }
+    }
+}
+
+/// Keeps the store open as long as anybody may use it.
+private struct StoreService: Service {
+    let store: SQLiteStore
+
+    func run() async {
+        try? await gracefulShutdown()
+        await store.close()
     }
 }
 
