@@ -87,7 +87,8 @@ final class RetentionSweeper: @unchecked Sendable {
         _ task: Task, _ finder: RetentionFinder, _ report: inout RetentionReport
     ) throws(StoreError) -> Bool {
         let policy = task.policy
-        for place in [RetentionFinder.Place.packed, .fresh, .journaled] {
+        // The way messages go: one that moves meanwhile is met at the next place.
+        for place in [RetentionFinder.Place.journaled, .fresh, .packed] {
             var last = Int64.min
             while let page = try finder.messages(in: place, after: last, policy, now: task.now()) {
                 last = page.last
