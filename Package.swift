@@ -27,7 +27,6 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
-        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2", traits: []),
     ],
@@ -57,12 +56,12 @@ let package = Package(
         .target(
             name: "HookDelivery",
             dependencies: [
-                "HookModel",
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                "HookModel", "JSONLD",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
@@ -89,7 +88,7 @@ let package = Package(
         .target(
             name: "HookWeb",
             dependencies: [
-                "HookModel", "JSONLD",
+                "HookModel", "HookTLS", "JSONLD",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -156,7 +155,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "HookDeliveryTests",
-            dependencies: ["HookDelivery", "HookModel", "TestSupport", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "HookDelivery", "HookModel", "HookStore", "JSONLD", "TestSupport", .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "HookWebTests",
@@ -177,6 +179,9 @@ let package = Package(
             path: "Tests/Fuzz/Sources/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzReplayTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         // From outside: the real binary, real clients, loopback only. Depends on the executable so that it is built.
-        .testTarget(name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"], exclude: ["Support/activate.py", "Support/receiver.py", "Support/tlsclient.py"], swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"],
+            exclude: ["Support/activate.py", "Support/misbehaving.py", "Support/receiver.py", "Support/tlsclient.py"],
+            swiftSettings: strict),
     ]
 )

@@ -85,14 +85,14 @@ need_exim() {
     [ ! -x "$folder/usr/sbin/exim4" ] || export MAILHOOKD_TEST_EXIM=$folder/usr/sbin/exim4
 }
 
-# The reference verifier of webhook signatures, in a virtual environment of the project's own.
-# Where it can't be had, its test says so and is skipped.
+# The reference verifiers of webhook signatures and events, in a virtual environment of the project's own.
+# Where they can't be had, their tests say so and are skipped.
 need_standardwebhooks() {
     local venv=.build/test-venv
-    if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import standardwebhooks' 2>/dev/null; then
-        say "Installing the standardwebhooks package from PyPI for the tests"
-        { python3 -m venv "$venv" && "$venv/bin/pip" install -q standardwebhooks; } >&2 ||
-            printf 'warning: standardwebhooks could not be installed; its test will be skipped\n' >&2
+    if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import standardwebhooks, cloudevents' 2>/dev/null; then
+        say "Installing the standardwebhooks and cloudevents packages from PyPI for the tests"
+        { python3 -m venv "$venv" && "$venv/bin/pip" install -q standardwebhooks cloudevents; } >&2 ||
+            printf 'warning: standardwebhooks and cloudevents could not be installed; their tests will be skipped\n' >&2
     fi
     export MAILHOOKD_TEST_PYTHON=$PWD/$venv/bin/python
 }

@@ -23,6 +23,9 @@ final class BlockingThreads: Sendable {
         }
     }
 
+    /// The same for whoever does not wait. False if it will not run.
+    func add(_ body: @escaping @Sendable () -> Void) -> Bool { queue.add(body) }
+
     /// Jobs that were accepted still run; later ones are refused.
     func stop() { queue.stop() }
 }

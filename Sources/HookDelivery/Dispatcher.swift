@@ -22,6 +22,8 @@ public final class Dispatcher: Service {
         /// What is to run.
         var wanted: [Subscription]
         var running: [String: Running] = [:]
+        /// Those that are not active.
+        var held: [String: SubscriptionStatus] = [:]
         var isStopping = false
     }
 
@@ -29,27 +31,35 @@ public final class Dispatcher: Service {
     /// Says that `state` is to be looked at.
     private let changes = Mailbox<Never>()
     private let makeLoop: @Sendable (Subscription) -> SubscriptionLoop
-    private let store: any EventStore
+    private let store: any DeliveryStore
+    private let clock: any DeliveryClock
     private let logger: Logger
+    /// What the loops are doing.
+    public let monitor = DeliveryMonitor()
 
     /// `makeSink` builds the sink of a subscription; the default makes the ones of this module.
     ///
     /// - Parameters:
     ///   - userAgent: what webhooks call themselves, such as `mailhookd/1.0`.
+    ///   - reporter: tells of deliveries that are given up, by the configuration that holds then; nil tells nobody.
     public init(
-        store: any EventStore, subscriptions: [Subscription], userAgent: String,
-        clock: any DeliveryClock = SystemDeliveryClock(), limits: DeliveryLimits = DeliveryLimits(), logger: Logger,
+        store: any DeliveryStore, subscriptions: [Subscription], userAgent: String,
+        clock: any DeliveryClock = SystemDeliveryClock(), limits: DeliveryLimits = DeliveryLimits(),
+        reporter: (@Sendable () -> FailureReporter)? = nil, logger: Logger,
         makeSink: (@Sendable (Subscription) -> any Sink)? = nil
     ) {
         self.store = store
+        self.clock = clock
         self.logger = logger
+        let reporter = reporter ?? { FailureReporter(SubscriptionTable([]), instance: "") }
+        let monitor = monitor
         state = Mutex(State(wanted: subscriptions))
         makeLoop = { subscription in
             SubscriptionLoop(
-                name: subscription.name,
+                subscription: subscription,
                 sink: makeSink?(subscription)
                     ?? Self.standardSink(for: subscription, userAgent: userAgent, logger: logger),
-                schedule: subscription.schedule, store: store, clock: clock, limits: limits, logger: logger)
+                store: store, clock: clock, limits: limits, reporter: reporter, monitor: monitor, logger: logger)
         }
     }
 
@@ -84,11 +94,22 @@ public final class Dispatcher: Service {
             return ExecSink(configuration, concurrency: subscription.concurrency ?? 4, logger: logger)
         case .file(let configuration):
             return FileSink(configuration)
+        case .standardOutput:
+            return FileSink(FileConfiguration(path: "/dev/stdout"))
+        }
+    }
+
+    /// Puts a status into force that was stored before.
+    public func apply(_ status: SubscriptionStatus, to name: String) {
+        state.withLock { state in
+            state.held[name] = status == .active ? nil : status
+            state.running[name]?.loop.mailbox.post(.status(status))
         }
     }
 
     /// Returns after graceful shutdown, when attempts under way have ended (or were ended) and are stored.
     public func run() async {
+        guard await readStoredStatus() else { return }
         store.onNewDeliveries { [self] names in
             let mailboxes = state.withLock { state in names.compactMap { state.running[$0]?.loop.mailbox } }
             for mailbox in mailboxes { mailbox.signal() }
@@ -108,6 +129,26 @@ public final class Dispatcher: Service {
             changes.signal()
         }
         logger.debug("dispatcher has stopped")
+    }
+
+    /// Before anything is sent: a receiver that wanted no more gets no more after a restart either. False when it was
+    /// time to stop before the store could be read.
+    private func readStoredStatus() async -> Bool {
+        while !Task.isCancelled && !Task.isShuttingDownGracefully {
+            do throws(StoreError) {
+                for stored in try await store.subscriptions() where stored.status != .active {
+                    apply(stored.status, to: stored.name)
+                    logger.notice(
+                        "subscription is held back",
+                        metadata: ["subscription": "\(stored.name)", "status": "\(stored.status)", "reason": "\(stored.reason)"])
+                }
+                return true
+            } catch {
+                logger.error("reading the status of subscriptions failed", metadata: ["error": "\(error)"])
+                try? await clock.sleep(until: clock.now().advanced(by: .seconds(1)))
+            }
+        }
+        return false
     }
 
     private func run(_ loop: SubscriptionLoop) async {
@@ -130,6 +171,7 @@ public final class Dispatcher: Service {
             var begun: [SubscriptionLoop] = []
             for (name, subscription) in wanted where state.running[name] == nil {
                 let loop = makeLoop(subscription)
+                if let status = state.held[name] { loop.mailbox.post(.status(status)) }
                 state.running[name] = Running(subscription: subscription, loop: loop)
                 begun.append(loop)
             }

@@ -6,9 +6,10 @@
 /// A pattern of event names: dot-separated segments, compared octet by octet.
 ///
 /// `*` stands for exactly one segment, a final `>` for one or more; `>` alone matches every name.
-/// A wildcard never stands for an empty segment (`a..b` is only matched by itself and by `>`).
+/// A wildcard never stands for an empty segment (`a..b` is only matched by itself and by `>`). Names of the daemon's own
+/// events (`mailhookd.…`) are only matched by patterns that begin with that word: who asks for everything means mail.
 public struct EventPattern: Sendable, Hashable, CustomStringConvertible {
-    private enum Segment: Sendable, Hashable {
+    enum Segment: Sendable, Hashable {
         case exact([UInt8])
         case anyOne
     }
@@ -44,6 +45,7 @@ public struct EventPattern: Sendable, Hashable, CustomStringConvertible {
     }
 
     public func matches(_ eventType: String) -> Bool {
+        if OwnEvents.isOwn(eventType), segments.first != .exact(OwnEvents.firstSegment) { return false }
         if segments.isEmpty { return true }  // `>` alone: without segments there must be an open end
         let parts = eventType.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard hasOpenEnd ? parts.count > segments.count : parts.count == segments.count else { return false }

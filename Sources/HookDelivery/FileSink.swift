@@ -1,7 +1,8 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // Appends events to a file, one JSON value a line (NDJSON). A batch is one write and one fdatasync.
-// Rotation is somebody else's work: when the file at the path is another one, that one is used.
+// Whoever puts the file at the path aside, this sink where it is told to or another program: the next line goes into
+// the file that is there then.
 
 public import HookModel
 internal import Logging
@@ -16,15 +17,19 @@ public final class FileSink: Sink {
 
     private let file: Mutex<AppendFile>
     private let threads = BlockingThreads(count: 1)
+    private let rotation: FileRotation
 
     public init(_ configuration: FileConfiguration) {
         file = Mutex(AppendFile(path: configuration.path))
+        rotation = FileRotation(configuration)
     }
 
     public func deliver(_ batch: [ClaimedDelivery], now: Timestamp) async -> [DeliveryVerdict] {
         let error = await threads.run { [self] in
             let lines = Self.lines(of: batch)
             return file.withLock { file -> AppendFile.Failure? in
+                // The new name is on disk when the new file's is: both with one sync of the folder.
+                if rotation.isWanted, rotation.rotate(adding: lines.count, now: now) { file.close() }
                 do throws(AppendFile.Failure) {
                     try file.append(lines)
                     return nil

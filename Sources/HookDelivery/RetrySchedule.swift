@@ -37,6 +37,11 @@ public struct RetrySchedule: Sendable, Hashable {
         self.maximumDelay = min(max(maximumDelay, .zero), longest)
     }
 
+    /// From the first attempt to the last, as long as it can be.
+    public var length: Duration {
+        delays.reduce(.zero) { $0 + min($1 * (1 + jitter), maximumDelay) }
+    }
+
     /// When to try again after attempt number `attempt` (from 1) failed at `now`.
     ///
     /// `retryAfter` is what the receiver asked for: the wait is not shorter than that, up to `maximumDelay`, but

@@ -15,6 +15,30 @@ public enum DeliveryVerdict: Sendable, Hashable {
     case dead(reason: String)
     /// The attempt was called off by us (shutdown). It is tried again at once after the next start.
     case interrupted
+    /// The receiver is gone for good and wants nothing any more: the delivery is dead, the subscription is disabled.
+    case gone(reason: String)
+    /// Not begun, for want of room in this call. The attempt does not count.
+    case untried
+
+    /// Whether the endpoint as a whole seems to be in trouble: it cannot be reached, or says so itself.
+    var blamesEndpoint: Bool {
+        guard case .retry(let reason, let after) = self else { return false }
+        if after != nil { return true }
+        guard reason.hasPrefix("http_") else { return reason != "no_thread" }
+        return reason.hasPrefix("http_5") || reason == "http_429" || reason == "http_408"
+    }
+}
+
+/// What a sink says about one delivery.
+public struct SinkAnswer: Sendable, Hashable {
+    public var verdict: DeliveryVerdict
+    /// What the receiver said about a failure, for people; at most some hundred octets.
+    public var detail = ""
+
+    public init(_ verdict: DeliveryVerdict, detail: String = "") {
+        self.verdict = verdict
+        self.detail = detail
+    }
 }
 
 /// A way out. A sink keeps what it needs between calls (connections, an open file) and can be called from several
@@ -31,6 +55,15 @@ public protocol Sink: Sendable {
     /// cancelled. `now` is when the attempt begins.
     func deliver(_ batch: [ClaimedDelivery], now: Timestamp) async -> [DeliveryVerdict]
 
+    /// The same with what the receiver said.
+    func answers(_ batch: [ClaimedDelivery], now: Timestamp) async -> [SinkAnswer]
+
     /// Lets go of connections, files and threads. No `deliver` is under way, and none follows.
     func shutdown() async
+}
+
+extension Sink {
+    public func answers(_ batch: [ClaimedDelivery], now: Timestamp) async -> [SinkAnswer] {
+        await deliver(batch, now: now).map { SinkAnswer($0) }
+    }
 }

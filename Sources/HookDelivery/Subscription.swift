@@ -13,6 +13,17 @@ public struct Subscription: Sendable, Hashable {
     public var schedule: RetrySchedule
     /// How many deliveries are tried at a time; nil takes the sink's default. At least 1.
     public var concurrency: Int?
+    /// Conditions on the data of an event; nil takes all.
+    public var filter: EventFilter?
+    /// Deliveries begun in a time at most; nil for any number.
+    public var rate: DeliveryRate?
+    /// nil for none.
+    public var breaker: BreakerSettings?
+    /// Whether events of one type are delivered one after the other, each only when the one before has ended.
+    public var isOrdered = false
+    /// Whether the subscription is disabled when a delivery has used up its schedule, as outbound webhooks of app
+    /// definitions are.
+    public var isDisabledWhenExhausted = false
 
     public init(
         name: String, events: [EventPattern], sink: SinkConfiguration,
@@ -23,7 +34,35 @@ public struct Subscription: Sendable, Hashable {
         self.sink = sink
         self.schedule = schedule
         self.concurrency = concurrency.map { max(1, $0) }
+        if case .webhook = sink { breaker = BreakerSettings() }
     }
+}
+
+/// How many deliveries may begin in a time.
+public struct DeliveryRate: Sendable, Hashable {
+    public let count: Int
+    public let time: Duration
+
+    /// nil unless both are above zero.
+    public init?(count: Int, per time: Duration) {
+        guard count > 0, time > .zero else { return nil }
+        self.count = count
+        self.time = time
+    }
+
+    /// Time from one delivery to the next at this rate.
+    var interval: Duration { time / count }
+}
+
+/// When an endpoint that fails is left alone, and for how long.
+public struct BreakerSettings: Sendable, Hashable {
+    /// Attempts that fail one after the other before the breaker opens. At least 1.
+    public var failures = 10
+    /// The first time of rest; it doubles with each probe that fails, up to `longestPause`.
+    public var pause = Duration.seconds(10)
+    public var longestPause = Duration.seconds(300)
+
+    public init() {}
 }
 
 /// Where a subscription's events go.
@@ -31,6 +70,18 @@ public enum SinkConfiguration: Sendable, Hashable {
     case webhook(WebhookConfiguration)
     case exec(ExecConfiguration)
     case file(FileConfiguration)
+    /// Standard output of the daemon, a line each.
+    case standardOutput
+
+    /// The configuration's word for it.
+    public var name: String {
+        switch self {
+        case .webhook: "webhook"
+        case .exec: "exec"
+        case .file: "file"
+        case .standardOutput: "stdout"
+        }
+    }
 }
 
 /// A program that is started for each event.
@@ -60,6 +111,12 @@ public struct ExecConfiguration: Sendable, Hashable {
 /// A file that events are appended to, a line each.
 public struct FileConfiguration: Sendable, Hashable {
     public var path: String
+    /// Octets from which on the file is put aside and a new one is begun; nil for no limit.
+    public var rotationSize: Int?
+    /// The same by age.
+    public var rotationAge: Duration?
+    /// How many files that were put aside are kept; nil for all.
+    public var kept: Int?
 
     public init(path: String) { self.path = path }
 }

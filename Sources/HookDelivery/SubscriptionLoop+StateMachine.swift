@@ -14,6 +14,11 @@ extension SubscriptionLoop {
             var timeout: Duration
             var schedule: RetrySchedule
             var limits: DeliveryLimits
+            var rate: DeliveryRate?
+            var breaker: BreakerSettings?
+            /// The end of one delivery makes the next of its type due.
+            var isOrdered = false
+            var isDisabledWhenExhausted = false
         }
 
         enum Action: Equatable {
@@ -21,6 +26,10 @@ extension SubscriptionLoop {
             case deliver([ClaimedDelivery])
             case finish([DeliveryResult])
             case lookUpNextDue
+            /// Store that the subscription gets nothing more.
+            case disable(reason: String)
+            /// Give up what was made before that time: the endpoint has been down for as long as a schedule lasts.
+            case expire(before: Timestamp)
             /// End the calls of the sink that are under way; each still reports.
             case cancelCalls
             /// Until something happens, or until then.
@@ -69,10 +78,22 @@ extension SubscriptionLoop {
         private var largestEvent = 0
         /// The receiver asked for silence.
         private var pausedUntil: Timestamp?
+        private(set) var breaker: CircuitBreaker
+        private var gate: RateGate
+        /// Nothing is begun until somebody says so.
+        private(set) var isSuspended = false
+        private var disableReason: String?
+        private var isDisabling = false
+        private var mustExpire = false
+        private var isExpiring = false
         private var storeFailures = 0
         private var storeRetryAt: Timestamp?
 
-        init(_ settings: Settings) { self.settings = settings }
+        init(_ settings: Settings) {
+            self.settings = settings
+            breaker = CircuitBreaker(settings.breaker)
+            gate = RateGate(settings.rate)
+        }
     }
 }
 
@@ -84,6 +105,30 @@ extension SubscriptionLoop.StateMachine {
         mayBeDue = true
         isClaimStale = true
     }
+
+    /// Somebody paused, disabled or resumed the subscription. Resuming forgets what was held against the endpoint.
+    mutating func suspend(_ isSuspended: Bool) {
+        self.isSuspended = isSuspended
+        disableReason = nil
+        guard !isSuspended else { return }
+        breaker.reset()
+        pausedUntil = nil
+        newDeliveries()
+    }
+
+    mutating func disabled() {
+        isDisabling = false
+        disableReason = nil
+        storeWorked()
+    }
+
+    mutating func disableFailed(now: Timestamp) {
+        isDisabling = false
+        storeFailed(now: now)
+    }
+
+    /// Failing is no loss: the next probe that fails comes back to it.
+    mutating func expired() { isExpiring = false }
 
     /// A claim of `limit` was answered. `claimedAt` is the `now` it was made with.
     mutating func claimed(_ deliveries: [ClaimedDelivery], limit: Int, claimedAt: Timestamp) {
@@ -110,7 +155,7 @@ extension SubscriptionLoop.StateMachine {
 
     /// A call of the sink has ended. Returns what will be stored, in the order of `batch`.
     mutating func tried(
-        _ batch: [ClaimedDelivery], _ verdicts: [DeliveryVerdict], took: Duration, now: Timestamp,
+        _ batch: [ClaimedDelivery], _ verdicts: [DeliveryVerdict], details: [String] = [], took: Duration, now: Timestamp,
         using generator: inout some RandomNumberGenerator
     ) -> ArraySlice<DeliveryResult> {
         calls -= 1
@@ -120,8 +165,10 @@ extension SubscriptionLoop.StateMachine {
             octetsHeld -= delivery.event.json.count
             // A sink that answers for fewer than it was given has not delivered the rest.
             let verdict = index < verdicts.count ? verdicts[index] : .retry(reason: "no_verdict")
-            learn(from: verdict, took: took, now: now)
-            results.append(result(of: delivery, verdict, now: now, using: &generator))
+            learn(from: verdict, took: took, now: now, using: &generator)
+            var result = result(of: delivery, verdict, now: now, using: &generator)
+            if index < details.count { result.detail = details[index] }
+            results.append(result)
         }
         return results[first...]
     }
@@ -130,8 +177,9 @@ extension SubscriptionLoop.StateMachine {
     mutating func finished(_ stored: [DeliveryResult]) {
         isFinishing = false
         storeWorked()
+        if settings.isOrdered { newDeliveries() }
         for result in stored {
-            guard case .retry(let due) = result.state else { continue }
+            guard let due = result.state.due else { continue }
             if let known = nextDue { nextDue = min(known, due) }
             if isLookingUp { dueMeanwhile = min(dueMeanwhile ?? due, due) }
         }
@@ -171,7 +219,15 @@ extension SubscriptionLoop.StateMachine {
         storeRetryAt = now.advanced(by: min(wait, settings.limits.storeBackoffMaximum))
     }
 
-    private mutating func learn(from verdict: DeliveryVerdict, took: Duration, now: Timestamp) {
+    private mutating func learn(
+        from verdict: DeliveryVerdict, took: Duration, now: Timestamp, using generator: inout some RandomNumberGenerator
+    ) {
+        breaker.ended(verdict, now: now, using: &generator)
+        if let downSince = breaker.downSince, breaker.openUntil != nil,
+            now.duration(since: downSince) >= settings.schedule.length
+        {
+            mustExpire = true
+        }
         switch verdict {
         case .delivered:
             pace = max(took, (pace ?? .zero) * 7 / 8)
@@ -181,20 +237,25 @@ extension SubscriptionLoop.StateMachine {
             guard let after, after > .zero else { return }
             let until = now.advanced(by: min(after, settings.limits.longestPause))
             pausedUntil = max(pausedUntil ?? until, until)
-        case .dead, .interrupted:
+        case .gone(let reason):
+            isSuspended = true
+            disableReason = reason
+        case .dead, .interrupted, .untried:
             return
         }
     }
 
-    private func result(
+    private mutating func result(
         of delivery: ClaimedDelivery, _ verdict: DeliveryVerdict, now: Timestamp,
         using generator: inout some RandomNumberGenerator
     ) -> DeliveryResult {
         switch verdict {
         case .delivered:
             return DeliveryResult(id: delivery.id, state: .delivered, reason: "")
-        case .dead(let reason):
+        case .dead(let reason), .gone(let reason):
             return DeliveryResult(id: delivery.id, state: .dead, reason: reason)
+        case .untried:
+            return DeliveryResult(id: delivery.id, state: .untried(at: now), reason: "not_tried")
         case .interrupted:
             return DeliveryResult(id: delivery.id, state: .retry(at: now), reason: "interrupted")
         case .retry(let reason, let after):
@@ -202,7 +263,12 @@ extension SubscriptionLoop.StateMachine {
                 afterAttempt: delivery.attempt, retryAfter: after, now: now, using: &generator)
             switch next {
             case .retry(let due): return DeliveryResult(id: delivery.id, state: .retry(at: due), reason: reason)
-            case .exhausted: return DeliveryResult(id: delivery.id, state: .dead, reason: reason)
+            case .exhausted:
+                if settings.isDisabledWhenExhausted {
+                    isSuspended = true
+                    disableReason = "exhausted"
+                }
+                return DeliveryResult(id: delivery.id, state: .dead, reason: reason)
             }
         }
     }
@@ -224,11 +290,16 @@ extension SubscriptionLoop.StateMachine {
         }
         if let until = pausedUntil, until <= now { pausedUntil = nil }
         if let until = storeRetryAt, until <= now { storeRetryAt = nil }
+        breaker.tick(now: now)
         giveBack(now: now)
         if !results.isEmpty, !isFinishing, storeRetryAt == nil || phase == .cancelled {
             isFinishing = true
             defer { results = [] }
             return .finish(results)
+        }
+        if let disableReason, !isDisabling, storeRetryAt == nil, phase != .cancelled {
+            isDisabling = true
+            return .disable(reason: disableReason)
         }
         switch phase {
         case .running: return nextWhileRunning(now: now)
@@ -242,42 +313,52 @@ extension SubscriptionLoop.StateMachine {
     }
 
     private var isIdle: Bool {
-        calls == 0 && results.isEmpty && !isFinishing && !isClaiming && !isLookingUp
+        calls == 0 && results.isEmpty && !isFinishing && !isClaiming && !isLookingUp && !isDisabling && !isExpiring
     }
 
     /// Puts deliveries back that were claimed and can no longer be tried within their lease, or not at all.
     private mutating func giveBack(now: Timestamp) {
         guard let oldest = waiting.last else { return }
-        let begins = max(pausedUntil ?? now, now)
-        if phase == .running, begins.advanced(by: settings.timeout) <= oldest.leaseEnds { return }
+        let begins = max(pausedUntil ?? now, breaker.openUntil ?? now, now)
+        if phase == .running, !isSuspended, breaker.openUntil == nil, begins.advanced(by: settings.timeout) <= oldest.leaseEnds { return }
         for claimed in waiting.reversed() {
             octetsHeld -= claimed.delivery.event.json.count
-            results.append(DeliveryResult(id: claimed.delivery.id, state: .retry(at: begins), reason: "not_tried"))
+            results.append(DeliveryResult(id: claimed.delivery.id, state: .untried(at: begins), reason: "not_tried"))
         }
         waiting = []
     }
 
     private mutating func nextWhileRunning(now: Timestamp) -> Action {
-        if calls < settings.concurrency, pausedUntil == nil, !waiting.isEmpty {
-            let batch = waiting.suffix(settings.maxBatch).reversed().map(\.delivery)
+        if mustExpire, !isExpiring, storeRetryAt == nil {
+            (mustExpire, isExpiring) = (false, true)
+            return .expire(before: now.advanced(by: .zero - settings.schedule.length))
+        }
+        if mayBegin, calls < settings.concurrency, !waiting.isEmpty, gate.opens(now: now) == nil {
+            let room = min(settings.maxBatch, breaker.allowance ?? settings.maxBatch, gate.room(in: .zero) ?? settings.maxBatch)
+            let batch = waiting.suffix(room).reversed().map(\.delivery)
             waiting.removeLast(batch.count)
             calls += 1
+            breaker.began()
+            gate.began(batch.count, now: now)
             deliveriesUnderWay += batch.count
             return .deliver(batch)
         }
         if storeRetryAt == nil {
-            if mayBeDue, !isClaiming, pausedUntil == nil, let limit = claimLimit {
+            if mayBeDue, !isClaiming, mayBegin, let limit = claimLimit {
                 isClaiming = true
                 isClaimStale = false
                 return .claim(limit: limit, lease: lease)
             }
-            if !mayBeDue, nextDue == nil, !isLookingUp, !isClaiming {
+            if !mayBeDue, nextDue == nil, !isLookingUp, !isClaiming, !isSuspended {
                 isLookingUp = true
                 return .lookUpNextDue
             }
         }
-        return .wait(until: wakeTime)
+        return .wait(until: wakeTime(now: now))
     }
+
+    /// Whether a delivery may begin as far as the receiver is concerned.
+    private var mayBegin: Bool { pausedUntil == nil && !isSuspended && breaker.allowance != 0 }
 
     /// How many to claim, or nil while there is enough at hand.
     private var claimLimit: Int? {
@@ -288,7 +369,10 @@ extension SubscriptionLoop.StateMachine {
             target += Int(min(Double(base) * rounds, Double(settings.limits.window)))
         }
         target = min(target, max(1, settings.limits.window))
+        if let room = gate.room(in: settings.limits.lookAhead) { target = min(target, room) }
         let held = waiting.count + deliveriesUnderWay
+        // What is under way from before tells nothing about whether the one may be claimed.
+        if let allowance = breaker.allowance { return waiting.isEmpty ? allowance : nil }
         // Half a window at a time while there is work at hand: many small claims cost more than a few big ones.
         guard waiting.isEmpty ? held < target : held <= target / 2 else { return nil }
         let octetsLeft = max(0, settings.limits.windowOctets - octetsHeld)
@@ -297,9 +381,23 @@ extension SubscriptionLoop.StateMachine {
         return min(target - held, max(1, fitting))
     }
 
-    private var wakeTime: Timestamp? {
+    private func wakeTime(now: Timestamp) -> Timestamp? {
         if let storeRetryAt { return storeRetryAt }
-        if let pausedUntil, mayBeDue || !waiting.isEmpty { return pausedUntil }
+        if isSuspended { return nil }
+        if mayBeDue || !waiting.isEmpty {
+            if let until = [pausedUntil, breaker.openUntil].compactMap({ $0 }).max() { return until }
+            if !waiting.isEmpty, calls < settings.concurrency, let opens = gate.opens(now: now) { return opens }
+        }
         return mayBeDue ? nil : nextDue
+    }
+}
+
+extension DeliveryResult.State {
+    /// When the delivery comes again; nil when it does not.
+    fileprivate var due: Timestamp? {
+        switch self {
+        case .retry(let due), .untried(let due): due
+        case .delivered, .dead: nil
+        }
     }
 }

@@ -11,31 +11,48 @@ struct SubscriptionLoop: Sendable {
     enum Message: Sendable {
         case claimed([ClaimedDelivery], limit: Int, at: Timestamp)
         case claimFailed(StoreError)
-        case tried([ClaimedDelivery], [DeliveryVerdict], took: Duration)
+        case tried([ClaimedDelivery], [SinkAnswer], took: Duration)
         case finished([DeliveryResult])
-        case finishFailed([DeliveryResult], StoreError)
+        case finishFailed([DeliveryResult], [AddedEvent], StoreError)
         case foundNextDue(Timestamp?)
         case lookUpFailed(StoreError)
+        case disabled
+        case disableFailed(StoreError)
+        case expired
+        /// Somebody changed the subscription's status.
+        case status(SubscriptionStatus)
         case shutDown
         /// Somebody wants to know that the loop turns.
         case probe(@Sendable () -> Void)
     }
 
-    let name: String
+    let subscription: Subscription
     let sink: any Sink
-    let schedule: RetrySchedule
-    let store: any EventStore
+    let store: any DeliveryStore
     let clock: any DeliveryClock
     let limits: DeliveryLimits
+    /// By the configuration that holds now.
+    let reporter: @Sendable () -> FailureReporter
+    let monitor: DeliveryMonitor
     let logger: Logger
     let mailbox = Mailbox<Message>()
+
+    /// Deliveries that are given up in one transaction.
+    private static let expiryPage = 200
+
+    var name: String { subscription.name }
 
     /// Returns after `shutDown` was posted and what was under way has ended, or soon when the task is cancelled.
     func run() async {
         var machine = StateMachine(
             StateMachine.Settings(
                 maxBatch: max(1, sink.maxBatch), concurrency: max(1, sink.concurrency), timeout: sink.timeout,
-                schedule: schedule, limits: limits))
+                schedule: subscription.schedule, limits: limits, rate: subscription.rate, breaker: subscription.breaker,
+                isOrdered: subscription.isOrdered, isDisabledWhenExhausted: subscription.isDisabledWhenExhausted))
+        monitor.update(name) { _ in }
+        var reports = Reports()
+        // Whether it is paused is known before anything is begun.
+        process(mailbox.take(), &machine, &reports)
         // Two groups, because calls of the sink are cancelled before the results are stored.
         await withDiscardingTaskGroup { storeCalls in
             await withDiscardingTaskGroup { sinkCalls in
@@ -44,24 +61,28 @@ struct SubscriptionLoop: Sendable {
                     case .deliver(let batch): sinkCalls.addTask { await deliver(batch) }
                     case .cancelCalls: sinkCalls.cancelAll()
                     case .claim(let limit, let lease): storeCalls.addTask { await claim(limit, lease) }
-                    case .finish(let results): storeCalls.addTask { await finish(results) }
+                    case .finish(let results):
+                        let events = reports.take(results)
+                        storeCalls.addTask { await finish(results, events) }
                     case .lookUpNextDue: storeCalls.addTask { await lookUpNextDue() }
-                    case .wait(let until): await receive(&machine, until: until)
+                    case .disable(let reason): storeCalls.addTask { await disable(reason) }
+                    case .expire(let time): storeCalls.addTask { await expire(before: time) }
+                    case .wait(let until): await receive(&machine, &reports, until: until)
                     case .stop: return
                     }
                     if Task.isCancelled { return sinkCalls.cancelAll() }
                 }
             }
         }
-        await storeLastResults(&machine)
+        await storeLastResults(&machine, &reports)
         await sink.shutdown()
     }
 
     /// After a cancellation there may be results nobody has stored yet. One try: leases cover the rest.
-    private func storeLastResults(_ machine: inout StateMachine) async {
+    private func storeLastResults(_ machine: inout StateMachine, _ reports: inout Reports) async {
         machine.shutDown(now: clock.now())
-        process(mailbox.take(), &machine)
-        if case .finish(let results) = machine.next(now: clock.now()) { await finish(results) }
+        process(mailbox.take(), &machine, &reports)
+        if case .finish(let results) = machine.next(now: clock.now()) { await finish(results, reports.take(results)) }
     }
 }
 
@@ -71,7 +92,10 @@ extension SubscriptionLoop {
     private func claim(_ limit: Int, _ lease: Duration) async {
         let now = clock.now()
         do throws(StoreError) {
-            let deliveries = try await store.claimDue(subscription: name, now: now, lease: lease, limit: limit)
+            let deliveries =
+                subscription.isOrdered
+                ? try await store.claimInOrder(subscription: name, now: now, lease: lease, limit: limit)
+                : try await store.claimDue(subscription: name, now: now, lease: lease, limit: limit)
             mailbox.post(.claimed(deliveries, limit: limit, at: now))
         } catch {
             mailbox.post(.claimFailed(error))
@@ -80,22 +104,72 @@ extension SubscriptionLoop {
 
     private func deliver(_ batch: [ClaimedDelivery]) async {
         let begun = clock.now()
-        let verdicts = await sink.deliver(batch, now: begun)
-        mailbox.post(.tried(batch, verdicts, took: clock.now().duration(since: begun)))
+        let answers = await sink.answers(batch, now: begun)
+        mailbox.post(.tried(batch, answers, took: clock.now().duration(since: begun)))
     }
 
-    private func finish(_ results: [DeliveryResult]) async {
+    private func disable(_ reason: String) async {
+        let status = StoredSubscription(name: name, status: .disabled, reason: reason, changedAt: clock.now())
         do throws(StoreError) {
-            try await store.finish(results, now: clock.now())
+            try await store.set(status, adding: reporter().disabled(status).map { [$0] } ?? [])
+            logger.warning("subscription disabled", metadata: ["subscription": "\(name)", "reason": "\(reason)"])
+            mailbox.post(.disabled)
+        } catch {
+            mailbox.post(.disableFailed(error))
+        }
+    }
+
+    /// Gives up deliveries of an endpoint that has not worked for as long as their schedule lasts: they would have
+    /// used it up, had each of them been tried.
+    private func expire(before time: Timestamp) async {
+        defer { mailbox.post(.expired) }
+        var filter = DeliveryFilter()
+        filter.states = [.waiting]
+        filter.subscription = name
+        filter.before = time
+        filter.dueBy = clock.now()
+        var last: Int64 = 0
+        do throws(StoreError) {
+            while true {
+                let page = try await store.deliveries(matching: filter, after: last, limit: Self.expiryPage)
+                guard let end = page.last else { return }
+                last = end.id
+                let now = clock.now()
+                let reason = "endpoint_down"
+                try await store.finish(
+                    page.map { DeliveryResult(id: $0.id, state: .dead, reason: reason) },
+                    adding: page.compactMap {
+                        reporter().dead(
+                            $0.id, event: $0.eventID, type: $0.eventType, attempts: $0.attempts, subscription: name,
+                            reason: reason, at: now)
+                    }, now: now)
+                logger.warning(
+                    "deliveries are dead", metadata: ["subscription": "\(name)", "count": "\(page.count)", "reason": "\(reason)"])
+            }
+        } catch {
+            log("giving up old deliveries failed", error)
+        }
+    }
+
+    private func finish(_ results: [DeliveryResult], _ events: [AddedEvent] = []) async {
+        do throws(StoreError) {
+            if events.isEmpty {
+                try await store.finish(results, now: clock.now())
+            } else {
+                try await store.finish(results, adding: events, now: clock.now())
+            }
             mailbox.post(.finished(results))
         } catch {
-            mailbox.post(.finishFailed(results, error))
+            mailbox.post(.finishFailed(results, events, error))
         }
     }
 
     private func lookUpNextDue() async {
         do throws(StoreError) {
-            mailbox.post(.foundNextDue(try await store.nextDue(subscription: name)))
+            mailbox.post(
+                .foundNextDue(
+                    subscription.isOrdered
+                        ? try await store.nextDueInOrder(subscription: name) : try await store.nextDue(subscription: name)))
         } catch {
             mailbox.post(.lookUpFailed(error))
         }
@@ -105,13 +179,15 @@ extension SubscriptionLoop {
 // MARK: Events
 
 extension SubscriptionLoop {
-    private func receive(_ machine: inout StateMachine, until deadline: Timestamp?) async {
+    private func receive(
+        _ machine: inout StateMachine, _ reports: inout Reports, until deadline: Timestamp?
+    ) async {
         var mail = mailbox.take()
         if mail.isEmpty {
             await wait(until: deadline)
             mail = mailbox.take()
         }
-        process(mail, &machine)
+        process(mail, &machine, &reports)
     }
 
     /// Returns at the deadline, when there is mail, or when the task is cancelled.
@@ -125,28 +201,40 @@ extension SubscriptionLoop {
         }
     }
 
-    private func process(_ mail: Mailbox<Message>.Mail, _ machine: inout StateMachine) {
+    private func process(_ mail: Mailbox<Message>.Mail, _ machine: inout StateMachine, _ reports: inout Reports) {
         if mail.isSignalled { machine.newDeliveries() }
         let now = clock.now()
         for message in mail.messages {
             switch message {
             case .claimed(let deliveries, let limit, let claimedAt):
                 machine.claimed(deliveries, limit: limit, claimedAt: claimedAt)
-            case .tried(let batch, let verdicts, let took):
+            case .tried(let batch, let answers, let took):
                 var generator = SystemRandomNumberGenerator()
-                let results = machine.tried(batch, verdicts, took: took, now: now, using: &generator)
+                let results = machine.tried(
+                    batch, answers.map(\.verdict), details: answers.map(\.detail), took: took, now: now, using: &generator)
+                note(batch, results, machine.breaker, now)
+                reports.add(batch, results, by: reporter, now)
                 log(batch, results)
             case .finished(let results): machine.finished(results)
             case .foundNextDue(let due): machine.foundNextDue(due, now: now)
             case .claimFailed(let error):
                 machine.claimFailed(now: now)
                 log("claiming deliveries failed", error)
-            case .finishFailed(let results, let error):
+            case .finishFailed(let results, let events, let error):
+                reports.putBack(events)
                 machine.finishFailed(results, now: now)
                 log("storing delivery results failed", error)
             case .lookUpFailed(let error):
                 machine.lookUpFailed(now: now)
                 log("asking for due deliveries failed", error)
+            case .disabled: machine.disabled()
+            case .disableFailed(let error):
+                machine.disableFailed(now: now)
+                log("storing that a subscription is disabled failed", error)
+            case .expired: machine.expired()
+            case .status(let status):
+                machine.suspend(status != .active)
+                note([], [], machine.breaker, now)
             case .shutDown: machine.shutDown(now: now)
             case .probe(let answer): answer()
             }
@@ -157,7 +245,7 @@ extension SubscriptionLoop {
         for (delivery, result) in zip(batch, results) {
             let level: Logger.Level =
                 switch result.state {
-                case .delivered: .debug
+                case .delivered, .untried: .debug
                 case .retry: .info
                 case .dead: .warning
                 }
@@ -165,6 +253,7 @@ extension SubscriptionLoop {
             let message: Logger.Message =
                 switch result.state {
                 case .delivered: "event delivered"
+                case .untried: "delivery was put back untried"
                 case .retry: "delivery failed and will be tried again"
                 case .dead: "delivery is dead"
                 }
@@ -179,5 +268,80 @@ extension SubscriptionLoop {
 
     private func log(_ message: Logger.Message, _ error: StoreError) {
         logger.error(message, metadata: ["subscription": "\(name)", "error": "\(error)"])
+    }
+}
+
+// MARK: Reports
+
+extension SubscriptionLoop {
+    /// Events about results that are not stored yet; they are stored in the same transaction.
+    struct Reports {
+        private var events: [Int64: AddedEvent] = [:]
+        /// Of results that could not be stored: with the next that can.
+        private var leftover: [AddedEvent] = []
+
+        mutating func add(
+            _ batch: [ClaimedDelivery], _ results: ArraySlice<DeliveryResult>, by reporter: () -> FailureReporter,
+            _ now: Timestamp
+        ) {
+            for (delivery, result) in zip(batch, results) where result.state == .dead {
+                events[delivery.id] = reporter().dead(
+                    delivery.id, event: delivery.event.id, type: delivery.event.type, attempts: delivery.attempt,
+                    subscription: delivery.subscription, reason: result.reason, at: now)
+            }
+        }
+
+        mutating func take(_ results: [DeliveryResult]) -> [AddedEvent] {
+            defer { leftover = [] }
+            guard !events.isEmpty else { return leftover }
+            return leftover + results.compactMap { events.removeValue(forKey: $0.id) }
+        }
+
+        mutating func putBack(_ events: [AddedEvent]) { leftover += events }
+    }
+
+    /// Tells the monitor, and the log when the breaker opens or closes.
+    private func note(
+        _ batch: [ClaimedDelivery], _ results: ArraySlice<DeliveryResult>, _ breaker: CircuitBreaker, _ now: Timestamp
+    ) {
+        var change: SubscriptionActivity.Breaker?
+        monitor.update(name) { activity in
+            for result in results {
+                switch result.state {
+                case .delivered:
+                    activity.delivered += 1
+                    activity.lastDeliveredAt = now
+                case .retry, .dead:
+                    activity.failed += 1
+                    if result.state == .dead { activity.dead += 1 }
+                    activity.lastFailedAt = now
+                    activity.lastReason = result.reason
+                case .untried: break
+                }
+            }
+            let state = breaker.shown
+            if state != activity.breaker, state != .halfOpen { change = state }
+            activity.breaker = state
+            activity.openUntil = breaker.openUntil
+            activity.downSince = breaker.downSince
+        }
+        switch change {
+        case .open:
+            logger.warning(
+                "endpoint is left alone for a while",
+                metadata: ["subscription": "\(name)", "until": "\(breaker.openUntil?.rfc3339 ?? "")"])
+        case .closed: logger.notice("endpoint works again", metadata: ["subscription": "\(name)"])
+        case .halfOpen, nil: break
+        }
+    }
+}
+
+extension CircuitBreaker {
+    fileprivate var shown: SubscriptionActivity.Breaker {
+        switch state {
+        case .closed: .closed
+        case .open: .open
+        case .halfOpen, .probing: .halfOpen
+        }
     }
 }

@@ -2,6 +2,8 @@
 //
 // Answers, for each event that is about to be stored, which subscriptions it is for.
 
+public import HookModel
+internal import JSONLD
 internal import Synchronization
 
 /// The subscriptions of one configuration, asked once an event. Safe to share between threads.
@@ -10,18 +12,36 @@ public final class SubscriptionTable: Sendable {
     /// the patterns are compared each time, and a flood of made-up names cannot fill the memory.
     private static let cacheLimit = 4096
 
-    private let entries: [(name: String, patterns: [EventPattern])]
-    private let cache = Mutex<[String: [String]]>([:])
-
-    public init(_ subscriptions: [Subscription]) {
-        entries = subscriptions.map { ($0.name, $0.events) }
+    private struct Entry: Sendable {
+        var name: String
+        var patterns: [EventPattern]
+        var filter: EventFilter?
     }
 
-    /// Names of the subscriptions that hear events of this type, in the order of the configuration, each once.
-    public func names(matching eventType: String) -> [String] {
+    private let entries: [Entry]
+    /// Indices of `entries` by event type.
+    private let cache = Mutex<[String: [Int]]>([:])
+
+    public init(_ subscriptions: [Subscription]) {
+        entries = subscriptions.map { Entry(name: $0.name, patterns: $0.events, filter: $0.filter) }
+    }
+
+    /// Names of the subscriptions that hear events of this type, in the order of the configuration, each once. Those
+    /// that filter hear some of them.
+    public func names(matching eventType: String) -> [String] { indices(eventType).map { entries[$0].name } }
+
+    /// Names of the subscriptions that hear this event.
+    public func names(for event: Event) -> [String] {
+        let indices = indices(event.type)
+        guard indices.contains(where: { entries[$0].filter != nil }) else { return indices.map { entries[$0].name } }
+        let data = try? JSONDocument(event.json, limits: EventEnvelope.limits).root["data"]
+        return indices.filter { entries[$0].filter?.matches(data: data) ?? true }.map { entries[$0].name }
+    }
+
+    private func indices(_ eventType: String) -> [Int] {
         if let known = cache.withLock({ $0[eventType] }) { return known }
-        let names = entries.filter { $0.patterns.contains { $0.matches(eventType) } }.map(\.name)
-        cache.withLock { if $0.count < Self.cacheLimit { $0[eventType] = names } }
-        return names
+        let indices = entries.indices.filter { index in entries[index].patterns.contains { $0.matches(eventType) } }
+        cache.withLock { if $0.count < Self.cacheLimit { $0[eventType] = indices } }
+        return indices
     }
 }

@@ -4,10 +4,24 @@
 
 /// An HTTP endpoint that takes each event as a signed POST.
 public struct WebhookConfiguration: Sendable, Hashable {
+    /// In what form an event is sent (CloudEvents HTTP binding 1.0.2 section 3).
+    public enum Mode: String, Sendable, Hashable, CaseIterable {
+        /// The event as one JSON object.
+        case structured
+        /// Its data as the body, everything else in header fields.
+        case binary
+        /// Several events as one JSON array. Only where the receiver asked for it.
+        case batch
+    }
+
     /// `http` or `https`.
     public let url: WebhookURL
-    /// The first signs; further ones sign as well, so that a receiver can change its secret without a gap.
-    public let secrets: [WebhookSecret]
+    public let signing: WebhookSigning
+    public var mode = Mode.structured
+    /// Whether the endpoint may be on this machine, in its networks, or otherwise not in the public internet.
+    public var allowsPrivate = false
+    /// Used by `https`; nil takes the system's trust roots and no certificate of our own.
+    public var tls: TLSSettings?
     /// From the start of an attempt, connecting included, to the end of the response.
     public let timeout: Duration
     /// Sent with each request, in this order.
@@ -23,6 +37,7 @@ public struct WebhookConfiguration: Sendable, Hashable {
     private static let reserved: Set<String> = [
         "webhook-id", "webhook-timestamp", "webhook-signature", "content-type", "content-length",
         "transfer-encoding", "connection", "host", "user-agent", "expect", "te", "trailer", "upgrade",
+        "x-kustomer-webhook-event", "x-kustomer-webhook-signature",
     ]
 
     /// `timeout` defaults to 20 s (Standard Webhooks recommends 15 to 30 s).
@@ -30,15 +45,24 @@ public struct WebhookConfiguration: Sendable, Hashable {
         url: String, secrets: [WebhookSecret], timeout: Duration = .seconds(20),
         headers: [(name: String, value: String)] = []
     ) throws(WebhookConfigurationError) {
-        guard !secrets.isEmpty else { throw .noSecret }
+        try self.init(url: url, signing: .standardWebhooks(SecretList(secrets)), timeout: timeout, headers: headers)
+    }
+
+    public init(
+        url: String, signing: WebhookSigning, timeout: Duration = .seconds(20),
+        headers: [(name: String, value: String)] = []
+    ) throws(WebhookConfigurationError) {
+        guard !signing.isEmpty else { throw .noSecret }
         guard timeout > .zero, timeout <= .seconds(600) else { throw .timeoutOutOfRange }
         for (name, value) in headers {
             guard Self.isToken(name) else { throw .headerNameInvalid(name) }
-            guard !Self.reserved.contains(name.lowercased()) else { throw .headerReserved(name) }
+            guard !Self.reserved.contains(name.lowercased()), !name.lowercased().hasPrefix("ce-") else {
+                throw .headerReserved(name)
+            }
             guard Self.isFieldValue(value) else { throw .headerValueInvalid(name) }
         }
         self.url = try WebhookURL(url)
-        self.secrets = secrets
+        self.signing = signing
         self.timeout = timeout
         fields = headers.map { Field(name: $0.name, value: $0.value) }
     }

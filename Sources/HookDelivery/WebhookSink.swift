@@ -1,76 +1,107 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Sends each event as a signed POST. What the answer means is decided in WebhookResponse.swift;
+// Sends events as signed POSTs. What the answer means is decided in WebhookResponse.swift;
 // redirects are never followed, and of the answer's body only its end is waited for.
 
-internal import AsyncHTTPClient
 public import HookModel
 public import Logging
-internal import NIOCore
-internal import NIOHTTP1
+internal import Synchronization
 
-/// The `webhook` sink: CloudEvents in structured mode, signed after Standard Webhooks.
+/// The `webhook` sink: CloudEvents, signed after Standard Webhooks; or the envelope of outbound webhooks.
 public final class WebhookSink: Sink {
-    /// Octets of an answer's body that are read so that the connection can be used again. More ends the connection.
-    static let answerLimit = 64 * 1024
+    /// Events and octets of one request in batch mode.
+    private static let batchLimit = 100
+    private static let batchOctets = 1 << 20
+    /// How often the files of secrets are looked at.
+    private static let refreshTime = Duration.seconds(5)
 
-    public let maxBatch = 1
+    public let maxBatch: Int
     public let concurrency: Int
     public let timeout: Duration
 
     private let configuration: WebhookConfiguration
     private let requests: WebhookRequestBuilder
-    private let client: HTTPClient
+    private let client: EndpointClient
+    private let logger: Logger
+    private let refreshed = Mutex(Timestamp(microseconds: 0))
 
     /// `concurrency` requests are under way at a time, each on its own connection, which is kept.
-    public init(_ configuration: WebhookConfiguration, concurrency: Int = 20, userAgent: String, logger: Logger) {
+    public convenience init(_ configuration: WebhookConfiguration, concurrency: Int = 20, userAgent: String, logger: Logger) {
+        // Without roots of the system no certificate is good, and every attempt says so.
+        let tls = configuration.url.isSecure ? configuration.tls ?? (try? TLSSettings()) : nil
+        let allowsPrivate = configuration.allowsPrivate
+        let client = EndpointClient(url: configuration.url, tls: tls) { allowsPrivate || $0.isPublic }
+        self.init(configuration, client: client, concurrency: concurrency, userAgent: userAgent, logger: logger)
+    }
+
+    init(_ configuration: WebhookConfiguration, client: EndpointClient, concurrency: Int, userAgent: String, logger: Logger) {
         self.configuration = configuration
+        self.client = client
+        self.logger = logger
         self.concurrency = max(1, concurrency)
+        maxBatch = configuration.mode == .batch ? Self.batchLimit : 1
         timeout = configuration.timeout
         requests = WebhookRequestBuilder(configuration, userAgent: userAgent)
-
-        var settings = HTTPClient.Configuration(redirectConfiguration: .disallow)
-        settings.httpVersion = .http1Only
-        settings.timeout.connect = .nanoseconds(min(configuration.timeout, .seconds(10)).wholeNanoseconds)
-        settings.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = self.concurrency
-        settings.connectionPool.idleTimeout = .seconds(30)
-        // A failed connection is the schedule's business; the client would go on trying until the time is up.
-        settings.connectionPool.retryConnectionEstablishment = false
-        client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
     }
 
     public func deliver(_ batch: [ClaimedDelivery], now: Timestamp) async -> [DeliveryVerdict] {
-        var verdicts: [DeliveryVerdict] = []
-        for delivery in batch { verdicts.append(await send(delivery.event, now: now)) }
-        return verdicts
+        await answers(batch, now: now).map(\.verdict)
     }
 
-    public func shutdown() async { try? await client.shutdown() }
+    public func answers(_ batch: [ClaimedDelivery], now: Timestamp) async -> [SinkAnswer] {
+        refreshSecrets(now)
+        var answers: [SinkAnswer] = []
+        var rest = batch[...]
+        while !rest.isEmpty {
+            let part = rest.prefix(requestLength(rest))
+            rest = rest.dropFirst(part.count)
+            // What does not fit into the time of one call is tried with the next.
+            let answer = answers.isEmpty ? await send(part.map(\.event), now: now) : SinkAnswer(.untried)
+            answers += Array(repeating: answer, count: part.count)
+        }
+        return answers
+    }
 
-    private func send(_ event: Event, now: Timestamp) async -> DeliveryVerdict {
-        if Task.isCancelled { return .interrupted }
-        do {
-            let deadline = NIODeadline.now() + .nanoseconds(configuration.timeout.wholeNanoseconds)
-            let response = try await client.execute(request(for: event, now: now), deadline: deadline)
-            var octets = 0
-            for try await piece in response.body {
-                octets += piece.readableBytes
-                if octets > Self.answerLimit { break }
-            }
-            return WebhookResponse.verdict(
-                status: Int(response.status.code), retryAfter: response.headers.first(name: "retry-after"), now: now)
+    public func shutdown() async { client.shutdown() }
+
+    /// How many of these make one request.
+    private func requestLength(_ deliveries: ArraySlice<ClaimedDelivery>) -> Int {
+        guard configuration.mode == .batch else { return 1 }
+        var octets = 0
+        for (index, delivery) in deliveries.enumerated() {
+            octets += delivery.event.json.count + 1
+            if octets > Self.batchOctets { return max(1, index) }
+        }
+        return deliveries.count
+    }
+
+    private func refreshSecrets(_ now: Timestamp) {
+        guard case .standardWebhooks(let secrets) = configuration.signing else { return }
+        let isTime = refreshed.withLock { last in
+            // A clock that was set back must not end this.
+            guard now < last || now.duration(since: last) >= Self.refreshTime else { return false }
+            last = now
+            return true
+        }
+        if isTime, secrets.refresh() { logger.notice("secrets of the webhook were read again") }
+    }
+
+    private func send(_ events: [Event], now: Timestamp) async -> SinkAnswer {
+        if Task.isCancelled { return SinkAnswer(.interrupted) }
+        let built = requests.request(for: events, now: now)
+        do throws(EndpointFailure) {
+            let answer = try await client.post(.init(headers: built.headers, body: built.body), within: timeout)
+            let verdict = WebhookResponse.verdict(status: answer.status, retryAfter: answer.retryAfter, now: now)
+            return SinkAnswer(verdict, detail: verdict == .delivered ? "" : Self.text(answer.excerpt))
         } catch {
-            return Task.isCancelled ? .interrupted : .retry(reason: WebhookFailure.reason(error))
+            return SinkAnswer(error.reason == "interrupted" ? .interrupted : .retry(reason: error.reason))
         }
     }
 
-    private func request(for event: Event, now: Timestamp) -> HTTPClientRequest {
-        let built = requests.request(for: event, now: now)
-        var request = HTTPClientRequest(url: built.url)
-        request.method = .POST
-        request.headers = HTTPHeaders(built.headers.map { ($0.name, $0.value) })
-        request.body = .bytes(built.body)
-        return request
+    /// What a receiver said, without what could upset a terminal.
+    private static func text(_ excerpt: [UInt8]) -> String {
+        let text = String(decoding: excerpt, as: UTF8.self)
+        return String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
     }
 }
 

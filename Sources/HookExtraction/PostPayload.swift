@@ -4,13 +4,14 @@
 // what becomes of each stands in docs/decisions/0005-form-and-web-hooks.md. Whatever the octets
 // are there is a result: what can't be read as data is kept as text.
 
+public import HookModel
 import JSONLD
 import MIMEParser
-import HookModel
 
-struct PostPayload {
+/// What a POST says, as JSON.
+public struct PostPayload: Sendable {
     /// How the body was read; the raw value is what the event says.
-    enum Form: String {
+    public enum Form: String, Sendable, Hashable {
         case json
         case jsonLD = "json-ld"
         case urlencoded
@@ -20,18 +21,18 @@ struct PostPayload {
         case empty
     }
 
-    var form: Form
+    public internal(set) var form: Form
     /// An object or an array.
-    var json: ArraySlice<UInt8>
+    public internal(set) var json: ArraySlice<UInt8>
     /// `@id` of an object.
-    var subject: String?
+    public internal(set) var subject: String?
     /// The name of the form a policy asked for, where `json` is not as it was sent.
-    var shape: String?
+    public internal(set) var shape: String?
     /// Why the body could only be kept as text.
-    var failure: Outcome?
+    public internal(set) var failure: Outcome?
 
     /// - Parameter entity: as `ReceivedMessage.bytes` of a POST.
-    init(entity: [UInt8], limits: ExtractionLimits) {
+    public init(entity: [UInt8], limits: ExtractionLimits) {
         let reader = Reader(entity: entity, limits: limits)
         self = reader.payload()
     }

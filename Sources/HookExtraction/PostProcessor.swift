@@ -43,6 +43,15 @@ public struct PostProcessor: Sendable {
         return Verdict(contentDigest: digest, messageID: post.identity, hooks: [verdict])
     }
 
+    /// The text of a field of a post, in whatever form it came; of several of one name the first. nil where there is none.
+    public func field(_ name: String, of post: ReceivedPost) -> String? {
+        let payload = PostPayload(entity: post.message.bytes, limits: limits)
+        guard let root = try? JSONDocument(Array(payload.json), limits: JSONLimits(depth: limits.depth)).root else {
+            return nil
+        }
+        return root[name]?.string ?? root[name]?.elements.first?.string
+    }
+
     /// A hook that takes nothing.
     private static func refused(_ post: ReceivedPost, _ outcome: Outcome) -> Verdict {
         let verdict = HookVerdict(

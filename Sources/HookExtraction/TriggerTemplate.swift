@@ -31,24 +31,32 @@ public struct TriggerTemplate: Sendable, Hashable {
     public let problems: [Problem]
 
     /// What a template is filled from.
-    struct Source {
+    public struct Source: Sendable {
         /// The event's data.
-        var data: JSONValue
-        var id: String
-        var name: String
-        var createdAt: String
+        public var data: JSONValue
+        public var id: String
+        public var name: String
+        public var createdAt: String
+
+        public init(data: JSONValue, id: String, name: String, createdAt: String) {
+            self.data = data
+            self.id = id
+            self.name = name
+            self.createdAt = createdAt
+        }
     }
 
-    enum Result: Sendable, Hashable {
+    public enum Result: Sendable, Hashable {
+        /// JSON on one line.
         case output([UInt8])
         /// Larger than `sizeLimit`, or more looked at than `workLimit`.
         case tooCostly
     }
 
     /// Octets of an output. One document may be referred to many times.
-    static let sizeLimit = 4 << 20
+    public static let sizeLimit = 4 << 20
     /// Members and elements looked at for one output.
-    static let workLimit = 1_000_000
+    public static let workLimit = 1_000_000
 
     /// - Parameter template: an object.
     public init(_ template: JSONValue) {
@@ -86,7 +94,8 @@ public struct TriggerTemplate: Sendable, Hashable {
         return found
     }
 
-    func fill(from source: Source) -> Result {
+    /// Writes the template out; time and room are bounded by `workLimit` and `sizeLimit`.
+    public func fill(from source: Source) -> Result {
         var writer = JSONWriter(capacity: 512)
         var work = Self.workLimit
         for step in steps {

@@ -53,7 +53,11 @@ public struct MailListener: Sendable, Hashable {
                 try pipeline.addHandler(ProxyHandler(context: context))
             }
         }
-        if kind == .smtps, let tls = context.configuration.tls { try tls.secure(channel, at: .last) }
+        if kind == .smtps {
+            // A socket of the service manager's may be there without a certificate: nobody is served in the clear there.
+            guard let tls = context.configuration.tls else { throw ChannelError.operationUnsupported }
+            try tls.secure(channel, at: .last)
+        }
         try pipeline.addHandler(SessionHandler(listener: self, context: context))
     }
 }

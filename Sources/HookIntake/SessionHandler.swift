@@ -170,7 +170,7 @@ final class SessionHandler: ChannelInboundHandler {
 
     private func admission(of path: String) -> Outcome {
         let outcome = shared.receiver.admit(recipient: path)
-        guard outcome.isPositive, shared.configuration.oneHookPerTransaction, listener.service != .lmtp,
+        guard outcome.isPositive, shared.configuration.oneHookPerTransaction, listener.service == .smtp,
             let first = session.recipients.first
         else { return outcome }
         return shared.receiver.hook(of: first) == shared.receiver.hook(of: path) ? outcome : .otherHook

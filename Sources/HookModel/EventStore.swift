@@ -67,17 +67,22 @@ public struct DeliveryResult: Sendable, Hashable {
         case delivered
         case retry(at: Timestamp)
         case dead
+        /// Handed out and not tried: due again then, and the attempt does not count.
+        case untried(at: Timestamp)
     }
 
     public var id: Int64
     public var state: State
     /// A named reason such as `http_503` or `timeout`; empty when delivered.
     public var reason: String
+    /// What the receiver said about a failure, at most some hundred octets.
+    public var detail: String
 
-    public init(id: Int64, state: State, reason: String) {
+    public init(id: Int64, state: State, reason: String, detail: String = "") {
         self.id = id
         self.state = state
         self.reason = reason
+        self.detail = detail
     }
 }
 

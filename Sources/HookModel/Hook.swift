@@ -77,6 +77,8 @@ public struct HookPolicy: Sendable, Hashable {
     public var onUnprocessable: Unprocessable
     /// Whether the hook takes anything at all.
     public var state: HookState
+    /// For form hooks: what a sender has to pass; nil for nothing.
+    public var challenge: HookChallenge?
 
     /// What happens to JSON-LD that cannot be processed.
     public enum Unprocessable: String, Sendable, Hashable, CaseIterable {
@@ -88,7 +90,8 @@ public struct HookPolicy: Sendable, Hashable {
     public init(
         aliases: [String] = [], sources: DocumentSources = .all, key: KeyRequirement = .optional,
         onNoData: NoData = .accept, repair: Bool = false, acceptTypes: [String] = [], form: DocumentForm = .asSent,
-        schema: [UInt8]? = nil, onUnprocessable: Unprocessable = .refuse, state: HookState = .active
+        schema: [UInt8]? = nil, onUnprocessable: Unprocessable = .refuse, state: HookState = .active,
+        challenge: HookChallenge? = nil
     ) {
         self.aliases = aliases
         self.sources = sources
@@ -100,6 +103,7 @@ public struct HookPolicy: Sendable, Hashable {
         self.schema = schema
         self.onUnprocessable = onUnprocessable
         self.state = state
+        self.challenge = challenge
     }
 }
 

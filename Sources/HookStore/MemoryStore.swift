@@ -7,7 +7,7 @@ public import HookModel
 
 /// Passes the same contract tests as `SQLiteStore`.
 public final class MemoryStore: InspectableStore {
-    private let thread: MemoryThread
+    let thread: MemoryThread
     private let lifetime = StoreLifetime()
 
     /// - Throws: `failed` if no thread can be started.
@@ -37,7 +37,7 @@ public final class MemoryStore: InspectableStore {
     }
 
     public func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError) {
-        try await ask { content in results.forEach { content.finish($0) } }
+        try await ask { content in results.forEach { content.finish($0, now) } }
     }
 
     /// A delivery that is being tried counts with the end of its lease.
@@ -85,7 +85,7 @@ public final class MemoryStore: InspectableStore {
         await lifetime.ended()
     }
 
-    private func ask<Value: Sendable>(
+    func ask<Value: Sendable>(
         _ body: @escaping @Sendable (inout MemoryContent) -> Value
     ) async throws(StoreError) -> Value {
         let result: Result<Value, StoreError> = await withCheckedContinuation { continuation in
@@ -97,7 +97,7 @@ public final class MemoryStore: InspectableStore {
 }
 
 /// Safe to share: everything but the queue is touched by the thread only.
-private final class MemoryThread: @unchecked Sendable {
+final class MemoryThread: @unchecked Sendable {
     let queue = StoreQueue<@Sendable (MemoryThread) -> Void>()
     var content = MemoryContent()
     var handler: (@Sendable (Set<String>) -> Void)?
@@ -108,7 +108,7 @@ private final class MemoryThread: @unchecked Sendable {
 }
 
 /// What is stored, as plain arrays.
-private struct MemoryContent {
+struct MemoryContent {
     struct EventRow {
         var stored: StoredEvent
         /// `StoredMessage.id`
@@ -116,18 +116,20 @@ private struct MemoryContent {
     }
 
     struct DeliveryRow {
-        enum State { case waiting, leased, delivered, dead }
-
         var id: Int64
         /// Index in `events`.
         var event: Int
         var subscription: String
-        var state = State.waiting
+        var state = DeliveryState.waiting
         var attempts = 0
         var due: Timestamp
         var createdAt: Timestamp
+        var changedAt: Timestamp
+        var reason = ""
+        var failures: [StoredAttempt] = []
     }
 
+    var subscriptions: [String: StoredSubscription] = [:]
     var messages: [StoredMessage] = []
     var firstByDigest: [[UInt8]: Int64] = [:]
     var events: [EventRow] = []
@@ -146,15 +148,18 @@ private struct MemoryContent {
             events.append(
                 EventRow(stored: StoredEvent(sequence: Int64(events.count + 1), event: event), message: message.id))
             for subscription in entry.deliveries[event.id] ?? [] {
-                let time = entry.message.receivedAt
-                deliveries.append(
-                    DeliveryRow(
-                        id: Int64(deliveries.count + 1), event: events.count - 1, subscription: subscription, due: time,
-                        createdAt: time))
+                insertDelivery(ofEvent: events.count - 1, to: subscription, at: entry.message.receivedAt)
                 new.insert(subscription)
             }
         }
         return (CommitReceipt(isDuplicate: message.duplicateOf != nil, newEvents: newEvents), new)
+    }
+
+    mutating func insertDelivery(ofEvent event: Int, to subscription: String, at time: Timestamp) {
+        deliveries.append(
+            DeliveryRow(
+                id: Int64(deliveries.count + 1), event: event, subscription: subscription, due: time, createdAt: time,
+                changedAt: time))
     }
 
     private mutating func insert(_ entry: MessageEntry) -> StoredMessage {
@@ -195,22 +200,37 @@ private struct MemoryContent {
             deliveries[index].state = .leased
             deliveries[index].attempts += 1
             deliveries[index].due = now.advanced(by: lease)
+            deliveries[index].changedAt = now
             return ClaimedDelivery(
                 id: row.id, subscription: subscription, event: events[row.event].stored.event,
                 attempt: row.attempts + 1, createdAt: row.createdAt)
         }
     }
 
-    mutating func finish(_ result: DeliveryResult) {
+    mutating func finish(_ result: DeliveryResult, _ now: Timestamp) {
         guard result.id >= 1, result.id <= deliveries.count else { return }
         let index = Int(result.id) - 1
-        guard deliveries[index].state == .waiting || deliveries[index].state == .leased else { return }
+        guard !deliveries[index].state.isFinal else { return }
+        deliveries[index].changedAt = now
+        if case .untried(let due) = result.state {
+            deliveries[index].state = .waiting
+            deliveries[index].attempts = max(0, deliveries[index].attempts - 1)
+            deliveries[index].due = due
+            return
+        }
+        deliveries[index].reason = result.reason
+        if result.state != .delivered {
+            deliveries[index].failures.append(
+                StoredAttempt(number: deliveries[index].attempts, at: now, reason: result.reason, detail: result.detail))
+            deliveries[index].failures = deliveries[index].failures.suffix(StoredAttempt.limit)
+        }
         switch result.state {
         case .delivered: deliveries[index].state = .delivered
         case .dead: deliveries[index].state = .dead
         case .retry(let due):
             deliveries[index].state = .waiting
             deliveries[index].due = due
+        case .untried: return
         }
     }
 
@@ -225,6 +245,7 @@ private struct MemoryContent {
             case .leased: counts.deliveriesLeased += 1
             case .delivered: counts.deliveriesDelivered += 1
             case .dead: counts.deliveriesDead += 1
+            case .cancelled: counts.deliveriesCancelled += 1
             }
         }
         return counts

@@ -4,6 +4,7 @@
 // the order of their arrival, so looking begins at the oldest and ends where a whole page is too
 // young; no index of times is needed.
 
+internal import CSQLite
 internal import HookModel
 
 /// Used by one thread.
@@ -61,7 +62,7 @@ final class RetentionFinder {
         events = try connection.prepare(
             """
             SELECT e.sequence, e.type, coalesce(m.received_at, 0), length(e.json)
-            FROM events e LEFT JOIN messages m ON m.id = e.message
+            FROM events e LEFT JOIN messages m ON m.id = abs(e.message)
             WHERE e.sequence > ?1 ORDER BY e.sequence LIMIT ?2
             """)
         deliveries = try connection.prepare(
@@ -180,6 +181,32 @@ final class RetentionFinder {
         }
         guard rows.count < page.rows.count, let last = rows.last else { return page }
         return Page(rows: Array(rows), last: last.id)
+    }
+
+    /// Octets from which on a message lies in a long chain of pages.
+    private static let largeMessage = 256 << 10
+
+    /// Reads large messages once. To free their pages the writer has to read each of them, and from a cold disk that
+    /// would take as long as everybody waits behind it.
+    func warm(_ rows: ArraySlice<Row>, in place: Place) throws(StoreError) {
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        for row in rows where row.octets >= Self.largeMessage {
+            var blob: OpaquePointer?
+            let table = place == .fresh ? "fresh" : "packed"
+            // Gone meanwhile, or moved on to the other table: nothing to read.
+            guard sqlite3_blob_open(connection.handle, "main", table, "octets", row.id, 0, &blob) == SQLITE_OK else {
+                continue
+            }
+            defer { sqlite3_blob_close(blob) }
+            let end = sqlite3_blob_bytes(blob)
+            var offset: Int32 = 0
+            while offset < end {
+                let count = min(Int32(chunk.count), end - offset)
+                let status = sqlite3_blob_read(blob, &chunk, count, offset)
+                guard status == SQLITE_OK else { throw connection.failure(status) }
+                offset += count
+            }
+        }
     }
 
     // MARK: - Looking

@@ -29,6 +29,8 @@ final class RetentionSweeper: @unchecked Sendable {
     /// Rows and octets of one piece of work: a commit that comes behind it hardly notices.
     private static let batchRows = 64
     private static let batchOctets = 1 << 20
+    /// Messages that are forgotten: each touches five tables.
+    private static let batchMessages = 32
     /// Rows of one look.
     static let pageRows = 500
     /// Milliseconds between two pieces, for whoever else wants the disk.
@@ -92,7 +94,7 @@ final class RetentionSweeper: @unchecked Sendable {
             var last = Int64.min
             while let page = try finder.messages(in: place, after: last, policy, now: task.now()) {
                 last = page.last
-                guard try erase(page.rows, { .octets($0) }, { report.messages += $0.count }) else { return false }
+                guard try eraseOctets(page.rows, in: place, finder, &report) else { return false }
             }
         }
         while let page = try finder.events(policy, now: task.now()) {
@@ -116,29 +118,49 @@ final class RetentionSweeper: @unchecked Sendable {
         return try shrink(task, finder, &report)
     }
 
+    private func eraseOctets(
+        _ rows: [RetentionFinder.Row], in place: RetentionFinder.Place, _ finder: RetentionFinder,
+        _ report: inout RetentionReport
+    ) throws(StoreError) -> Bool {
+        for batch in Self.batches(rows) {
+            try finder.warm(batch, in: place)
+            guard let erased = try perform(.octets(batch.map(\.id))) else { return false }
+            report.messages += erased.count
+        }
+        return true
+    }
+
     /// Gives rows to the writer in small batches. False when the store closes.
     private func erase(
         _ rows: [RetentionFinder.Row], _ erasure: ([Int64]) -> WriteJob.Erasure, _ count: (WriteJob.Erased) -> Void
     ) throws(StoreError) -> Bool {
-        var rest = rows[...]
-        while !rest.isEmpty {
-            var octets = 0
-            let batch = rest.prefix { row in
-                defer { octets += row.octets }
-                return octets < Self.batchOctets
-            }.prefix(Self.batchRows)
-            rest = rest.dropFirst(batch.count)
+        for batch in Self.batches(rows) {
             guard let erased = try perform(erasure(batch.map(\.id))) else { return false }
             count(erased)
         }
         return true
     }
 
+    private static func batches(_ rows: [RetentionFinder.Row]) -> [ArraySlice<RetentionFinder.Row>] {
+        var batches: [ArraySlice<RetentionFinder.Row>] = []
+        var rest = rows[...]
+        while !rest.isEmpty {
+            var octets = 0
+            let batch = rest.prefix(batchRows).prefix { row in
+                defer { octets += row.octets }
+                return octets < batchOctets
+            }
+            batches.append(batch)
+            rest = rest.dropFirst(batch.count)
+        }
+        return batches
+    }
+
     /// Keys of messages that still wait in memory go to their table first, which takes some transactions.
     private func forget(_ rows: [RetentionFinder.Row], _ report: inout RetentionReport) throws(StoreError) -> Bool {
         var rest = rows[...]
         while !rest.isEmpty {
-            let batch = rest.prefix(Self.batchRows).map(\.id)
+            let batch = rest.prefix(Self.batchMessages).map(\.id)
             guard let erased = try perform(.messages(batch)) else { return false }
             report.forgotten += erased.count
             report.deliveries += erased.deliveries
@@ -157,7 +179,7 @@ final class RetentionSweeper: @unchecked Sendable {
             var last = Int64.min
             while let excess = try excess(finder, goal), let page = try finder.oldest(in: place, after: last, excess) {
                 last = page.last
-                guard try erase(page.rows, { .octets($0) }, { report.messages += $0.count }) else { return false }
+                guard try eraseOctets(page.rows, in: place, finder, &report) else { return false }
             }
         }
         var last = Int64.min

@@ -48,8 +48,11 @@ public final class SQLiteStore: InspectableStore {
 
     /// nil for readers.
     private let owner: Owner?
-    private let reads: ReadLoop
+    let reads: ReadLoop
     private let lifetime: StoreLifetime
+
+    var writer: WriterLoop? { owner?.writer }
+    var journal: JournalLoop? { owner?.journal }
 
     /// What only the owner of a store has.
     private struct Owner {
@@ -231,7 +234,7 @@ public final class SQLiteStore: InspectableStore {
         owner?.writer.setHandler(handler)
     }
 
-    private static let readOnly = StoreError.failed("the store was opened for reading")
+    static let readOnly = StoreError.failed("the store was opened for reading")
 
     // MARK: - InspectableStore
 

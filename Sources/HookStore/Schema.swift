@@ -7,7 +7,7 @@ internal import HookModel
 
 enum Schema {
     /// Migration n leads from `user_version` n - 1 to n; each runs in a transaction of its own.
-    static let migrations: [StaticString] = [version1, version2, version3]
+    static let migrations: [StaticString] = [version1, version2, deliveryHistory, version4]
 
     /// What this program writes and reads.
     static var known: Int { migrations.count }
@@ -22,6 +22,7 @@ enum Schema {
         static let leased: Int64 = 1
         static let delivered: Int64 = 2
         static let dead: Int64 = 3
+        static let cancelled: Int64 = 4
     }
 
     /// How octets of the table `packed` are kept.
@@ -116,7 +117,7 @@ enum Schema {
         """
 
     /// The journal in front of the database. Messages that came before it stay in the table fresh until they are packed.
-    private static let version3: StaticString = """
+    private static let version4: StaticString = """
         -- Where the octets of a message begin that are still in the journal: another place beside fresh and packed.
         CREATE TABLE journaled (
             message INTEGER PRIMARY KEY,
@@ -136,7 +137,7 @@ enum Schema {
         ) STRICT;
         INSERT INTO journal VALUES (1, 0, 0, 0, 0, 0);
 
-        PRAGMA user_version = 3;
+        PRAGMA user_version = 4;
         """
 
     /// Brings a database to the version this program knows.

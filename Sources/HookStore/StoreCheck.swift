@@ -81,7 +81,7 @@ public struct StoreCheck: Sendable, Hashable {
             "SELECT id FROM deliveries WHERE subscription NOT IN (SELECT id FROM subscriptions)")
         try each(
             connection, "delivery in no known state",
-            "SELECT id FROM deliveries WHERE state NOT BETWEEN 0 AND 3 OR attempts < 0")
+            "SELECT id FROM deliveries WHERE state NOT BETWEEN 0 AND 4 OR attempts < 0")
         try each(
             connection, "octets without their message",
             """

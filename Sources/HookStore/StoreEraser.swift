@@ -3,8 +3,8 @@
 // The only place where rows of messages, events and deliveries are deleted, each kind by one
 // function. Runs inside of the writer's transactions and decides nothing about ages.
 //
-// Three things hold whatever is asked for: nothing that is still to be delivered goes; no row
-// number is used twice afterwards; what knows a message again goes last.
+// Three things hold: nothing that is still to be delivered goes, unless somebody's data has to; no
+// row number is used twice afterwards; what knows a message again goes last.
 
 import HookModel
 
@@ -17,6 +17,8 @@ final class StoreEraser {
     private let deleteJournaled: SQLiteStatement
     private let isPending: SQLiteStatement
     private let hasDelivery: SQLiteStatement
+    private let endDeliveries: SQLiteStatement
+    private let blankMessage: SQLiteStatement
     private let emptyEvent: SQLiteStatement
     private let deleteDeliveriesOfEvent: SQLiteStatement
     private let deleteDelivery: SQLiteStatement
@@ -38,6 +40,14 @@ final class StoreEraser {
             "SELECT 1 FROM deliveries INDEXED BY deliveries_event WHERE event = ?1 AND state < 2 LIMIT 1")
         hasDelivery = try connection.prepare(
             "SELECT 1 FROM deliveries INDEXED BY deliveries_event WHERE event = ?1 LIMIT 1")
+        endDeliveries = try connection.prepare(
+            "UPDATE deliveries INDEXED BY deliveries_event SET state = 3, reason = 'erased' WHERE event = ?1 AND state < 2")
+        blankMessage = try connection.prepare(
+            """
+            UPDATE messages SET message_id = NULL, mail_from = NULL, recipients = '[]', peer = NULL, helo = NULL,
+                verdicts = '[]'
+            WHERE id = ?1
+            """)
         emptyEvent = try connection.prepare("UPDATE events SET json = x'' WHERE sequence = ?1 AND length(json) > 0")
         // The highest number stays, so that the next one is higher.
         deleteDeliveriesOfEvent = try connection.prepare(
@@ -87,6 +97,11 @@ final class StoreEraser {
             try raise("rows_messages", to: last.message)
             try raise("rows_events", to: last.event)
             for message in messages { try forget(message, &erased) }
+        case .persons(let messages):
+            // Freed octets are overwritten, too.
+            try connection.execute("PRAGMA secure_delete = ON")
+            defer { try? connection.execute("PRAGMA secure_delete = OFF") }
+            for message in messages { try erasePersons(ofMessage: message, &erased) }
         }
         return erased
     }
@@ -174,6 +189,29 @@ final class StoreEraser {
         deleteMessage.bind(1, message)
         try deleteMessage.run()
         try raise("erased_messages", to: message)
+        erased.count += 1
+    }
+
+    private func erasePersons(ofMessage message: Int64, _ erased: inout WriteJob.Erased) throws(StoreError) {
+        guard let row = try row(message) else { return }
+        if let id = row.messageID {
+            guard keys.settle(message: message, event: 0) else {
+                erased.isUnsettled = true
+                return
+            }
+            try delete(KeyIndex.key(messageID: id), row: message)
+        }
+        _ = try eraseOctets(ofMessage: message)
+        for sequence in row.events.map(Array.init) ?? [] {
+            endDeliveries.bind(1, sequence)
+            try endDeliveries.run()
+            let before = erased.count
+            try eraseContent(ofEvent: sequence, &erased)
+            erased.events += erased.count - before
+            erased.count = before
+        }
+        blankMessage.bind(1, message)
+        try blankMessage.run()
         erased.count += 1
     }
 

@@ -175,6 +175,7 @@ final class StoreReader: @unchecked Sendable {
             case Schema.DeliveryState.waiting: counts.deliveriesWaiting = count
             case Schema.DeliveryState.leased: counts.deliveriesLeased = count
             case Schema.DeliveryState.delivered: counts.deliveriesDelivered = count
+            case Schema.DeliveryState.cancelled: counts.deliveriesCancelled = count
             default: counts.deliveriesDead = count
             }
         }
@@ -183,7 +184,7 @@ final class StoreReader: @unchecked Sendable {
 
     // MARK: - Columns to values
 
-    private static func event(_ row: SQLiteStatement) -> StoredEvent {
+    static func event(_ row: SQLiteStatement) -> StoredEvent {
         StoredEvent(sequence: row.integer(0), event: Event(id: row.text(1), type: row.text(2), json: row.octets(3)))
     }
 

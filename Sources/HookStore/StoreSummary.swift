@@ -28,6 +28,7 @@ public struct StoreSummary: Sendable, Hashable {
     public var deliveriesLeased = 0
     public var deliveriesDelivered = 0
     public var deliveriesDead = 0
+    public var deliveriesCancelled = 0
     /// Arrival of the oldest of each; nil where there is none.
     public var oldestMessage: Timestamp?
     public var oldestRawMessage: Timestamp?
@@ -98,6 +99,7 @@ public struct StoreSummary: Sendable, Hashable {
             case Schema.DeliveryState.leased: deliveriesLeased = count
             case Schema.DeliveryState.delivered: deliveriesDelivered = count
             case Schema.DeliveryState.dead: deliveriesDead = count
+            case Schema.DeliveryState.cancelled: deliveriesCancelled = count
             // `check` names states that are none.
             default: break
             }

@@ -10,8 +10,8 @@ final class StoreWriter: @unchecked Sendable {
     let connection: SQLiteConnection
     let keys: KeyIndex
 
-    private let indexer: JournalIndexer
-    private let subscriptions: SubscriptionRows
+    let indexer: JournalIndexer
+    let subscriptions: SubscriptionRows
     private let eraser: StoreEraser
     private let findDue: SQLiteStatement
     private let lease: SQLiteStatement
@@ -21,12 +21,15 @@ final class StoreWriter: @unchecked Sendable {
     private let deleteJournaled: SQLiteStatement
     private let firstJournaled: SQLiteStatement
     private let countSettled: SQLiteStatement
+    let deliveryStatements: DeliveryStatements
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
     private let rollback: SQLiteStatement
 
     /// Whether COMMIT syncs at present.
     private var syncs = true
+    /// Subscriptions that got something new to do in the transaction of jobs under way.
+    var signalled: Set<String> = []
 
     /// - Parameter journal: the folder of its segments.
     init(_ connection: SQLiteConnection, journal: String, options: SQLiteStore.Options) throws(StoreError) {
@@ -53,6 +56,7 @@ final class StoreWriter: @unchecked Sendable {
         deleteJournaled = try connection.prepare("DELETE FROM journaled WHERE message = ?1")
         firstJournaled = try connection.prepare("SELECT segment FROM journaled ORDER BY message LIMIT 1")
         countSettled = try connection.prepare("UPDATE journal SET settled = settled + 1")
+        deliveryStatements = try DeliveryStatements(connection)
         begin = try connection.prepare("BEGIN IMMEDIATE")
         commit = try connection.prepare("COMMIT")
         rollback = try connection.prepare("ROLLBACK")
@@ -122,6 +126,7 @@ final class StoreWriter: @unchecked Sendable {
     func perform(_ jobs: ArraySlice<WriteJob>) throws(StoreError) -> [WriteJob.Answer] {
         var answers: [WriteJob.Answer] = []
         answers.reserveCapacity(jobs.count)
+        signalled.removeAll(keepingCapacity: true)
         try setSyncing(jobs.contains { $0.needsSync })
         do throws(StoreError) {
             try transaction { () throws(StoreError) in
@@ -176,6 +181,7 @@ final class StoreWriter: @unchecked Sendable {
             for message in messages { try store(message) }
         case .settle: return .settled(try settle())
         case .apply: break
+        case .deliveries(let operation, _): return .deliveries(try perform(operation))
         case .erase(let erasure, _):
             return .erased(try eraser.perform(erasure, last: try lastNumbers()))
         }
@@ -225,17 +231,20 @@ extension StoreWriter {
                     attempt: Int(findDue.integer(1)) + 1,
                     createdAt: Timestamp(microseconds: findDue.integer(2))))
         }
-        let end = claim.now.advanced(by: claim.lease)
-        for delivery in claimed {
-            lease.bind(1, delivery.id)
-            lease.bind(2, end.microseconds)
-            lease.bind(3, claim.now.microseconds)
-            try lease.run()
-        }
+        for delivery in claimed { try leaseDelivery(delivery.id, claim) }
         return claimed
     }
 
-    private func store(_ result: DeliveryResult, now: Timestamp) throws(StoreError) {
+    func leaseDelivery(_ id: Int64, _ claim: WriteJob.Claim) throws(StoreError) {
+        lease.bind(1, id)
+        lease.bind(2, claim.now.advanced(by: claim.lease).microseconds)
+        lease.bind(3, claim.now.microseconds)
+        try lease.run()
+    }
+
+    func store(_ result: DeliveryResult, now: Timestamp) throws(StoreError) {
+        if case .untried(let due) = result.state { return try giveBack(result.id, due: due, now: now) }
+        if result.state != .delivered { try keepAttempt(result, now: now) }
         finish.bind(1, result.id)
         switch result.state {
         case .delivered:
@@ -247,6 +256,7 @@ extension StoreWriter {
         case .dead:
             finish.bind(2, Schema.DeliveryState.dead)
             finish.bindNull(3)
+        case .untried: return
         }
         finish.bind(4, result.reason)
         finish.bind(5, now.microseconds)

@@ -66,6 +66,7 @@ public struct StoreCounts: Sendable, Hashable {
     public var deliveriesLeased = 0
     public var deliveriesDelivered = 0
     public var deliveriesDead = 0
+    public var deliveriesCancelled = 0
 
     public init() {}
 }

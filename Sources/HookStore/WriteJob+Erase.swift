@@ -17,6 +17,9 @@ extension WriteJob {
         case deliveries([Int64])
         /// All that is left of messages with these ids and of their events. Octets and content must be gone already.
         case messages([Int64])
+        /// Whatever tells about people in messages with these ids: octets, envelope, Message-ID, their events, also
+        /// those that are still to be delivered. What knows the content again stays: its digest and the ids of events.
+        case persons([Int64])
     }
 
     /// What came of it.
@@ -25,6 +28,8 @@ extension WriteJob {
         var count = 0
         /// Deliveries that went with their events.
         var deliveries = 0
+        /// Events that went with their messages.
+        var events = 0
         /// Keys of some rows have to be moved first; it is worth asking again.
         var isUnsettled = false
     }

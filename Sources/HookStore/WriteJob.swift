@@ -14,6 +14,7 @@ enum WriteJob: Sendable {
     case settle(@Sendable (Result<Settled, StoreError>) -> Void)
     /// Bring what is in the journal to the database: at once, or soon.
     case apply(atOnce: Bool)
+    case deliveries(DeliveryOperation, @Sendable (Result<DeliveryOperation.Answer, StoreError>) -> Void)
     case erase(Erasure, @Sendable (Result<Erased, StoreError>) -> Void)
 
     struct Claim: Sendable {
@@ -43,13 +44,14 @@ enum WriteJob: Sendable {
         case claimed([ClaimedDelivery])
         case settled(Settled)
         case done
+        case deliveries(DeliveryOperation.Answer)
         case erased(Erased)
     }
 
     /// Whether its transaction has to be durable before the answer.
     var needsSync: Bool {
         switch self {
-        case .claim, .finish, .settle, .erase: true
+        case .claim, .finish, .settle, .erase, .deliveries: true
         case .pack, .apply: false
         }
     }
@@ -65,11 +67,14 @@ enum WriteJob: Sendable {
         case (.settle(let completion), .success(.settled(let settled))): completion(.success(settled))
         case (.settle(let completion), .failure(let error)): completion(.failure(error))
         case (.apply, _): break
+        case (.deliveries(_, let completion), .success(.deliveries(let answer))): completion(.success(answer))
+        case (.deliveries(_, let completion), .failure(let error)): completion(.failure(error))
         case (.erase(_, let completion), .success(.erased(let erased))): completion(.success(erased))
         case (.erase(_, let completion), .failure(let error)): completion(.failure(error))
         // A job is answered by its own kind of answer; the writer has no other.
         case (.claim(_, let completion), .success): completion(.failure(.failed("no deliveries")))
         case (.settle(let completion), .success): completion(.failure(.failed("no segment")))
+        case (.deliveries(_, let completion), .success): completion(.failure(.failed("no answer")))
         case (.erase(_, let completion), .success): completion(.failure(.failed("nothing erased")))
         }
     }

@@ -147,7 +147,9 @@ final class WriterLoop: @unchecked Sendable {
         if let damage { return group.forEach { $0.complete(.failure(damage)) } }
         do throws(StoreError) {
             let answers = try writer.perform(group)
+            let new = writer.signalled
             for (job, answer) in zip(group, answers) { job.complete(.success(answer)) }
+            if !new.isEmpty { handler.withLock { $0 }?(new) }
         } catch {
             if case .corrupt = error {
                 damage = error

@@ -13,11 +13,14 @@ public struct WebListener: Sendable, Hashable {
     }
 
     public var side: Side
+    /// Connections begin with a TLS handshake (RFC 9110 section 4.2.2).
+    public var isSecured: Bool
     /// A file descriptor. Whoever hands it over does not close it any more.
     public var descriptor: Int32
 
-    public init(side: Side, descriptor: Int32) {
+    public init(side: Side, isSecured: Bool = false, descriptor: Int32) {
         self.side = side
+        self.isSecured = isSecured
         self.descriptor = descriptor
     }
 }

@@ -3,6 +3,7 @@
 // Accepts connections on one listening socket and serves them. It did not make the socket, so that
 // one that somebody else made (a service manager, say) is served like any other.
 
+import HookTLS
 import HummingbirdCore
 import Logging
 import NIOCore
@@ -21,8 +22,13 @@ struct WebServer: Sendable {
     /// What the library has to say is none of an operator's news.
     private static let logger = Logger(label: "mailhookd.http") { _ in SwiftLogNoOpLogHandler() }
 
+    /// A connection to a secured listener while there is no certificate.
+    private struct NoCertificate: Error {}
+
     /// Begins to accept. The descriptor is closed when the server ends.
-    init(descriptor: Int32, site: WebSite) async throws {
+    ///
+    /// - Parameter tls: the certificate as it is at each new connection; nil for a listener without TLS.
+    init(descriptor: Int32, site: WebSite, tls: (@Sendable () -> ServerTLS?)?) async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let helper = ServerQuiescingHelper(group: group)
         listener = try await ServerBootstrap(group: group)
@@ -35,6 +41,14 @@ struct WebServer: Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .bind(descriptor) { channel in
                 let http = site.connection()
+                if let tls {
+                    do {
+                        guard let tls = tls() else { throw NoCertificate() }
+                        try tls.secure(channel, at: .last)
+                    } catch {
+                        return channel.eventLoop.makeFailedFuture(error)
+                    }
+                }
                 return http.setup(channel: channel, logger: Self.logger).map { Connection(http: http, channel: $0) }
             }
         quiescing = helper

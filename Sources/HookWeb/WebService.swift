@@ -4,6 +4,7 @@
 // daemon. Hummingbird is in WebEdge.swift, WebSite.swift and WebServer.swift alone.
 
 public import HookModel
+public import HookTLS
 public import Logging
 public import ServiceLifecycle
 import Synchronization
@@ -59,13 +60,15 @@ public final class WebService: Service {
         /// Retired before they were served.
         var retired: Set<Int32> = []
         var isStopping = false
+        /// For secured listeners.
+        var tls: ServerTLS?
     }
 
     private let hookSite: WebSite
     private let adminSite: WebSite
     /// They count on while their limit stays as it is.
     private let limiters: Mutex<HookLimiters>
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let listeners: [WebListener]
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
@@ -76,17 +79,19 @@ public final class WebService: Service {
 
     /// - Parameters:
     ///   - listeners: to begin with.
+    ///   - tls: for secured listeners; they serve nobody without it.
     ///   - drainTime: how long requests in progress may take once their listener stops.
     ///   - now: the clock.
     ///   - onReady: called once when all of them are served.
     public init(
-        hooks: HookListener, admin: AdminListener, listeners: [WebListener], drainTime: Duration, logger: Logger,
-        now: @escaping @Sendable () -> Timestamp, onReady: @escaping @Sendable () throws -> Void
+        hooks: HookListener, admin: AdminListener, listeners: [WebListener], tls: ServerTLS?, drainTime: Duration,
+        logger: Logger, now: @escaping @Sendable () -> Timestamp, onReady: @escaping @Sendable () throws -> Void
     ) {
         let limiters = HookLimiters(hooks.rates)
         hookSite = WebSite(Self.edge(hooks, limiters, logger, now), drainTime: drainTime)
         adminSite = WebSite(Self.edge(admin, logger, now), drainTime: drainTime)
         self.limiters = Mutex(limiters)
+        state = Mutex(State(tls: tls))
         self.listeners = listeners
         self.logger = logger
         self.now = now
@@ -128,7 +133,8 @@ public final class WebService: Service {
     }
 
     /// Requests from now on are treated by these; connections from now on get their limits.
-    public func change(hooks: HookListener, admin: AdminListener) {
+    public func change(hooks: HookListener, admin: AdminListener, tls: ServerTLS?) {
+        state.withLock { $0.tls = tls }
         let limiters = limiters.withLock { limiters in
             limiters = HookLimiters(hooks.rates, after: limiters)
             return limiters
@@ -155,7 +161,9 @@ public final class WebService: Service {
         case .hooks: hookSite
         case .admin: adminSite
         }
-        let server = try await WebServer(descriptor: listener.descriptor, site: site)
+        let tls: @Sendable () -> ServerTLS? = { [self] in state.withLock { $0.tls } }
+        let server = try await WebServer(
+            descriptor: listener.descriptor, site: site, tls: listener.isSecured ? tls : nil)
         let isOver = state.withLock { state in
             let isRetired = state.retired.remove(listener.descriptor) != nil
             if !isRetired { state.servers[listener.descriptor] = server }

@@ -37,6 +37,8 @@ public struct SetupRequest: Sendable {
 /// Everything that is wrong, errors and warnings in the order they were found.
 public struct SetupFailure: Error, Sendable {
     public var diagnostics: [Diagnostic]
+    /// What a command ends with (sysexits.h).
+    public var exitStatus = SysExit.configuration
 }
 
 public struct Setup: Sendable {
@@ -67,13 +69,32 @@ public struct Setup: Sendable {
         let notes = readNotes(configuration, into: &diagnostics)
         checkTogether(configuration, definitions, notes, into: &diagnostics)
         checkDependencies(definitions, into: &diagnostics)
+        checkChallenges(configuration, definitions, into: &diagnostics)
         let records = checkVersions(configuration, definitions, into: &diagnostics)
         let findings = places?.located(diagnostics.all) ?? diagnostics.all
-        if diagnostics.hasErrors { return .failure(SetupFailure(diagnostics: findings)) }
+        if diagnostics.hasErrors {
+            return .failure(unusableDataFolder(configuration.data, findings) ?? SetupFailure(diagnostics: findings))
+        }
         return .success(
             Setup(
                 configuration: configuration, definitions: definitions, contexts: contexts, warnings: findings,
                 records: records, notes: notes, request: request, places: places))
+    }
+
+    /// Where a file of the data folder could not be read: whose the folder is, or that it is none, if that is why.
+    private static func unusableDataFolder(_ folder: String, _ findings: [Diagnostic]) -> SetupFailure? {
+        guard findings.contains(where: { $0.severity == .error && $0.file.hasPrefix(folder + "/") }) else { return nil }
+        do throws(FileError) {
+            guard access(folder, F_OK) != 0 || Files.isFolder(folder) else {
+                throw FileError(path: folder, errno: ENOTDIR)
+            }
+            _ = try DataFolder.check(folder)
+            return nil
+        } catch {
+            return SetupFailure(
+                diagnostics: [Diagnostic(.error, file: error.path, reason: error.reason)],
+                exitStatus: error.exitStatus)
+        }
     }
 
     /// Findings about the configuration file, with line and column of their places.
@@ -91,7 +112,8 @@ public struct Setup: Sendable {
         let hooks = definitions.flatMap(\.hooks)
         let counts = HookType.allCases.map { type in "\(hooks.count { $0.type == type }) \(type.rawValue)" }
         let listen = configuration.listen
-        let listeners = [("smtp", listen.smtp), ("smtps", listen.smtps), ("lmtp", listen.lmtp), ("http", listen.http), ("admin", listen.admin)]
+        let listeners = [("smtp", listen.smtp), ("smtps", listen.smtps), ("lmtp", listen.lmtp), ("http", listen.http),
+            ("https", listen.https), ("admin", listen.admin)]
             .flatMap { name, addresses in addresses.map { "\(name) \($0)" } }
             + configuration.maildirs.map { "maildir \($0.path)" }
         return """

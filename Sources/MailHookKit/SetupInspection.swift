@@ -44,7 +44,7 @@ private struct SetupInspection {
         for (index, subscription) in configuration.subscriptions.enumerated() {
             let place = "subscriptions[\(index)]"
             switch subscription.sink {
-            case .webhook: break
+            case .webhook, .standardOutput: break
             case .file(let sink): warn("\(place).file.path", appendable(sink.path))
             case .exec(let sink):
                 warn("\(place).exec.command", program(sink.arguments.first ?? "", in: sink.workingDirectory))

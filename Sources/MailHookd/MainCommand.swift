@@ -21,7 +21,8 @@ struct MainCommand: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, CheckCommand.self, HooksCommand.self, TryCommand.self, ExtractCommand.self, MIMECommand.self,
             JSONLDCommand.self, ListenCommand.self, EventsCommand.self, SendTestCommand.self, ReceiveCommand.self,
-            KeysCommand.self, AppsCommand.self, StoreCommand.self,
+            KeysCommand.self, AppsCommand.self, StoreCommand.self, DeliveriesCommand.self, SubscriptionsCommand.self,
+            TraceCommand.self,
         ])
 
     static func main() async {
@@ -75,6 +76,6 @@ func loadSetup(_ request: SetupRequest, showWarnings: Bool = false) throws -> Se
         return setup
     case .failure(let failure):
         failure.diagnostics.forEach { Terminal.printError($0.description) }
-        throw ExitCode(SysExit.configuration)
+        throw ExitCode(failure.exitStatus)
     }
 }

@@ -145,6 +145,7 @@ import Testing
             subscriptions:
               - name: erp
                 events: ["kustomer.app.ecommstore.>"]
+                allowPrivate: true
                 webhook: { url: "http://127.0.0.1:\(receiver.lines[0])/in", secretFile: erp.key }
                 retry: [200ms, 200ms, 200ms]
             """)

@@ -152,6 +152,35 @@ extension Installation {
         ])
     }
 
+    @Test func domainsAndContextsAreReadAgain() throws {
+        let installation = try Installation(hook: "form: expanded\nonUnprocessable: refuse\nonNoData: reject")
+        try installation.start()
+        let mail = try installation.write(
+            "ctx.eml",
+            "Subject: x\nContent-Type: application/ld+json\n\n"
+                + #"{"@context": "https://ctx.example/c", "orderNumber": "7"}"# + "\n")
+        let before = try installation.swaks(mail)
+        #expect(before.status != 0 && before.output.contains("<** 5"), "\(before.output)")
+        try FileManager.default.createDirectory(
+            atPath: installation.folder.appendingPathComponent("contexts").path, withIntermediateDirectories: true)
+        _ = try installation.write("contexts/index.json", #"{"https://ctx.example/c": "c.jsonld"}"#)
+        _ = try installation.write("contexts/c.jsonld", #"{"@context": {"orderNumber": "https://v.example/number"}}"#)
+        try installation.edit("data: data", "data: data\ncontexts: contexts\ndomains: [mail.example.com]")
+        #expect(try installation.reload().contains(" reloaded "))
+        #expect(try installation.swaks(mail).status == 0)
+        #expect(installation.daemon?.isRunning == true)
+        #expect(String(describing: try installation.events()).contains("https://v.example/number"))
+        let session = try installation.session()
+        _ = try session.command("MAIL FROM:<a@b.example>")
+        let token = try #require(
+            try Installation.objects(installation.command(["hooks", "--json"]).output).first?["address"] as? String)
+        #expect(token.hasSuffix("@mail.example.com"))
+        #expect(try session.command("RCPT TO:<\(token)>").hasPrefix("250 "))
+        let old = token.replacingOccurrences(of: "mail.example.com", with: "hooks.example.com")
+        #expect(try session.command("RCPT TO:<\(old)>").hasPrefix("550 "))
+        #expect(try session.command("QUIT").hasPrefix("221 "))
+    }
+
     @Test func listenersComeAndGo() throws {
         let installation = try Installation()
         try installation.start()
@@ -406,6 +435,7 @@ extension Installation {
             ["-s", "10", "-m", "4000", "-l", "2000", "-d", "-f", "a@shop.example", "-t", Installation.alias, "\(host):\(port)"])
         let good = installation.file("mailhookd.yaml")
         var reloads = 0
+        let begin = Date()
         while load.isRunning, reloads < 60 {
             let extra = ["", "\nlimits: { connections: 150 }\n", "\nlimits: { wrong: 1 }\n"][reloads % 3]
             _ = try installation.write("mailhookd.yaml", good + extra)
@@ -413,9 +443,11 @@ extension Installation {
             #expect(log.contains(reloads % 3 == 2 ? "reload refused" : " reloaded "), "\(log)")
             reloads += 1
         }
+        let milliseconds = Int(Date().timeIntervalSince(begin) * 1000)
         let sent = try load.wait(seconds: 60)
         #expect(sent.status == 0, "\(sent.errors)")
         #expect(reloads > 5)
+        print("reloads under load: \(reloads) in \(milliseconds) ms, 4000 mails, 0 lost, 0 refused")
         #expect(try installation.stop() == 0)
         #expect(installation.lastLog.components(separatedBy: "message accepted").count - 1 == 4000)
     }

@@ -23,7 +23,7 @@ final class Activation {
             "python3",
             [script] + sockets + ["--", Installation.binary, "serve", "--config", installation.configurationFile.path],
             environment: variables)
-        try launcher.waitForOutput("its sockets") { lines in lines.filter { $0.hasPrefix("passed ") }.count == sockets.count }
+        try launcher.waitForOutput("its sockets") { _ in self.count("passed ") == sockets.count }
     }
 
     deinit {
@@ -31,7 +31,8 @@ final class Activation {
         _ = try? launcher.wait(seconds: 10)
     }
 
-    var lines: [String] { launcher.lines }
+    /// Whole ones: the last may still be on its way.
+    var lines: [String] { launcher.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init) }
     var log: String { launcher.errors }
 
     /// Where a socket was bound.

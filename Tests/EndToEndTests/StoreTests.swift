@@ -119,6 +119,25 @@ extension Installation {
         #expect(try installation.command(["store", "restore", folder + "/nothing"]).status == 66)
     }
 
+    @Test func erasure() throws {
+        let installation = try Installation()
+        for number in ["1", "2", "3"] { #expect(try installation.send(number) == 0) }
+        let event = try #require(try installation.events().last?["id"] as? String)
+        try installation.start()
+        #expect(try installation.command(["store", "erase", "--event", event]).status == 75)
+        #expect(try installation.stop() == 0)
+        let first = try installation.command(["store", "erase", "--message-id", "<1@fernleaf.example>"])
+        #expect(first.status == 0 && first.output == "erased: 1 messages, 1 events\n", "\(first)")
+        #expect(try installation.command(["store", "erase", "--event", event]).status == 0)
+        #expect(try installation.orderNumbers() == ["2"])
+        #expect(try installation.command(["store", "erase", "--message-id", "1@fernleaf.example"]).status == 1)
+        #expect(try installation.command(["store", "erase"]).status == 64)
+        #expect(try installation.command(["store", "check", "--deep"]).status == 0)
+        let file = try Data(contentsOf: installation.folder.appendingPathComponent("data/mailhookd.sqlite"))
+        #expect(file.firstRange(of: Data("1@fernleaf.example".utf8)) == nil)
+        #expect(file.firstRange(of: Data("2@fernleaf.example".utf8)) != nil)
+    }
+
     @Test func summaryAndCompaction() throws {
         let installation = try Installation("retention: { messages: 1s, events: 90d }")
         #expect(try installation.command(["store"]).status == 66)

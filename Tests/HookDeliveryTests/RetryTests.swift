@@ -108,7 +108,7 @@ struct FixedGenerator: RandomNumberGenerator {
     }
 
     @Test func goneIsFinal() {
-        #expect(WebhookResponse.verdict(status: 410, retryAfter: nil, now: now) == .dead(reason: "http_410"))
+        #expect(WebhookResponse.verdict(status: 410, retryAfter: nil, now: now) == .gone(reason: "http_410"))
     }
 
     @Test(arguments: [

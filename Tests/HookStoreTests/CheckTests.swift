@@ -251,9 +251,11 @@ private func makeStore(_ path: String) async throws {
         try change(
             path,
             """
-            DROP INDEX deliveries_event; DROP TABLE journal; DROP TABLE journaled; DELETE FROM packed WHERE message = 1;
-            INSERT INTO fresh VALUES (1, x'6d30');
-            PRAGMA user_version = 1
+            DROP TABLE attempts; DROP TABLE subscription_states; DROP TABLE later_events; DROP TRIGGER deliveries_gone;
+            DROP TRIGGER events_gone; DROP INDEX deliveries_failed; DROP INDEX deliveries_ordered;
+            ALTER TABLE deliveries DROP COLUMN ordered;
+            DROP INDEX deliveries_event; DROP TABLE journal; DROP TABLE journaled;
+            DELETE FROM packed WHERE message = 1; INSERT INTO fresh VALUES (1, x'6d30'); PRAGMA user_version = 1
             """)
         try FileManager.default.removeItem(atPath: JournalFolder.of(path))
         #expect(throws: StoreError.self) { try StoreCheck.run(path) }

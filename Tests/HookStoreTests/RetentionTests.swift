@@ -271,6 +271,29 @@ extension RetentionPolicy {
         await store.close()
     }
 
+    /// Some hundred pages each, from both places where octets are.
+    @Test(arguments: [true, false])
+    func largeMessagesGo(_ isPacked: Bool) async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store.db")
+        var options = SQLiteStore.Options()
+        options.compresses = isPacked
+        let kept = try KeptStore(path, options: options)
+        let content = (0..<700_000).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 13) }
+        for index in 0..<4 {
+            var given = entry("m\(index)", at: at(Int64(index) * day))
+            given.message.bytes = content
+            _ = try await kept.store.commit(given)
+        }
+        if isPacked {
+            #expect(try await eventually { try StoreSummary.read(path).rawOctets < 2_800_000 })
+        }
+        #expect(try await kept.pass(.test(messages: 2), at: at(4 * day)).messages == 2)
+        for id in 1...4 { #expect((try await kept.store.message(Int64(id))?.bytes == nil) == (id < 3)) }
+        await kept.store.close()
+        #expect(try StoreCheck.run(path, isDeep: true).faults == [])
+    }
+
     /// Another clock than that of the messages: what seems to come from the future is not held against what follows.
     @Test func aWrongClockBlocksNothing() async throws {
         let folder = try TemporaryFolder()

@@ -15,8 +15,9 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case smallSQLite
 
     var testDescription: String { rawValue }
+    var isDurable: Bool { self != .memory }
 
-    func make(in folder: TemporaryFolder) throws -> any InspectableStore {
+    func make(in folder: TemporaryFolder) throws -> any HistoryStore {
         switch self {
         case .memory: try MemoryStore()
         case .sqlite: try SQLiteStore.open(folder.path("store.db"), as: .owner)

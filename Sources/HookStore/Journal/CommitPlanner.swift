@@ -11,6 +11,7 @@ final class CommitPlanner: @unchecked Sendable {
     private let findRow: SQLiteStatement
     private let hasDigest: SQLiteStatement
     private let hasEvent: SQLiteStatement
+    private let lastRow: SQLiteStatement
 
     /// The last numbers given out.
     private var lastMessage: Int64
@@ -37,6 +38,7 @@ final class CommitPlanner: @unchecked Sendable {
         self.keys = keys
         self.lastMessage = lastMessage
         self.lastEvent = lastEvent
+        lastRow = try connection.prepare("SELECT max(sequence) FROM events")
         findRow = try connection.prepare("SELECT row FROM keys WHERE key = ?1")
         hasDigest = try connection.prepare("SELECT 1 FROM messages WHERE id = ?1 AND digest = ?2")
         hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
@@ -70,6 +72,13 @@ final class CommitPlanner: @unchecked Sendable {
     private func forget(_ one: Planned) {
         if let digest = one.digest, messages[digest] == one.message { messages[digest] = nil }
         for id in one.events { events[id] = nil }
+    }
+
+    /// Somebody else made events.
+    func learnEvents() throws(StoreError) {
+        guard try lastRow.step() else { return }
+        lastEvent = max(lastEvent, lastRow.integer(0))
+        lastRow.reset()
     }
 
     // MARK: - One commit

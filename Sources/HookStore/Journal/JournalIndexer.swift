@@ -17,6 +17,8 @@ final class JournalIndexer: @unchecked Sendable {
     private let insertEvent: SQLiteStatement
     private let insertDelivery: SQLiteStatement
     private let setPosition: SQLiteStatement
+    private let findKey: SQLiteStatement
+    private let hasEvent: SQLiteStatement
     /// Subscriptions that got deliveries in the transaction under way.
     private(set) var signalled: Set<String> = []
     private(set) var lastMessage: Int64 = 0
@@ -39,9 +41,11 @@ final class JournalIndexer: @unchecked Sendable {
             "INSERT INTO events (id, type, message, json, sequence) VALUES (?1, ?2, ?3, ?4, ?5)")
         insertDelivery = try connection.prepare(
             """
-            INSERT INTO deliveries (event, subscription, state, attempts, due, created_at, changed_at, reason)
-            VALUES (?1, ?2, 0, 0, ?3, ?3, ?3, '')
+            INSERT INTO deliveries (event, subscription, state, attempts, due, created_at, changed_at, reason, ordered)
+            VALUES (?1, ?2, 0, 0, ?3, ?3, ?3, '', ?4)
             """)
+        findKey = try connection.prepare("SELECT row FROM keys WHERE key = ?1")
+        hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
         setPosition = try connection.prepare(
             "UPDATE journal SET sequence = ?1, segment = ?2, offset = ?3, chain = ?4")
     }
@@ -156,12 +160,49 @@ final class JournalIndexer: @unchecked Sendable {
         try insertEvent.run()
         keys.addEvent(sequence, key: KeyIndex.key(event: event.id))
         for subscription in event.subscriptions {
-            insertDelivery.bind(1, sequence)
-            insertDelivery.bind(2, try subscriptions.make(subscription))
-            insertDelivery.bind(3, message.receivedAt)
-            try insertDelivery.run()
+            try insertDelivery(event: sequence, to: subscription, at: message.receivedAt)
             signalled.insert(subscription)
         }
+    }
+
+    func insertDelivery(event: Int64, to subscription: String, at time: Int64) throws(StoreError) {
+        insertDelivery.bind(1, event)
+        insertDelivery.bind(2, try subscriptions.make(subscription))
+        insertDelivery.bind(3, time)
+        insertDelivery.bind(4, subscriptions.ordered.contains(subscription) ? 1 : 0)
+        try insertDelivery.run()
+    }
+
+    // MARK: - Events that no message brings now
+
+    func sequence(ofEvent id: String) throws(StoreError) -> Int64? {
+        let key = KeyIndex.key(event: id)
+        var rows = keys.rowsInMemory(key)
+        if keys.filter.mayContain(key) {
+            findKey.bind(1, key)
+            while try findKey.step() { rows.append(findKey.integer(0)) }
+        }
+        for sequence in rows {
+            hasEvent.bind(1, sequence)
+            hasEvent.bind(2, id)
+            if try hasEvent.step() {
+                hasEvent.reset()
+                return sequence
+            }
+        }
+        return nil
+    }
+
+    /// Inserts an event whose id is not there yet; `sequence` is the next number. The journal is at rest meanwhile, see
+    /// `JournalLoop.perform`.
+    func insertNew(_ event: Event, message: Int64, sequence: Int64) throws(StoreError) -> Int64 {
+        insertEvent.bind(1, event.id)
+        insertEvent.bind(2, event.type)
+        insertEvent.bind(3, message)
+        insertEvent.bind(5, sequence)
+        try insertEvent.run(borrowing: event.json, as: 4)
+        keys.addEvent(sequence, key: KeyIndex.key(event: event.id))
+        return sequence
     }
 }
 
@@ -173,6 +214,8 @@ final class SubscriptionRows {
     private let insert: SQLiteStatement
     private let find: SQLiteStatement
     private var known: [String: Int64] = [:]
+    /// Those that were ever claimed from in order.
+    var ordered: Set<String> = []
 
     init(_ connection: SQLiteConnection) throws(StoreError) {
         self.connection = connection

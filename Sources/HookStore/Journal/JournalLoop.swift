@@ -20,12 +20,19 @@ final class JournalLoop: @unchecked Sendable {
         var completion: Completion
     }
 
+    private enum Work: Sendable {
+        case commit(Commit)
+        case operation(DeliveryOperation, OperationCompletion)
+    }
+
+    typealias OperationCompletion = @Sendable (Result<DeliveryOperation.Answer, StoreError>) -> Void
+
     /// One group is answered before the database gets further behind than this.
     private static let recordsBehind: Int64 = 16_384
     /// SQLite's limit for a row is 10^9 octets.
     private static let largestEntry = 900_000_000
 
-    private let queue = StoreQueue<Commit>()
+    private let queue = StoreQueue<Work>()
     /// nil after the end.
     private var open: (planner: CommitPlanner, journal: JournalWriter)?
     private let progress: JournalProgress
@@ -61,10 +68,16 @@ final class JournalLoop: @unchecked Sendable {
             commit.octets = 0
         }
         octetsWaiting.add(commit.octets, ordering: .relaxed)
-        guard queue.add(commit) else {
+        guard queue.add(.commit(commit)) else {
             octetsWaiting.subtract(commit.octets, ordering: .relaxed)
             return completion(.failure(.closed))
         }
+    }
+
+    /// Performs an operation that makes events of its own. They are numbered like those of messages, so the journal waits
+    /// meanwhile: nobody who reads in order meets a number after a higher one.
+    func perform(_ operation: DeliveryOperation, _ completion: @escaping OperationCompletion) {
+        guard queue.add(.operation(operation, completion)) else { return completion(.failure(.closed)) }
     }
 
     private static func octets(of entry: MessageEntry) -> Int {
@@ -77,18 +90,48 @@ final class JournalLoop: @unchecked Sendable {
 
     /// The thread's whole life: returns when the queue was closed and everything in it is done.
     func run() {
-        while let commits = queue.takeAll() {
-            var rest = commits[...]
-            while !rest.isEmpty {
-                let group = rest.prefix(groupLength(rest))
-                rest = rest.dropFirst(group.count)
-                process(group)
-                octetsWaiting.subtract(group.reduce(0) { $0 + $1.octets }, ordering: .relaxed)
+        while let works = queue.takeAll() {
+            var commits: [Commit] = []
+            for work in works {
+                switch work {
+                case .commit(let commit): commits.append(commit)
+                case .operation(let operation, let completion):
+                    processAll(commits)
+                    commits = []
+                    run(operation, completion)
+                }
             }
+            processAll(commits)
         }
         open = nil
         // Everything is in the journal; what is left is to bring it to the database.
         writer.close()
+    }
+
+    private func processAll(_ commits: [Commit]) {
+        var rest = commits[...]
+        while !rest.isEmpty {
+            let group = rest.prefix(groupLength(rest))
+            rest = rest.dropFirst(group.count)
+            process(group)
+            octetsWaiting.subtract(group.reduce(0) { $0 + $1.octets }, ordering: .relaxed)
+        }
+    }
+
+    private func run(_ operation: DeliveryOperation, _ completion: @escaping OperationCompletion) {
+        let done = StoreQueue<Bool>()
+        // The writer brings everything that is committed to the database before it.
+        writer.add(.deliveries(operation) { result in
+            completion(result)
+            _ = done.add((try? result.get()) != nil)
+        })
+        _ = done.takeAll()
+        do throws(StoreError) {
+            try open?.planner.learnEvents()
+        } catch {
+            // Numbers that are not known could be given out twice.
+            corruption = error
+        }
     }
 
     /// How many of the first commits make one group: one at least.

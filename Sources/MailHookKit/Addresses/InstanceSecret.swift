@@ -57,6 +57,12 @@ public struct InstanceSecret: Sendable {
         Array(HMAC<SHA256>.authenticationCode(for: Array(fields.joined(separator: "\0").utf8), using: key))
     }
 
+    /// 32 characters for other purposes. Only the last field may hold a NUL.
+    func derived(_ fields: String...) -> String {
+        let code = HMAC<SHA256>.authenticationCode(for: Array(fields.joined(separator: "\0").utf8), using: key)
+        return Base32.lowerCase(Array(code.prefix(20)))
+    }
+
     private func derive(_ purpose: String, _ app: String, _ eventName: String, _ generation: Int) -> String {
         // NUL cannot stand in any of them, so no two lists of fields give the same octets.
         let fields = [purpose, app, eventName, String(generation)].joined(separator: "\0")

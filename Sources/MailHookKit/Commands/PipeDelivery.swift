@@ -122,7 +122,7 @@ public enum PipeDelivery {
     }
 
     /// What root would leave in the store, the daemon's user could not open.
-    private static func becomeOwner(of folder: String) {
+    static func becomeOwner(of folder: String) {
         var status = stat()
         guard geteuid() == 0, stat(folder, &status) == 0, status.st_uid != 0 else { return }
         _ = setgroups(0, nil)

@@ -54,7 +54,7 @@ public struct PostTrial: Sendable {
         return PostTrial(
             hook: addressed.hook, url: url, mediaType: type, octets: body.count, verdict: verdict.hooks.first,
             answer: verdict.answer,
-            deliveries: verdict.answer.isPositive ? Trial.deliveries(verdict, setup.configuration, now) : [])
+            deliveries: verdict.answer.isPositive ? Trial.deliveries(verdict, setup, now) : [])
     }
 
     private var outcome: Outcome { verdict?.outcome ?? answer }

@@ -1,6 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// `mailhookd store check`, `backup`, `restore` and `compact`.
+// `mailhookd store check`, `backup`, `restore`, `compact` and `erase`.
 
 import Glibc
 import HookModel
@@ -114,6 +114,35 @@ public enum StoreCare {
             let (before, after) = try StoreUpkeep.compact(path)
             adoptOwner(folder, path)
             return "\(path): \(StoreReport.words(before)) before, \(StoreReport.words(after)) now"
+        } catch {
+            throw failure(error, dataFolder: folder)
+        }
+    }
+
+    /// - Returns: a line that says what was erased; nil if there is nothing of it.
+    public static func erase(_ setup: Setup, messageID: String?, event: String?) async throws(SetupError) -> String? {
+        let folder = setup.configuration.data
+        let path = StorePath.inFolder(folder)
+        try requireStore(path)
+        // As a mail's header has it, or without its angle brackets.
+        let named = messageID.map { $0.hasPrefix("<") && $0.hasSuffix(">") ? String($0.dropFirst().dropLast()) : $0 }
+        guard let subject = named.map(ErasureSubject.messageID) ?? event.map(ErasureSubject.event) else { return nil }
+        do throws(StoreError) {
+            var options = SQLiteStore.Options()
+            options.compresses = false
+            let store = try SQLiteStore.open(path, as: .owner, options: options)
+            let result: Result<ErasureReceipt, StoreError>
+            do throws(StoreError) {
+                result = .success(try await store.erase(subject))
+            } catch {
+                result = .failure(error)
+            }
+            // Empties the log, where the octets still are.
+            await store.close()
+            adoptOwner(folder, path)
+            let receipt = try result.get()
+            guard receipt.messages > 0 else { return nil }
+            return "erased: \(receipt.messages) messages, \(receipt.events) events"
         } catch {
             throw failure(error, dataFolder: folder)
         }

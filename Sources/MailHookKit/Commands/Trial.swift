@@ -49,7 +49,7 @@ public struct Trial: Sendable {
         if reply.isPositive { reply.text += " \(MessageIdentity.id(contentDigest: processed.verdict.contentDigest))" }
         return Trial(
             processed: processed, recipient: recipient, reply: reply, outcome: outcome,
-            deliveries: answer.isPositive ? deliveries(processed.verdict, setup.configuration, now) : [])
+            deliveries: answer.isPositive ? deliveries(processed.verdict, setup, now) : [])
     }
 
     // MARK: - Recipient
@@ -72,11 +72,12 @@ public struct Trial: Sendable {
 
     // MARK: - Deliveries
 
-    static func deliveries(_ verdict: Verdict, _ configuration: Configuration, _ now: Timestamp) -> [Delivery] {
-        verdict.hooks.flatMap(\.events).flatMap { event in
-            configuration.subscriptions.filter { $0.events.contains { $0.matches(event.type) } }.map { subscription in
-                delivery(of: event, to: subscription, now)
-            }
+    static func deliveries(_ verdict: Verdict, _ setup: Setup, _ now: Timestamp) -> [Delivery] {
+        let subscriptions = (try? setup.subscriptions()) ?? setup.configuration.subscriptions
+        let table = SubscriptionTable(subscriptions)
+        return verdict.hooks.flatMap(\.events).flatMap { event in
+            let names = table.names(for: event)
+            return subscriptions.filter { names.contains($0.name) }.map { delivery(of: event, to: $0, now) }
         }
     }
 
@@ -89,6 +90,7 @@ public struct Trial: Sendable {
                 .request(for: event, now: now)
         case .exec(let program): delivery.sink = "exec \(program.arguments.joined(separator: " "))"
         case .file(let file): delivery.sink = "file \(file.path)"
+        case .standardOutput: delivery.sink = "stdout"
         }
         return delivery
     }

@@ -47,6 +47,8 @@ public struct Configuration: Sendable {
         public var lmtp: [ListenAddress]
         /// Form and web hooks.
         public var http: [ListenAddress] = []
+        /// The same behind TLS.
+        public var https: [ListenAddress] = []
         /// The management interface: an address of this machine, or a Unix socket.
         public var admin: [ListenAddress] = []
         /// SMTP whose connections begin with TLS.
@@ -76,6 +78,8 @@ public struct Configuration: Sendable {
         public var generation = 1
         /// Until when the generation before is still taken; nil for not at all.
         public var previousUntil: Timestamp?
+        /// Within which time an event is expected; nil for no expectation.
+        public var expectEvery: Duration?
         public var retention = HookRetention()
     }
 

@@ -87,10 +87,11 @@ struct ConfigurationReader {
         if let node = top.node("smtp") {
             MailSettingsReader.readSMTP(node, file: file, into: &configuration.smtp, &diagnostics)
         }
-        if !configuration.listen.smtps.isEmpty, configuration.tls == nil, top.node("tls")?.isNull != false {
+        let secured = [("smtps", configuration.listen.smtps), ("https", configuration.listen.https)]
+        for (key, addresses) in secured where !addresses.isEmpty && configuration.tls == nil && top.node("tls")?.isNull != false {
             diagnostics.add(
                 Diagnostic(
-                    .error, file: file, position: top.node("listen")?.position, place: "listen.smtps",
+                    .error, file: file, position: top.node("listen")?.position, place: "listen.\(key)",
                     reason: "needs a certificate: see 'tls'"))
         }
         if let items = top.list("maildirs", into: &diagnostics) {
@@ -137,14 +138,20 @@ struct ConfigurationReader {
 
     private mutating func readListen(_ top: YAMLSection, into configuration: inout Configuration) {
         guard let node = top.node("listen") else { return }
-        let listen = YAMLSection(node, file: file, place: "listen", keys: ["smtp", "smtps", "lmtp", "http", "admin"], into: &diagnostics)
+        let keys = ["smtp", "smtps", "lmtp", "http", "https", "admin"]
+        let listen = YAMLSection(node, file: file, place: "listen", keys: keys, into: &diagnostics)
         let expected = "HOST:PORT, [IPV6]:PORT or the absolute path of a socket"
         configuration.listen.smtp =
             listen.list("smtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.smtp
+        let securedAddress: (String) -> ListenAddress? = { text in
+            ListenAddress(text).flatMap { if case .unix = $0 { nil } else { $0 } }
+        }
         configuration.listen.smtps =
-            listen.list("smtps", of: "HOST:PORT or [IPV6]:PORT", into: &diagnostics) { text in
-                ListenAddress(text).flatMap { if case .unix = $0 { nil } else { $0 } }
-            } ?? configuration.listen.smtps
+            listen.list("smtps", of: "HOST:PORT or [IPV6]:PORT", into: &diagnostics, securedAddress)
+            ?? configuration.listen.smtps
+        configuration.listen.https =
+            listen.list("https", of: "HOST:PORT or [IPV6]:PORT", into: &diagnostics, securedAddress)
+            ?? configuration.listen.https
         configuration.listen.lmtp =
             listen.list("lmtp", of: expected, into: &diagnostics) { ListenAddress($0) } ?? configuration.listen.lmtp
         configuration.listen.http =
@@ -176,7 +183,7 @@ struct ConfigurationReader {
     ) -> Configuration.HookSettings {
         let keys = [
             "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "schema", "form", "context",
-            "frame", "onUnprocessable", "generation", "previousUntil", "state", "retention",
+            "frame", "onUnprocessable", "generation", "previousUntil", "state", "retention", "expectEvery", "challenge",
         ]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
@@ -203,6 +210,10 @@ struct ConfigurationReader {
             section.choice("onUnprocessable", into: &diagnostics) ?? settings.policy.onUnprocessable
         settings.generation =
             section.integer("generation", in: 1...1_000_000, into: &diagnostics) ?? settings.generation
+        if let node = section.node("challenge") {
+            settings.policy.challenge = ChallengeReader.read(
+                node, place: "\(place).challenge", file: file, folder: folder, into: &diagnostics)
+        }
         settings.policy.state = section.choice("state", into: &diagnostics) ?? settings.policy.state
         let until = section.value(
             "previousUntil", expected: "a time such as 2026-12-31T00:00:00Z", into: &diagnostics,
@@ -211,6 +222,13 @@ struct ConfigurationReader {
         if let node = section.node("retention") {
             RetentionReader.read(
                 node, file: file, place: section.path("retention"), into: &settings.retention, &diagnostics)
+        }
+        if let every = section.duration("expectEvery", into: &diagnostics) {
+            settings.expectEvery = every
+            if every < .seconds(1) { section.complain("expectEvery", "must be 1s or more", into: &diagnostics) }
+            if place == "hooks.*" {
+                section.complain("expectEvery", "is said of one hook, not of all", into: &diagnostics)
+            }
         }
         return settings
     }

@@ -11,7 +11,7 @@ struct SubscriptionReader {
     private var names: Set<String> = []
     private(set) var diagnostics = Diagnostics()
 
-    private static let sinks = ["webhook", "exec", "file"]
+    private static let sinks = ["webhook", "exec", "file", "stdout"]
 
     init(file: String, folder: String) {
         self.file = file
@@ -20,7 +20,8 @@ struct SubscriptionReader {
 
     /// nil where something is wrong with it.
     mutating func read(_ node: YAMLNode, place: String) -> Subscription? {
-        let keys = ["name", "events", "retry", "concurrency"] + Self.sinks
+        let keys =
+            ["name", "events", "filter", "retry", "concurrency", "rate", "ordered", "breaker", "allowPrivate"] + Self.sinks
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         let name = section.value(
             "name", expected: "a word of letters, digits, '-', '_' and '.', at most 64 of them", into: &diagnostics,
@@ -33,8 +34,101 @@ struct SubscriptionReader {
         if section.node("events") == nil { missing("events", "[\">\"] stands for all events", section, node) }
         let schedule = schedule(section)
         let concurrency = section.integer("concurrency", in: 1...256, into: &diagnostics)
-        guard let sink = sink(section, node), let name, let events else { return nil }
-        return Subscription(name: name, events: events, sink: sink, schedule: schedule, concurrency: concurrency)
+        let rate = section.value("rate", expected: Self.rateWords, into: &diagnostics, Self.rate)
+        let isOrdered = section.boolean("ordered", into: &diagnostics) ?? false
+        let filter = filter(section)
+        let breaker = breaker(section)
+        let allowsPrivate = section.boolean("allowPrivate", into: &diagnostics)
+        if section.node("webhook") == nil {
+            for key in ["allowPrivate", "breaker"] where section.node(key) != nil {
+                section.complain(key, "only goes with webhook", into: &diagnostics)
+            }
+        }
+        guard let sink = sink(section, node, allowsPrivate ?? false), let name, let events else { return nil }
+        var subscription = Subscription(
+            name: name, events: events, sink: sink, schedule: schedule, concurrency: concurrency)
+        subscription.rate = rate
+        subscription.isOrdered = isOrdered
+        subscription.filter = filter
+        if let breaker { subscription.breaker = breaker.settings }
+        return subscription
+    }
+
+    // MARK: - How
+
+    private static let rateWords = "a number and a time such as 10/s, 600/m or 5000/h"
+
+    private static func rate(_ text: String) -> DeliveryRate? {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2, let count = Int(parts[0]), (1...1_000_000).contains(count) else { return nil }
+        let times: [Substring: Duration] = ["s": .seconds(1), "m": .seconds(60), "h": .seconds(3600), "d": .seconds(86_400)]
+        return times[parts[1]].flatMap { DeliveryRate(count: count, per: $0) }
+    }
+
+    /// nil where the default holds; no settings where there is to be none.
+    private mutating func breaker(_ section: YAMLSection) -> (settings: BreakerSettings?, Void)? {
+        guard let node = section.node("breaker"), !node.isNull else { return nil }
+        if node.text == "off" { return (nil, ()) }
+        let keys = ["failures", "pause", "longestPause"]
+        let inner = YAMLSection(node, file: file, place: section.path("breaker"), keys: keys, into: &diagnostics)
+        var settings = BreakerSettings()
+        settings.failures = inner.integer("failures", in: 1...10_000, into: &diagnostics) ?? settings.failures
+        settings.pause = inner.duration("pause", into: &diagnostics) ?? settings.pause
+        settings.longestPause = max(
+            settings.pause, inner.duration("longestPause", into: &diagnostics) ?? settings.longestPause)
+        return (settings, ())
+    }
+
+    // MARK: - What
+
+    private mutating func filter(_ section: YAMLSection) -> EventFilter? {
+        guard section.node("filter") != nil, let items = section.list("filter", into: &diagnostics) else { return nil }
+        var conditions: [EventFilter.Condition] = []
+        for (index, item) in items.enumerated() {
+            let place = "\(section.path("filter"))[\(index)]"
+            let inner = YAMLSection(item, file: file, place: place, keys: ["path", "exists", "equals", "in"], into: &diagnostics)
+            if let condition = condition(inner, item) { conditions.append(condition) }
+        }
+        return EventFilter(conditions)
+    }
+
+    private mutating func condition(_ section: YAMLSection, _ node: YAMLNode) -> EventFilter.Condition? {
+        guard let path = section.node("path")?.text else {
+            missing("path", "a JSON Pointer into the data, such as /customer/country", section, node)
+            return nil
+        }
+        let named = ["exists", "equals", "in"].filter { section.node($0) != nil }
+        guard named.count == 1 else {
+            section.complain("path", "needs one of exists, equals and in", into: &diagnostics)
+            return nil
+        }
+        let test: EventFilter.Test?
+        switch named[0] {
+        case "exists": test = section.boolean("exists", into: &diagnostics).map { .exists($0) }
+        case "equals": test = section.node("equals").flatMap(Self.scalar).map { .isOne(of: [$0]) }
+        default: test = section.list("in", into: &diagnostics).map { .isOne(of: $0.compactMap(Self.scalar)) }
+        }
+        guard let test else {
+            if named[0] == "equals" { section.complain("equals", "must be a single value", into: &diagnostics) }
+            return nil
+        }
+        guard let condition = EventFilter.Condition(pointer: path, test) else {
+            section.complain("path", "'\(path)' is no JSON Pointer: it begins with / and names one member after the other", into: &diagnostics)
+            return nil
+        }
+        return condition
+    }
+
+    /// As the core schema of YAML 1.2 (section 10.3.2) reads a value; nil for lists and mappings.
+    private static func scalar(_ node: YAMLNode) -> EventFilter.Scalar? {
+        guard case .scalar(let text, let isPlain) = node.content else { return nil }
+        guard isPlain else { return .string(text) }
+        if node.isNull { return .null }
+        switch text {
+        case "true", "True", "TRUE": return .boolean(true)
+        case "false", "False", "FALSE": return .boolean(false)
+        default: return Double(text) != nil && text.allSatisfy { "0123456789.eE+-".contains($0) } ? .number(text) : .string(text)
+        }
     }
 
     private mutating func missing(_ key: String, _ hint: String, _ section: YAMLSection, _ node: YAMLNode) {
@@ -61,7 +155,9 @@ struct SubscriptionReader {
         return delays.map { RetrySchedule(delays: $0) } ?? RetrySchedule()
     }
 
-    private mutating func sink(_ section: YAMLSection, _ node: YAMLNode) -> SinkConfiguration? {
+    private mutating func sink(
+        _ section: YAMLSection, _ node: YAMLNode, _ allowsPrivate: Bool
+    ) -> SinkConfiguration? {
         let named = Self.sinks.filter { section.node($0) != nil }
         guard named.count == 1, let name = named.first, let node = section.node(name) else {
             diagnostics.add(
@@ -71,60 +167,23 @@ struct SubscriptionReader {
             return nil
         }
         switch name {
-        case "webhook": return webhook(node, place: section.path(name)).map { .webhook($0) }
+        case "webhook": return webhook(node, place: section.path(name), allowsPrivate).map { .webhook($0) }
+        case "stdout":
+            _ = YAMLSection(node, file: file, place: section.path(name), keys: [], into: &diagnostics)
+            return .standardOutput
         case "exec": return exec(node, place: section.path(name)).map { .exec($0) }
         default: return fileSink(node, place: section.path(name)).map { .file($0) }
         }
     }
 
-    private mutating func webhook(_ node: YAMLNode, place: String) -> WebhookConfiguration? {
-        let section = YAMLSection(
-            node, file: file, place: place, keys: ["url", "secretFile", "timeout", "headers"], into: &diagnostics)
-        guard let url = section.string("url", into: &diagnostics) else {
-            if section.node("url") == nil { missing("url", "https://...", section, node) }
-            return nil
-        }
-        guard let path = section.string("secretFile", into: &diagnostics) else {
-            missing("secretFile", "a file with a secret: whsec_ and the base64 of 24 to 64 random octets", section, node)
-            return nil
-        }
-        let timeout = section.duration("timeout", into: &diagnostics) ?? .seconds(20)
-        guard let secrets = secrets(Files.resolve(path, in: folder), section) else { return nil }
-        do {
-            return try WebhookConfiguration(
-                url: url, secrets: secrets, timeout: timeout, headers: headers(section, place: section.path("headers")))
-        } catch {
-            section.complain(Self.key(of: error), Self.words(error), into: &diagnostics)
-            return nil
-        }
-    }
-
-    /// One secret a line; the file may hold the old one below the new one while receivers change over.
-    private mutating func secrets(_ path: String, _ section: YAMLSection) -> [WebhookSecret]? {
-        do {
-            let text = String(decoding: try Files.read(path, limit: 64 << 10), as: UTF8.self)
-            let lines = text.split(whereSeparator: \.isNewline).map { $0.filter { !$0.isWhitespace } }
-            let secrets = try lines.filter { !$0.isEmpty }.map { try WebhookSecret(String($0)) }
-            if secrets.isEmpty { section.complain("secretFile", "\(path) is empty", into: &diagnostics) }
-            return secrets.isEmpty ? nil : secrets
-        } catch let error as FileError {
-            section.complain("secretFile", error.description, into: &diagnostics)
-        } catch {
-            // The file's content is a secret: it is described, never shown.
-            section.complain("secretFile", "\(path) holds no Standard Webhooks secret: \(error)", into: &diagnostics)
-        }
-        return nil
-    }
-
-    private mutating func headers(_ section: YAMLSection, place: String) -> [(name: String, value: String)] {
-        guard let node = section.node("headers") else { return [] }
-        let headers = YAMLSection(node, file: file, place: place, keys: nil, into: &diagnostics)
-        var fields: [(name: String, value: String)] = []
-        for name in headers.keys {
-            guard let value = headers.string(name, into: &diagnostics) else { continue }
-            fields.append((name: name, value: value))
-        }
-        return fields
+    private mutating func webhook(
+        _ node: YAMLNode, place: String, _ allowsPrivate: Bool
+    ) -> WebhookConfiguration? {
+        var reader = WebhookReader(file: file, folder: folder)
+        var configuration = reader.read(node, place: place)
+        configuration?.allowsPrivate = allowsPrivate
+        diagnostics.add(contentsOf: reader.diagnostics)
+        return configuration
     }
 
     private mutating func exec(_ node: YAMLNode, place: String) -> ExecConfiguration? {
@@ -143,32 +202,25 @@ struct SubscriptionReader {
     }
 
     private mutating func fileSink(_ node: YAMLNode, place: String) -> FileConfiguration? {
-        let section = YAMLSection(node, file: file, place: place, keys: ["path"], into: &diagnostics)
+        let section = YAMLSection(node, file: file, place: place, keys: ["path", "rotate"], into: &diagnostics)
         guard let path = section.string("path", into: &diagnostics) else {
             if section.node("path") == nil { missing("path", "events.ndjson", section, node) }
             return nil
         }
-        return FileConfiguration(path: Files.resolve(path, in: folder))
-    }
-
-    private static func key(of error: WebhookConfigurationError) -> String {
-        switch error {
-        case .urlInvalid: "url"
-        case .noSecret: "secretFile"
-        case .timeoutOutOfRange: "timeout"
-        case .headerNameInvalid, .headerReserved, .headerValueInvalid: "headers"
+        var configuration = FileConfiguration(path: Files.resolve(path, in: folder))
+        guard let node = section.node("rotate"), !node.isNull else { return configuration }
+        let rotate = YAMLSection(
+            node, file: file, place: section.path("rotate"), keys: ["size", "age", "keep"], into: &diagnostics)
+        configuration.rotationSize = rotate.size("size", into: &diagnostics)
+        configuration.rotationAge = rotate.duration("age", into: &diagnostics)
+        configuration.kept = rotate.integer("keep", in: 1...100_000, into: &diagnostics)
+        if let age = configuration.rotationAge, age < .seconds(60) {
+            rotate.complain("age", "must be 1m or more", into: &diagnostics)
         }
-    }
-
-    private static func words(_ error: WebhookConfigurationError) -> String {
-        switch error {
-        case .urlInvalid(let problem): problem.rawValue
-        case .noSecret: "names no secret"
-        case .timeoutOutOfRange: "must be above 0 and at most 10m"
-        case .headerNameInvalid(let name): "'\(name)' is no header name"
-        case .headerReserved(let name): "'\(name)' is set by mailhookd itself"
-        case .headerValueInvalid(let name): "the value of '\(name)' holds a control character"
+        if configuration.rotationSize == nil, configuration.rotationAge == nil {
+            section.complain("rotate", "needs size, age or both", into: &diagnostics)
         }
+        return configuration
     }
 
     private static func name(_ text: String) -> String? {

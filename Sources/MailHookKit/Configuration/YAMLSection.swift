@@ -84,6 +84,10 @@ struct YAMLSection {
         value(key, expected: Self.durationWords, into: &diagnostics, Units.duration)
     }
 
+    func boolean(_ key: String, into diagnostics: inout Diagnostics) -> Bool? {
+        value(key, expected: "true or false", into: &diagnostics) { ["true": true, "false": false][$0] }
+    }
+
     static let durationWords = "a time such as 20s, 5m, 2h or 1d"
 
     func size(_ key: String, into diagnostics: inout Diagnostics) -> Int? {

@@ -87,7 +87,8 @@ public enum TestPost {
         let configured = setup.configuration.listen.http.first {
             if case .tcp(_, let port) = $0 { port != 0 } else { false }
         }
-        guard let address = RunningDaemon.http(dataFolder: setup.configuration.data) ?? configured else {
+        let running = RunningDaemon.http(dataFolder: setup.configuration.data).first { !$0.isSecured }?.address
+        guard let address = running ?? configured else {
             throw SetupError(
                 "no daemon listens for HTTP on \(setup.configuration.data); start `mailhookd serve` with listen.http, or "
                     + "name it with --http", exitStatus: SysExit.temporaryFailure)

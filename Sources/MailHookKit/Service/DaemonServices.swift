@@ -31,6 +31,8 @@ final class DaemonServices: Sendable {
     private let pipe: PipeIntake
     private let web: WebService
     private let dispatcher: Dispatcher
+    private let control: ControlIntake
+    private let silence: SilenceWatch
 
     /// Binds what the configuration names.
     ///
@@ -40,6 +42,7 @@ final class DaemonServices: Sendable {
         _ setup: Setup, passed: [Listener], store: SQLiteStore, logLevel: DaemonLog.Level, logger: Logger
     ) throws {
         let configuration = setup.configuration
+        let tls = try MailWiring.tls(configuration, logger)
         let table = try ListenerTable(passed: passed).change(to: configuration.listen).table
         if let reason = table.missingCertificate(configuration) {
             throw DaemonError(description: reason, exitStatus: SysExit.configuration)
@@ -49,10 +52,15 @@ final class DaemonServices: Sendable {
         let notifier = SystemdNotifier.fromEnvironment()
         let room = StoreRoom(
             dataFolder: configuration.data, least: { current.value.configuration.limits.freeSpace }, logger: logger)
+        // Says at once if there is too little.
+        _ = room.refusal
         try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
+        let reporter: @Sendable () -> FailureReporter = { current.value.reporter }
         let receiver = MailReceiver(
-            current: current, store: store, room: room, tally: tally, logger: logger, now: Timestamp.now)
-        posts = PostIntake(current: current, store: store, room: room, tally: tally, logger: logger)
+            current: current, store: store, room: room, tally: tally, logger: logger,
+            rejections: RejectionReporter(reporter, store: store, logger: logger), now: Timestamp.now)
+        posts = PostIntake(
+            current: current, store: store, room: room, verifier: SiteVerifier(), tally: tally, logger: logger)
         maildirs = try MaildirIntake(
             configuration: configuration.maildirIntake,
             guide: MaildirRoute(directory: { current.value.directory }, now: Timestamp.now), receiver: receiver,
@@ -62,27 +70,27 @@ final class DaemonServices: Sendable {
             messageSize: { current.value.configuration.limits.messageSize }, drainTimeout: configuration.stopTimeout,
             logger: logger, now: Timestamp.now)
         let readiness = Readiness(services: 2) {
-            let lines = table.lines(configuration)
-            RunningDaemon.note(lines, dataFolder: configuration.data, logger)
-            if !lines.isEmpty { Terminal.print(lines.joined(separator: "\n")) }
-            notifier.ready(status: "Accepting mail")
-            logger.info("ready", metadata: ["listeners": "\(lines.joined(separator: ", "))"])
-            StartupPages.releaseSoon()
+            Self.sayReady(table.lines(configuration), configuration.data, notifier, logger)
         }
         intake = MailIntake(
-            configuration: try MailWiring.configuration(configuration, logger),
+            configuration: MailWiring.configuration(configuration, tls),
             listeners: table.listeners.compactMap(\.mail), receiver: receiver,
             logger: logger, now: Timestamp.now, onReady: { try readiness.report() })
         let (hooks, admin) = snapshot.web(current, store: store, receiver: posts, reload: reload)
         web = WebService(
-            hooks: hooks, admin: admin, listeners: table.listeners.compactMap(\.web),
+            hooks: hooks, admin: admin, listeners: table.listeners.compactMap(\.web), tls: tls,
             drainTime: configuration.stopTimeout, logger: logger, now: Timestamp.now,
             onReady: { try readiness.report() })
         var limits = DeliveryLimits()
         limits.shutdownGrace = configuration.stopTimeout
         dispatcher = Dispatcher(
-            store: store, subscriptions: configuration.subscriptions, userAgent: "mailhookd/\(Version.text)",
-            limits: limits, logger: logger)
+            store: store, subscriptions: snapshot.subscribers, userAgent: "mailhookd/\(Version.text)",
+            limits: limits, reporter: reporter, logger: logger)
+        control = ControlWiring.service(
+            dataFolder: configuration.data, store: store, dispatcher: dispatcher, logger: logger)
+        silence = SilenceWatch(
+            expected: { current.value.expected }, store: store, reporter: reporter, logger: logger,
+            clock: SystemDeliveryClock())
         listeners = Mutex(table)
         self.current = current
         self.notifier = notifier
@@ -92,9 +100,17 @@ final class DaemonServices: Sendable {
         setup.rememberApps(logger)
     }
 
+    private static func sayReady(_ lines: [String], _ dataFolder: String, _ notifier: SystemdNotifier, _ logger: Logger) {
+        RunningDaemon.note(lines, dataFolder: dataFolder, logger)
+        if !lines.isEmpty { Terminal.print(lines.joined(separator: "\n")) }
+        notifier.ready(status: "Accepting mail")
+        logger.info("ready", metadata: ["listeners": "\(lines.joined(separator: ", "))"])
+        StartupPages.releaseSoon()
+    }
+
     /// What uses the store. Deliveries stop together with the intake: what comes in while it drains is due, and goes
     /// out after the next start.
-    var frontEnds: any Service { ServicesTogether(services: [dispatcher, pipe, maildirs, intake, web]) }
+    var frontEnds: any Service { ServicesTogether(services: [dispatcher, silence, control, pipe, maildirs, intake, web]) }
 
     var watchdog: Watchdog {
         Watchdog(
@@ -114,7 +130,7 @@ final class DaemonServices: Sendable {
     struct Change {
         fileprivate var snapshot: DaemonSnapshot
         fileprivate var listeners: ListenerTable.Change
-        fileprivate var mail: MailIntakeConfiguration
+        fileprivate var tls: ServerTLS?
         fileprivate var maildirs: MaildirIntake.Change?
     }
 
@@ -138,7 +154,8 @@ final class DaemonServices: Sendable {
         do {
             return Change(
                 snapshot: try DaemonSnapshot(setup, http: change.table.http), listeners: change,
-                mail: try MailWiring.configuration(configuration, logger), maildirs: try maildirs.prepare(configuration.maildirIntake))
+                tls: try MailWiring.tls(configuration, logger),
+                maildirs: try maildirs.prepare(configuration.maildirIntake))
         } catch let error as TLSFilesError {
             change.discard()
             throw failure("tls", "\(error)")
@@ -157,10 +174,10 @@ final class DaemonServices: Sendable {
         current.replace(change.snapshot)
         change.snapshot.setup.rememberApps(logger)
         logLevel.change(configuration.logLevel)
-        intake.change(change.mail)
+        intake.change(MailWiring.configuration(configuration, change.tls))
         let (hooks, admin) = change.snapshot.web(current, store: store, receiver: posts, reload: reload)
-        web.change(hooks: hooks, admin: admin)
-        dispatcher.change(configuration.subscriptions)
+        web.change(hooks: hooks, admin: admin, tls: change.tls)
+        dispatcher.change(change.snapshot.subscribers)
         do throws(DaemonError) {
             try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
         } catch {
@@ -192,14 +209,20 @@ final class DaemonServices: Sendable {
 extension ListenerTable {
     /// The configuration's own listeners were looked at when it was read; it does not know of passed ones.
     func missingCertificate(_ configuration: Configuration) -> String? {
-        guard configuration.tls == nil, let listener = listeners.first(where: { $0.isPassed && $0.kind == .smtps }) else {
+        guard configuration.tls == nil, let listener = listeners.first(where: { $0.isPassed && $0.kind.isSecured }) else {
             return nil
         }
-        return "the socket \(listener.address) was passed by the name smtps, which needs a certificate: see 'tls'"
+        return "the socket \(listener.address) was passed by the name \(listener.kind.rawValue), which needs a certificate: see 'tls'"
     }
 
     /// Where form and web hooks can be reached.
-    var http: [ListenAddress] { listeners.filter { $0.kind == .http }.map(\.address) }
+    var http: [HookURLs.Listener] {
+        // Secured ones first: that is where URLs point to.
+        listeners.sorted { $0.kind.isSecured && !$1.kind.isSecured }.compactMap { listener in
+            guard case .http = listener.kind.plain else { return nil }
+            return HookURLs.Listener(isSecured: listener.kind.isSecured, address: listener.address)
+        }
+    }
 
     /// What `serve` prints: a line for each way in.
     func lines(_ configuration: Configuration) -> [String] {

@@ -16,14 +16,19 @@ final class DaemonSnapshot: Sendable {
     let directory: HookDirectory
     let mail: MessageProcessor
     let posts: PostProcessor
+    /// Those of the configuration, and those of the apps.
+    let subscribers: [Subscription]
     let subscriptions: SubscriptionTable
+    let reporter: FailureReporter
+    /// Within which time hooks expect something.
+    let expected: [String: Duration]
     let organization: String
     /// The hooks as the management interface shows them.
     let managed: [ManagedHook]
 
     /// - Parameter http: where form and web hooks can be reached, in the daemon itself.
     /// - Throws: where the instance secret cannot be read.
-    init(_ setup: Setup, http: [ListenAddress]? = nil) throws(FileError) {
+    init(_ setup: Setup, http: [HookURLs.Listener]? = nil) throws(FileError) {
         self.setup = setup
         let configuration = setup.configuration
         let secret = try InstanceSecret.load(dataFolder: configuration.data)
@@ -33,7 +38,10 @@ final class DaemonSnapshot: Sendable {
         managed = directory.hooks.map { setup.managed($0, directory, urls, secret) }
         mail = setup.processor(directory)
         posts = setup.postProcessor(directory)
-        subscriptions = SubscriptionTable(configuration.subscriptions)
+        subscribers = try setup.subscriptions()
+        subscriptions = SubscriptionTable(subscribers)
+        reporter = FailureReporter(subscriptions, instance: configuration.hostname)
+        expected = configuration.hooks.compactMapValues(\.expectEvery)
         self.directory = directory
         self.organization = organization
     }

@@ -61,7 +61,7 @@ enum DataFolder {
 
     /// Whether the daemon itself writes it. What sinks write there is theirs.
     private static func isOurs(_ entry: String) -> Bool {
-        secrets.contains(entry) || entry.hasPrefix("mailhookd.") || entry == "journal"
+        secrets.contains(entry) || entry.hasPrefix("mailhookd.") || ["apps", "hooks.json", "journal"].contains(entry)
     }
 
     /// Of a user; the number where it has no name.

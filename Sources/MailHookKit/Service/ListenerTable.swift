@@ -14,14 +14,28 @@ enum ListenerKind: String, CaseIterable, Sendable {
     case smtps
     case lmtp
     case http
+    /// HTTP behind a TLS handshake.
+    case https
     case admin
+
+    /// Whether connections begin with a TLS handshake.
+    var isSecured: Bool { self == .smtps || self == .https }
+
+    /// What is spoken behind the handshake, where there is one.
+    var plain: ListenerKind {
+        switch self {
+        case .smtps: .smtp
+        case .https: .http
+        case .smtp, .lmtp, .http, .admin: self
+        }
+    }
 
     /// Of the file of a Unix socket. Mail servers run as users of their own; beyond owner and group nobody has a
     /// say over HTTP.
     var mode: mode_t {
         switch self {
         case .smtp, .smtps, .lmtp: 0o666
-        case .http, .admin: 0o660
+        case .http, .https, .admin: 0o660
         }
     }
 }
@@ -94,14 +108,12 @@ struct ListenerTable: Sendable {
         _ kind: ListenerKind, _ address: ListenAddress, isOnlyIPv6: Bool, replacing old: [Listener]
     ) throws(ListenError) -> Listener {
         // The same place for something else: the socket that is there changes hands, no connection meets a closed door.
-        if let same = old.first(where: { $0.configured == address }), case .tcp(_, let port) = address, port != 0 {
-            let copy = fcntl(same.descriptor, F_DUPFD_CLOEXEC, 3)
-            if copy >= 0 {
-                return Listener(
-                    kind: kind, configured: address, address: same.address, descriptor: copy, isPassed: false)
-            }
+        if let port = address.port, port != 0, let same = old.first(where: { $0.configured == address }),
+            let heir = same.handedOver(to: kind)
+        {
+            return heir
         }
-        let neighbours = old.filter { $0.address.port != nil && $0.address.port == address.port }.map(\.descriptor)
+        let neighbours = old.filter { $0.sharesPort(with: address) }.map(\.descriptor)
         let descriptor = try ListeningSocket.bind(
             address, mode: kind.mode, isOnlyIPv6: isOnlyIPv6, beside: neighbours)
         let bound = address.port == nil ? nil : ListeningSocket.address(of: descriptor)
@@ -119,7 +131,7 @@ extension Configuration.Listen {
     /// In the order in which `serve` names them.
     var all: [(ListenerKind, ListenAddress)] {
         let mail = smtp.map { (ListenerKind.smtp, $0) } + smtps.map { (.smtps, $0) } + lmtp.map { (.lmtp, $0) }
-        return mail + http.map { (.http, $0) } + admin.map { (.admin, $0) }
+        return mail + http.map { (.http, $0) } + https.map { (.https, $0) } + admin.map { (.admin, $0) }
     }
 }
 
@@ -137,6 +149,19 @@ extension Listener {
         }
     }
 
+    /// Never inlined: the optimizer of Swift 6.3.1 fails on it inside of a closure.
+    @inline(never)
+    fileprivate func sharesPort(with other: ListenAddress) -> Bool {
+        address.port != nil && address.port == other.port
+    }
+
+    /// A copy of a socket of TCP, for something else to be spoken on it.
+    fileprivate func handedOver(to kind: ListenerKind) -> Listener? {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { return nil }
+        return Listener(kind: kind, configured: configured, address: address, descriptor: copy, isPassed: false)
+    }
+
     /// A Unix socket's name goes with the socket.
     func removeFile() {
         if !isPassed, case .unix(let path) = address { unlink(path) }
@@ -149,7 +174,7 @@ extension Listener {
             case .smtp: .smtp
             case .smtps: .smtps
             case .lmtp: .lmtp
-            case .http, .admin: nil
+            case .http, .https, .admin: nil
             }
         return kind.map { MailListener(kind: $0, isTCP: address.port != nil, descriptor: descriptor) }
     }
@@ -158,7 +183,7 @@ extension Listener {
     var web: WebListener? {
         switch kind {
         case .smtp, .smtps, .lmtp: nil
-        case .http: WebListener(side: .hooks, descriptor: descriptor)
+        case .http, .https: WebListener(side: .hooks, isSecured: kind.isSecured, descriptor: descriptor)
         case .admin: WebListener(side: .admin, descriptor: descriptor)
         }
     }

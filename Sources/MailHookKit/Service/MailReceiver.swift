@@ -14,17 +14,19 @@ struct MailReceiver: MessageReceiver {
     private let room: StoreRoom
     private let tally: Tally
     private let logger: Logger
+    private let rejections: RejectionReporter?
     private let now: @Sendable () -> Timestamp
 
     init(
         current: CurrentSnapshot, store: any EventStore, room: StoreRoom, tally: Tally, logger: Logger,
-        now: @escaping @Sendable () -> Timestamp
+        rejections: RejectionReporter? = nil, now: @escaping @Sendable () -> Timestamp
     ) {
         self.current = current
         self.store = store
         self.room = room
         self.tally = tally
         self.logger = logger
+        self.rejections = rejections
         self.now = now
     }
 
@@ -50,6 +52,7 @@ struct MailReceiver: MessageReceiver {
         guard verdict.answer.isPositive else {
             tally.count(.refused)
             log("message refused", id, message, outcomes: verdict.hooks.map(\.outcome))
+            rejections?.refused(id, message, verdict.hooks, at: now())
             return completion(Reception(answer: verdict.answer, recipients: recipients))
         }
         let (logger, tally) = (logger, tally)
@@ -85,7 +88,7 @@ struct MailReceiver: MessageReceiver {
     ) -> MessageEntry {
         var deliveries: [String: [String]] = [:]
         for event in verdict.hooks.lazy.flatMap(\.events) {
-            deliveries[event.id] = subscriptions.names(matching: event.type)
+            deliveries[event.id] = subscriptions.names(for: event)
         }
         return MessageEntry(message: message, verdict: verdict, deliveries: deliveries)
     }

@@ -28,7 +28,8 @@ struct PipeSocket: ~Copyable {
         descriptor = try Self.connection(Self.path(dataFolder))
     }
 
-    private static func connection(_ path: String) throws(Failure) -> Int32 {
+    /// A connection to a daemon's socket at `path`; the caller closes it.
+    static func connection(_ path: String) throws(Failure) -> Int32 {
         guard let short = SocketPath(path) else { throw failure(errno, path) }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)

@@ -13,10 +13,15 @@ struct PostIntake: PostReceiver {
     private let store: any EventStore
     private let room: StoreRoom
     private let tally: Tally
+    private let challenge: PostChallenge
     private let logger: Logger
 
-    init(current: CurrentSnapshot, store: any EventStore, room: StoreRoom, tally: Tally, logger: Logger) {
+    init(
+        current: CurrentSnapshot, store: any EventStore, room: StoreRoom, verifier: any ChallengeVerifier, tally: Tally,
+        logger: Logger
+    ) {
         self.current = current
+        challenge = PostChallenge(verifier: verifier, logger: logger)
         self.store = store
         self.room = room
         self.tally = tally
@@ -27,20 +32,43 @@ struct PostIntake: PostReceiver {
         if let refusal = room.refusal { return completion(PostReception(answer: refusal)) }
         let snapshot = current.value
         let verdict = snapshot.posts.process(post)
+        guard verdict.answer.isPositive, let event = verdict.hooks.first?.events.first else {
+            return refuse(post, verdict, verdict.answer, completion)
+        }
+        guard post.hook.hook.type == .form, let challenge = post.hook.hook.policy.challenge else {
+            return store(post, verdict, event, snapshot, completion)
+        }
+        // Asked last: who sends what is refused anyway costs nobody a question.
+        Task {
+            if let refusal = await self.challenge.refusal(challenge, post, snapshot.posts) {
+                refuse(post, verdict, refusal, completion)
+            } else {
+                store(post, verdict, event, snapshot, completion)
+            }
+        }
+    }
+
+    private func refuse(
+        _ post: ReceivedPost, _ verdict: Verdict, _ outcome: Outcome,
+        _ completion: @escaping @Sendable (PostReception) -> Void
+    ) {
+        tally.count(.refused)
+        let id = MessageIdentity.id(contentDigest: verdict.contentDigest)
+        logger.info(
+            "post refused",
+            metadata: ["message": "\(id)", "request": "\(post.requestID)", "outcome": "\(outcome.rawValue)"])
+        completion(PostReception(answer: outcome))
+    }
+
+    private func store(
+        _ post: ReceivedPost, _ verdict: Verdict, _ event: Event, _ snapshot: DaemonSnapshot,
+        _ completion: @escaping @Sendable (PostReception) -> Void
+    ) {
         let (logger, tally) = (logger, tally)
         let id = MessageIdentity.id(contentDigest: verdict.contentDigest)
-        guard verdict.answer.isPositive, let event = verdict.hooks.first?.events.first else {
-            tally.count(.refused)
-            logger.info(
-                "post refused",
-                metadata: [
-                    "message": "\(id)", "request": "\(post.requestID)", "outcome": "\(verdict.answer.rawValue)",
-                ])
-            return completion(PostReception(answer: verdict.answer))
-        }
         let entry = MessageEntry(
             message: post.message, verdict: verdict,
-            deliveries: [event.id: snapshot.subscriptions.names(matching: event.type)])
+            deliveries: [event.id: snapshot.subscriptions.names(for: event)])
         let requestID = post.requestID
         store.commit(entry) { result in
             switch result {

@@ -27,7 +27,11 @@ enum RunningDaemon {
     static func smtp(dataFolder: String) -> ListenAddress? { first("smtp ", dataFolder) }
 
     /// The same for form and web hooks.
-    static func http(dataFolder: String) -> ListenAddress? { first("http ", dataFolder) }
+    static func http(dataFolder: String) -> [HookURLs.Listener] {
+        [(true, "https "), (false, "http ")].compactMap { isSecured, name in
+            first(name, dataFolder).map { HookURLs.Listener(isSecured: isSecured, address: $0) }
+        }
+    }
 
     private static func first(_ name: String, _ dataFolder: String) -> ListenAddress? {
         guard let bytes = try? Files.read(path(dataFolder), limit: 65536) else { return nil }

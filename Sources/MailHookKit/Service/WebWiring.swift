@@ -34,6 +34,18 @@ extension DaemonSnapshot {
 
 /// Where form and web hooks can be reached.
 struct HookURLs {
+    /// A way to reach them.
+    struct Listener: Sendable, Hashable {
+        var isSecured: Bool
+        var address: ListenAddress
+
+        /// What URLs begin with; nil where nobody can connect by an address.
+        fileprivate var base: String? {
+            guard case .tcp(_, let port) = address, port != 0 else { return nil }
+            return "\(isSecured ? "https" : "http")://\(address)"
+        }
+    }
+
     private let base: String
     private let organization: String
 
@@ -41,12 +53,11 @@ struct HookURLs {
     /// socket, URLs are paths only.
     ///
     /// - Parameter listeners: where it listens, in the daemon itself; nil: as a running daemon wrote it down.
-    init(_ configuration: Configuration, organization: String, listeners: [ListenAddress]? = nil) {
-        let running = listeners ?? [RunningDaemon.http(dataFolder: configuration.data)].compactMap { $0 }
-        let listener = (running + configuration.listen.http).first { address in
-            if case .tcp(_, let port) = address { port != 0 } else { false }
-        }
-        base = configuration.http.publicURL ?? listener.map { "http://\($0)" } ?? ""
+    init(_ configuration: Configuration, organization: String, listeners: [Listener]? = nil) {
+        let running = listeners ?? RunningDaemon.http(dataFolder: configuration.data)
+        let configured = configuration.listen.https.map { Listener(isSecured: true, address: $0) }
+            + configuration.listen.http.map { Listener(isSecured: false, address: $0) }
+        base = configuration.http.publicURL ?? (running + configured).lazy.compactMap(\.base).first ?? ""
         self.organization = organization
     }
 

@@ -5,7 +5,8 @@ import MailHookKit
 
 struct EventsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "events", abstract: "Look at stored events.", subcommands: [List.self, Show.self])
+        commandName: "events", abstract: "Look at stored events, and send them again.",
+        subcommands: [List.self, Show.self, ReplayEvents.self, RedriveEvents.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -1,14 +1,16 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// `mailhookd store`: what the store holds, whether it is sound, copies of it.
 
 import ArgumentParser
 import MailHookKit
 
-struct StoreCommand: ParsableCommand {
+struct StoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "store",
         abstract: "Look at the store, check it, save and restore it.",
         discussion: "docs/store.md explains what is kept for how long, and what to do when a disk is full or broken.",
-        subcommands: [Summary.self, Check.self, Backup.self, Restore.self, Compact.self],
+        subcommands: [Summary.self, Check.self, Backup.self, Restore.self, Compact.self, Erase.self],
         defaultSubcommand: Summary.self)
 
     struct Summary: ParsableCommand {
@@ -106,6 +108,41 @@ struct StoreCommand: ParsableCommand {
         func run() throws {
             let setup = try loadSetup(options.request)
             try StoreCommand.report { Terminal.print(try StoreCare.compact(setup)) }
+        }
+    }
+
+    struct Erase: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "erase", abstract: "Erase a message with its duplicates and events, whatever its retention.",
+            discussion: """
+                The daemon must not run. What is still to be delivered of it is not delivered any more. Backups, and what \
+                subscribers have received, are not reached. Exit status 1 when there is nothing of it.
+                """)
+
+        @OptionGroup var options: ConfigurationOptions
+
+        @Option(name: .customLong("message-id"), help: ArgumentHelp("The Message-ID of the mail.", valueName: "id"))
+        var messageID: String?
+
+        @Option(help: ArgumentHelp("The id of one of its events.", valueName: "id"))
+        var event: String?
+
+        func validate() throws {
+            guard (messageID == nil) != (event == nil) else {
+                throw ValidationError("Say either --message-id or --event")
+            }
+        }
+
+        func run() async throws {
+            let setup = try loadSetup(options.request)
+            do {
+                guard let line = try await StoreCare.erase(setup, messageID: messageID, event: event) else {
+                    throw fail("there is nothing of it", status: 1)
+                }
+                Terminal.print(line)
+            } catch let error as SetupError {
+                throw fail(error.description, status: error.exitStatus)
+            }
         }
     }
 

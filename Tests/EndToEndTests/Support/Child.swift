@@ -20,6 +20,8 @@ final class Child: Sendable {
     private struct Buffers {
         var output = Data()
         var errors = Data()
+        /// Pipes whose end was read.
+        var ended = 0
     }
 
     private let process = Process()
@@ -82,7 +84,9 @@ final class Child: Sendable {
             }
             usleep(5000)
         }
-        usleep(20_000)
+        // What it wrote last may still be on its way. A child of its own may hold the pipes open for longer.
+        let end = Date(timeIntervalSinceNow: 1)
+        while buffers.withLock({ $0.ended }) < 2, Date() < end { usleep(2000) }
         return Result(status: process.terminationStatus, output: output, errors: errors)
     }
 
@@ -99,7 +103,10 @@ final class Child: Sendable {
             while true {
                 let count = read(handle.fileDescriptor, &buffer, buffer.count)
                 if count < 0, errno == EINTR { continue }
-                guard count > 0, let self else { return }
+                guard count > 0, let self else {
+                    self?.buffers.withLock { $0.ended += 1 }
+                    return
+                }
                 self.buffers.withLock { append(&$0, Data(buffer[..<count])) }
             }
         }

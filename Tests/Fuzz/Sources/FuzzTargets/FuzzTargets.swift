@@ -22,6 +22,7 @@ public enum FuzzTargets {
         FuzzTarget(name: "html", run: html), FuzzTarget(name: "json", run: json),
         FuzzTarget(name: "extraction", run: extraction), FuzzTarget(name: "smtp", run: smtp),
         FuzzTarget(name: "gzip", run: gzip), FuzzTarget(name: "nquads", run: nquads), FuzzTarget(name: "jsonld", run: jsonld),
+        FuzzTarget(name: "post", run: post), FuzzTarget(name: "template", run: template),
     ]
 
     /// Structure, and every body and text of it.
@@ -162,5 +163,38 @@ public enum FuzzTargets {
         _ = try? processor.compact(.json(bytes), context: Array("{\"@vocab\":\"http://schema.org/\"}".utf8))
         _ = try? processor.flatten(.json(bytes))
         _ = try? processor.toRDF(.json(bytes))
+    }
+
+    private static let mediaTypes = [
+        "application/json", "application/x-www-form-urlencoded", "application/x-www-form-urlencoded; charset=iso-8859-1",
+        "multipart/form-data; boundary=b", "multipart/form-data; boundary=\"b c\"", "text/xml; charset=utf-16", "text/plain",
+        "application/ld+json", "application/json; charset=utf-16le", "multipart/form-data", "",
+    ]
+
+    /// A body of a post in a form that the first octet chooses: always JSON, an object or array, and not much larger than
+    /// what came.
+    @Sendable private static func post(_ bytes: [UInt8]) {
+        guard let first = bytes.first else { return }
+        let header = ReceivedPost.entityHeader(contentType: mediaTypes[Int(first) % mediaTypes.count])
+        let payload = PostPayload(entity: header + bytes.dropFirst(), limits: ExtractionLimits())
+        let document = try? JSONDocument(Array(payload.json), limits: JSONLimits(depth: 1024))
+        precondition(document.map { $0.root.kind == .object || $0.root.kind == .array } == true)
+        // A control character takes six, an octet of no charset three; a file has a frame.
+        precondition(payload.json.count <= 600 * (bytes.count + 1))
+    }
+
+    /// A template and the data it is filled from, with a line feed between them.
+    @Sendable private static func template(_ bytes: [UInt8]) {
+        guard let end = bytes.firstIndex(of: 0x0A), let template = try? JSONDocument(Array(bytes[..<end])).root,
+            let data = try? JSONDocument(Array(bytes[(end + 1)...])).root
+        else { return }
+        let compiled = TriggerTemplate(template)
+        _ = compiled.references
+        switch compiled.fill(from: .init(data: data, id: "evt_1", name: "a.b", createdAt: "2026-01-01T00:00:00Z")) {
+        case .output(let output):
+            precondition((try? JSONDocument(output, limits: JSONLimits(depth: 1024))) != nil)
+            precondition(!output.contains(0x0A))
+        case .tooCostly: break
+        }
     }
 }

@@ -1,0 +1,135 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The daemon's end of commands that give it orders: a socket in the data folder that only the daemon's user may
+// open. A request is one line, its answer is one line; what is in them is somebody else's business.
+
+import Glibc
+public import Logging
+import NIOCore
+import NIOPosix
+public import ServiceLifecycle
+
+public struct ControlIntake: Service {
+    /// Octets of a request: an event of the largest kind, and what is around it.
+    public static let lineLimit = 16 << 20
+    /// Longer than any order takes.
+    private static let idleTime = TimeAmount.minutes(10)
+    private static let connectionLimit = 32
+
+    private let path: String
+    private let answer: @Sendable ([UInt8]) async -> [UInt8]
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - path: where the socket is made.
+    ///   - answer: one line, without its end, to another one.
+    public init(path: String, logger: Logger, answer: @escaping @Sendable ([UInt8]) async -> [UInt8]) {
+        self.path = path
+        self.logger = logger
+        self.answer = answer
+    }
+
+    public func run() async throws {
+        let listener = try await bind()
+        await cancelWhenGracefulShutdown {
+            try? await listener.executeThenClose { connections in
+                await withDiscardingTaskGroup { group in
+                    let places = Places(Self.connectionLimit)
+                    do {
+                        for try await connection in connections {
+                            guard places.take() else {
+                                group.addTask { try? await connection.executeThenClose { _, _ in } }
+                                continue
+                            }
+                            group.addTask {
+                                await serve(connection)
+                                places.giveBack()
+                            }
+                        }
+                    } catch {
+                        logger.error("the control socket failed", metadata: ["error": "\(error)"])
+                    }
+                    group.cancelAll()
+                }
+            }
+        }
+        unlink(path)
+    }
+
+    private typealias Connection = NIOAsyncChannel<ByteBuffer, ByteBuffer>
+
+    private func serve(_ connection: Connection) async {
+        // A client that goes away is no failure of ours.
+        try? await connection.executeThenClose { requests, answers in
+            for try await request in requests {
+                let line = await answer(Array(request.readableBytesView))
+                try await answers.write(ByteBuffer(bytes: line + [0x0A]))
+            }
+        }
+    }
+
+    private func bind() async throws -> NIOAsyncChannel<Connection, Never> {
+        guard let short = SocketPath(path) else { throw failure(errno) }
+        do {
+            let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .bind(unixDomainSocketPath: short.text, cleanupExistingSocketFile: true) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandlers([
+                            IdleStateHandler(allTimeout: Self.idleTime), IdleCloser(),
+                            ByteToMessageHandler(LineDecoder(), maximumBufferSize: Self.lineLimit),
+                        ])
+                        return try Connection(wrappingChannelSynchronously: channel)
+                    }
+                }
+            // Between the two a stranger could connect, but the folder is the daemon's own (0700).
+            chmod(path, 0o600)
+            adoptOwner()
+            return listener
+        } catch {
+            throw failure((error as? IOError)?.errnoCode ?? EIO)
+        }
+    }
+
+    /// A daemon that root runs serves the folder's owner as well.
+    private func adoptOwner() {
+        var status = stat()
+        guard geteuid() == 0, let slash = path.lastIndex(of: "/"), stat(String(path[...slash]), &status) == 0 else { return }
+        lchown(path, status.st_uid, status.st_gid)
+    }
+
+    private func failure(_ cause: Int32) -> ListenError {
+        ListenError(
+            address: .unix(path: path), reason: String(cString: strerror(cause)),
+            isPermission: cause == EACCES || cause == EPERM)
+    }
+}
+
+/// Lines that end with LF, without it.
+private struct LineDecoder: NIOSingleStepByteToMessageDecoder {
+    typealias InboundOut = ByteBuffer
+
+    /// Octets that were searched already: a long line is not searched again with each piece of it.
+    private var searched = 0
+
+    mutating func decode(buffer: inout ByteBuffer) -> ByteBuffer? {
+        guard let end = buffer.readableBytesView.dropFirst(searched).firstIndex(of: 0x0A) else {
+            searched = buffer.readableBytes
+            return nil
+        }
+        searched = 0
+        let line = buffer.readSlice(length: end - buffer.readerIndex)
+        buffer.moveReaderIndex(forwardBy: 1)
+        return line
+    }
+
+    mutating func decodeLast(buffer: inout ByteBuffer, seenEOF: Bool) -> ByteBuffer? { decode(buffer: &buffer) }
+}
+
+private final class IdleCloser: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+}

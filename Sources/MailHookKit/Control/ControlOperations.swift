@@ -1,0 +1,63 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Does what a request asks for, the same inside of the daemon and, where none runs, inside of the command.
+
+import HookDelivery
+import HookModel
+import Logging
+
+struct ControlOperations: Sendable {
+    /// Deliveries that are changed in one transaction, so that mail does not wait for it.
+    private static let page = 500
+
+    let store: any DeliveryStore
+    /// nil where no daemon runs.
+    let dispatcher: Dispatcher?
+    let logger: Logger
+    let now: @Sendable () -> Timestamp
+
+    /// One line to another.
+    func answer(_ line: [UInt8]) async -> [UInt8] {
+        guard let request = ControlRequest(line: line) else { return ControlAnswer(error: "no request this version knows").line }
+        return await answer(request).line
+    }
+
+    func answer(_ request: ControlRequest) async -> ControlAnswer {
+        do throws(StoreError) {
+            switch request {
+            case .change(let filter, let change): return try await self.change(filter, change)
+            case .set(let name, let status, let reason): return try await set(name, status, reason)
+            case .add(let events): return ControlAnswer(count: try await store.add(events, now: now()))
+            case .activity: return ControlAnswer(activities: dispatcher?.monitor.all)
+            }
+        } catch {
+            return ControlAnswer(error: "\(error)")
+        }
+    }
+
+    private func change(_ filter: DeliveryFilter, _ change: DeliveryChange) async throws(StoreError) -> ControlAnswer {
+        var filter = filter
+        let now = now()
+        // What is made meanwhile is not meant, or this might never end.
+        filter.before = min(filter.before ?? .init(microseconds: .max), now.advanced(by: .microseconds(1)))
+        var count = 0
+        var next: Int64? = 0
+        while let start = next {
+            let (changed, last) = try await store.change(filter, change, after: start, limit: Self.page, now: now)
+            count += changed
+            next = last
+        }
+        logger.notice("deliveries changed", metadata: ["order": "\(change)", "count": "\(count)"])
+        return ControlAnswer(count: count)
+    }
+
+    private func set(
+        _ name: String, _ status: SubscriptionStatus, _ reason: String
+    ) async throws(StoreError) -> ControlAnswer {
+        let stored = StoredSubscription(name: name, status: status, reason: reason, changedAt: now())
+        try await store.set(stored, adding: [])
+        dispatcher?.apply(status, to: name)
+        logger.notice("subscription changed", metadata: ["subscription": "\(name)", "status": "\(status)"])
+        return ControlAnswer(count: 1)
+    }
+}

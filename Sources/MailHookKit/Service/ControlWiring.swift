@@ -1,0 +1,24 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The control socket of a running daemon.
+
+import Glibc
+import HookDelivery
+import HookIntake
+import HookModel
+import Logging
+
+enum ControlWiring {
+    static func service(
+        dataFolder: String, store: any DeliveryStore, dispatcher: Dispatcher, logger: Logger
+    ) -> ControlIntake {
+        let operations = ControlOperations(
+            store: store, dispatcher: dispatcher, logger: logger, now: Timestamp.now)
+        return ControlIntake(path: ControlRequest.path(dataFolder), logger: logger) { await operations.answer($0) }
+    }
+}
+
+extension RunningDaemon {
+    /// Whether a daemon's control socket is there; it may be one that a daemon left behind.
+    static func hasControl(_ dataFolder: String) -> Bool { access(ControlRequest.path(dataFolder), F_OK) == 0 }
+}

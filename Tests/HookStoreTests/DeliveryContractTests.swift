@@ -1,0 +1,235 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What every store promises about the history of deliveries and orders about them.
+
+import HookModel
+import HookStore
+import Testing
+
+@Suite struct DeliveryContractTests {
+    private func ready(_ store: any HistoryStore, events: [String], to names: [String] = ["s"]) async throws {
+        for event in events { _ = try await store.commit(entry("m-\(event)", events: [event], to: names, at: at(10))) }
+    }
+
+    private func states(_ store: any HistoryStore, _ filter: DeliveryFilter = DeliveryFilter()) async throws -> [String] {
+        try await store.deliveries(matching: filter, after: 0, limit: 99).map {
+            "\($0.eventID) \($0.subscription) \($0.state.rawValue) \($0.attempts) \($0.reason)"
+        }
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func failedAttemptsAreKept(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        try await ready(store, events: ["a"])
+        for attempt in 1...40 {
+            let now = at(10 + Int64(attempt) * 10)
+            let claimed = try await store.claimDue(subscription: "s", now: now, lease: .seconds(5), limit: 9)
+            #expect(claimed.map(\.attempt) == [attempt])
+            let result = DeliveryResult(id: 1, state: .retry(at: now), reason: "http_503", detail: "say \(attempt)")
+            try await store.finish([result], now: now.advanced(by: .seconds(1)))
+        }
+        let attempts = try await store.attempts(ofDelivery: 1)
+        #expect(attempts.map(\.number) == Array(9...40))
+        #expect(attempts.last == StoredAttempt(number: 40, at: at(411), reason: "http_503", detail: "say 40"))
+        #expect(try await store.attempts(ofDelivery: 2) == [])
+        await store.close()
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func whatWasNotTriedDoesNotCount(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        try await ready(store, events: ["a"])
+        _ = try await store.claimDue(subscription: "s", now: at(10), lease: .seconds(5), limit: 9)
+        try await store.finish([DeliveryResult(id: 1, state: .untried(at: at(20)), reason: "")], now: at(11))
+        #expect(try await store.nextDue(subscription: "s") == at(20))
+        #expect(try await store.attempts(ofDelivery: 1) == [])
+        let again = try await store.claimDue(subscription: "s", now: at(20), lease: .seconds(5), limit: 9)
+        #expect(again.map(\.attempt) == [1])
+        await store.close()
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func deliveriesAreFoundByEveryCondition(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        try await ready(store, events: ["a", "b"], to: ["s", "t"])
+        _ = try await store.claimDue(subscription: "s", now: at(10), lease: .seconds(5), limit: 9)
+        try await store.finish(
+            [DeliveryResult(id: 1, state: .dead, reason: "http_410"), DeliveryResult(id: 3, state: .delivered, reason: "")],
+            now: at(12))
+        #expect(
+            try await states(store) == [
+                "a s dead 1 http_410", "a t waiting 0 ", "b s delivered 1 ", "b t waiting 0 ",
+            ])
+        func found(_ change: (inout DeliveryFilter) -> Void) async throws -> [Int64] {
+            var filter = DeliveryFilter()
+            change(&filter)
+            return try await store.deliveries(matching: filter, after: 0, limit: 99).map(\.id)
+        }
+        #expect(try await found { $0.states = [.dead] } == [1])
+        #expect(try await found { $0.states = [.dead, .waiting] } == [1, 2, 4])
+        #expect(try await found { $0.subscription = "t" } == [2, 4])
+        #expect(try await found { $0.subscription = "none" } == [])
+        #expect(try await found { $0.reason = "http_410" } == [1])
+        #expect(try await found { $0.eventType = "app.event" } == [1, 2, 3, 4])
+        #expect(try await found { $0.eventType = "other" } == [])
+        #expect(try await found { $0.since = at(11) } == [])
+        #expect(try await found { $0.before = at(11) } == [1, 2, 3, 4])
+        #expect(try await found { $0.ids = [3, 99, 2] } == [2, 3])
+        #expect(try await store.deliveries(matching: DeliveryFilter(), after: 2, limit: 1).map(\.id) == [3])
+        #expect(try await store.deliveries(ofEvent: "b").map(\.id) == [3, 4])
+        #expect(try await store.deliveries(ofEvent: "zzz") == [])
+        #expect(try await store.delivery(4)?.subscription == "t")
+        #expect(try await store.delivery(5) == nil)
+        await store.close()
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func ordersChangeWhatTheyMayChange(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        try await ready(store, events: ["a", "b", "c", "d"])
+        _ = try await store.claimDue(subscription: "s", now: at(10), lease: .seconds(5), limit: 3)
+        try await store.finish(
+            [DeliveryResult(id: 1, state: .dead, reason: "timeout"), DeliveryResult(id: 2, state: .delivered, reason: "")],
+            now: at(12))
+        let signals = Tally<Set<String>>()
+        store.onNewDeliveries { signals.add($0) }
+        var all = DeliveryFilter()
+        #expect(try await store.change(all, .cancel, after: 0, limit: 1, now: at(20)) == (1, 3))
+        #expect(try await store.change(all, .cancel, after: 3, limit: 9, now: at(20)) == (1, nil))
+        #expect(
+            try await states(store) == [
+                "a s dead 1 timeout", "b s delivered 1 ", "c s cancelled 1 ", "d s cancelled 0 ",
+            ])
+        // A result that comes after the order changes nothing.
+        try await store.finish([DeliveryResult(id: 3, state: .delivered, reason: "")], now: at(21))
+        #expect(try await store.counts().deliveriesCancelled == 2)
+        all.states = [.dead, .cancelled]
+        #expect(try await store.change(all, .redrive, after: 0, limit: 9, now: at(30)).changed == 3)
+        #expect(try await eventually { signals.all == [["s"]] })
+        #expect(
+            try await store.claimDue(subscription: "s", now: at(30), lease: .seconds(5), limit: 9).map(\.attempt)
+                == [1, 1, 1])
+        all.states = [.waiting]
+        #expect(try await store.change(all, .redrive, after: 0, limit: 9, now: at(30)) == (0, nil))
+        await store.close()
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func manyDeliveriesAreChangedInPieces(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        let names = (0..<25).map { "e\($0)" }
+        _ = try await store.commit(entry("m", events: names, to: ["s", "t"], at: at(10)))
+        var filter = DeliveryFilter()
+        filter.subscription = "t"
+        var (count, after): (Int, Int64?) = (0, 0)
+        while let start = after {
+            let step = try await store.change(filter, .cancel, after: start, limit: 7, now: at(11))
+            #expect(step.changed <= 7)
+            count += step.changed
+            after = step.last
+        }
+        #expect(count == 25)
+        #expect(try await store.counts().deliveriesWaiting == 25)
+        await store.close()
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func eventsAreAddedWithoutAMessage(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        try await ready(store, events: ["a"])
+        _ = try await store.claimDue(subscription: "s", now: at(10), lease: .seconds(5), limit: 9)
+        let own = AddedEvent(event: Event(id: "o", type: "mailhookd.x", json: Array("{}".utf8)), subscriptions: ["ops"])
+        try await store.finish([DeliveryResult(id: 1, state: .dead, reason: "x")], adding: [own, own], now: at(11))
+        #expect(try await states(store) == ["a s dead 1 x", "o ops waiting 0 "])
+        #expect(try await store.message(ofEvent: "o") == nil)
+        // The same event with other content: delivered again where that was asked for, and then to one more.
+        var changed = own
+        changed.event.json = Array("{\"n\":1}".utf8)
+        #expect(try await store.add([changed], now: at(12)) == 0)
+        changed.replaces = true
+        changed.subscriptions = ["ops", "more"]
+        #expect(try await store.add([changed], now: at(12)) == 2)
+        #expect(try await store.event(id: "o")?.event.json == changed.event.json)
+        #expect(try await store.deliveries(ofEvent: "o").map(\.subscription) == ["ops", "more"])
+        await store.close()
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func messagesLeadToTheirEvents(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        _ = try await store.commit(entry("one", events: ["a", "b"], to: ["s"], at: at(1000)))
+        _ = try await store.commit(entry("one", events: ["a", "b"], to: ["s"], at: at(5000)))
+        _ = try await store.commit(entry("two", events: ["c"], to: ["s"], at: at(9000)))
+        let again = AddedEvent(event: Event(id: "a2", type: "app.event", json: [123, 125]), subscriptions: [], message: 1)
+        _ = try await store.add([again], now: at(9001))
+        #expect(try await store.events(ofMessage: 1).map(\.event.id) == ["a", "b", "a2"])
+        #expect(try await store.events(ofMessage: 2).map(\.event.id) == [])
+        #expect(try await store.events(ofMessage: 3).map(\.event.id) == ["c"])
+        #expect(try await store.firstMessage(since: at(0)) == 1)
+        #expect(try await store.firstMessage(since: at(9000)) == 3)
+        #expect(try await store.firstMessage(since: at(99_000)) == nil)
+        #expect(try await store.messages(from: 1, limit: 9).map(\.id) == [1, 3])
+        #expect(try await store.messages(from: 2, limit: 9).map(\.id) == [3])
+        let digest = try #require(try await store.message(1)).contentDigest
+        #expect(try await store.messages(digestPrefix: Array(digest.prefix(16)), limit: 9).first?.id == 1)
+        #expect(try await store.messages(digestPrefix: Array(digest.prefix(7)), limit: 9) == [])
+        await store.close()
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func subscriptionsKeepTheirStatus(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        var store = try kind.make(in: folder)
+        #expect(try await store.subscriptions() == [])
+        let paused = StoredSubscription(name: "s", status: .paused, reason: "by hand", changedAt: at(5))
+        let gone = StoredSubscription(name: "r", status: .disabled, reason: "http_410", changedAt: at(6))
+        try await store.set(paused, adding: [])
+        try await store.set(
+            gone, adding: [AddedEvent(event: Event(id: "o", type: "mailhookd.x", json: [123, 125]), subscriptions: ["ops"])])
+        #expect(try await store.subscriptions() == [gone, paused])
+        #expect(try await store.deliveries(ofEvent: "o").count == 1)
+        if kind.isDurable {
+            await store.close()
+            store = try kind.make(in: folder)
+            #expect(try await store.subscriptions() == [gone, paused])
+        }
+        await store.close()
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func orderHoldsByEventType(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        func commit(_ id: String, _ type: String) async throws {
+            var given = entry("m-\(id)", events: [id], to: ["s"], at: at(10))
+            given.verdict.hooks[0].events[0].type = type
+            _ = try await store.commit(given)
+        }
+        func claim(_ seconds: Int64) async throws -> [String] {
+            try await store.claimInOrder(subscription: "s", now: at(seconds), lease: .seconds(5), limit: 9).map(\.event.id)
+        }
+        try await commit("a1", "a")
+        try await commit("a2", "a")
+        #expect(try await claim(10) == ["a1"])
+        try await commit("b1", "b")
+        #expect(try await claim(11) == ["b1"])
+        #expect(try await claim(12) == [])
+        try await store.finish([DeliveryResult(id: 1, state: .retry(at: at(60)), reason: "x")], now: at(13))
+        #expect(try await claim(14) == [])
+        #expect(try await store.nextDueInOrder(subscription: "s") == at(16))  // the lease of b1
+        try await store.finish([DeliveryResult(id: 3, state: .delivered, reason: "")], now: at(15))
+        #expect(try await store.nextDueInOrder(subscription: "s") == at(60))
+        #expect(try await claim(60) == ["a1"])
+        try await store.finish([DeliveryResult(id: 1, state: .dead, reason: "x")], now: at(61))
+        #expect(try await claim(62) == ["a2"])
+        #expect(try await store.nextDueInOrder(subscription: "unknown") == nil)
+        await store.close()
+    }
+}

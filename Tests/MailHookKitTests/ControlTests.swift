@@ -1,0 +1,93 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Orders to a running daemon: what is written is what is read, and what cannot be read is refused as a whole.
+
+import HookDelivery
+import HookModel
+import Testing
+
+@testable import MailHookKit
+
+@Suite struct ControlTests {
+    static var requests: [ControlRequest] {
+        var filter = DeliveryFilter()
+        filter.states = [.dead, .cancelled]
+        filter.ids = [1, 9_007_199_254_740_993]
+        filter.eventType = "a.\"b\""
+        filter.subscription = "s"
+        filter.reason = "http_410"
+        filter.since = Timestamp(microseconds: 1_800_000_000_123_456)
+        filter.before = Timestamp(seconds: 1_800_000_001)
+        let event = Event(id: "evt_1", type: "a.b", json: Array(#"{"id":"evt_1","data":{"n":34.90,"t":"ü\n"}}"#.utf8))
+        return [
+            .change(filter, .redrive), .change(DeliveryFilter(), .cancel), .activity,
+            .set(name: "s", .paused, reason: "by hand"),
+            .add([
+                AddedEvent(event: event, subscriptions: ["s", "t"], message: 7, replaces: true),
+                AddedEvent(event: event, subscriptions: []),
+            ]),
+        ]
+    }
+
+    @Test(arguments: requests) func survivesTheWire(_ request: ControlRequest) {
+        #expect(!request.line.contains(0x0A))
+        #expect(ControlRequest(line: request.line) == request)
+    }
+
+    @Test(arguments: [
+        "", "{}", "[]", "no json", #"{"op":"erase"}"#, #"{"op":"cancel","states":["deda"]}"#, #"{"op":"cancel","ids":[1]}"#,
+        #"{"op":"cancel","ids":["x"]}"#, #"{"op":"redrive","since":"yesterday"}"#, #"{"op":"redrive","since":5}"#,
+        #"{"op":"subscription","name":"s"}"#, #"{"op":"subscription","name":"s","status":"off"}"#, #"{"op":"add"}"#,
+        #"{"op":"add","events":[{"id":"x","type":"t"}]}"#, #"{"op":"add","events":[{"id":"x","type":"t","json":"{}"}]}"#,
+    ])
+    func isRefused(_ line: String) { #expect(ControlRequest(line: Array(line.utf8)) == nil) }
+
+    @Test func answersSurviveTheWire() throws {
+        var activity = SubscriptionActivity()
+        activity.breaker = .halfOpen
+        activity.openUntil = Timestamp(seconds: 5)
+        activity.delivered = 3
+        activity.lastReason = "timeout"
+        let answer = try #require(ControlAnswer(line: ControlAnswer(count: 2, activities: ["s": activity]).line))
+        #expect(answer.count == 2 && answer.activities == ["s": activity] && answer.error == nil)
+        #expect(ControlAnswer(line: ControlAnswer(error: "x\ny").line)?.error == "x\ny")
+        #expect(ControlAnswer(line: []) == nil)
+    }
+
+    @Test func replayMarksSayWhatTheyAre() throws {
+        let event = Event(id: "evt_1", type: "t", json: Array(#"{"specversion":"1.0","id":"evt_1","data":{"n":1.0}}"#.utf8))
+        let now = Timestamp(seconds: 1_800_000_000)
+        let same = ReplayMark.marked(event, .same, at: now)
+        #expect(String(decoding: same.json, as: UTF8.self) == #"{"specversion":"1.0","id":"evt_1","replayed":"2027-01-15T08:00:00.000000Z","data":{"n":1.0}}"#)
+        #expect(ReplayMark.areAlike(event, same) && !ReplayMark.hasNewIdentity(same))
+        let new = ReplayMark.marked(same, .new, at: now)
+        #expect(new.id != "evt_1" && ReplayMark.hasNewIdentity(new))
+        #expect(new == ReplayMark.marked(event, .new, at: now))
+        #expect(new != ReplayMark.marked(event, .new, at: now.advanced(by: .seconds(1))))
+    }
+
+    @Test func messageNamesLeadBackToDigests() {
+        // RFC 4648 section 10, in lower case and without padding, as far as 16 octets go.
+        #expect(Trace.digest("aaaaaaaaaaaaaaaaaaaaaaaaaa") == Array(repeating: 0, count: 16))
+        #expect(Trace.digest("mzxw6ytbojtg633cmfzgm33pmi")?.prefix(6) == ArraySlice("foobar".utf8))
+        #expect(Trace.digest("short") == nil)
+        #expect(Trace.digest("1aaaaaaaaaaaaaaaaaaaaaaaaa") == nil)
+    }
+
+    @Test func silenceIsToldOnce() {
+        func at(_ seconds: Int64) -> Timestamp { Timestamp(seconds: seconds) }
+        var ledger = SilenceWatch.Ledger()
+        ledger.expect(["a": .seconds(10), "b": .seconds(100)], start: at(0))
+        #expect(ledger.silent(at: at(9)).isEmpty)
+        #expect(ledger.silent(at: at(10)).map(\.name) == ["a"])
+        #expect(ledger.silent(at: at(99)).isEmpty)
+        #expect(ledger.silent(at: at(100)).map(\.name) == ["b"])
+        ledger.heard("a", at: at(101))
+        ledger.heard("unknown", at: at(101))
+        #expect(ledger.silent(at: at(110)).isEmpty)
+        #expect(ledger.silent(at: at(111)).map(\.heard) == [at(101)])
+        // After a change of the configuration.
+        ledger.expect(["b": .seconds(100), "c": .seconds(1)], start: at(120))
+        #expect(ledger.silent(at: at(121)).map(\.name) == ["c"])
+    }
+}
