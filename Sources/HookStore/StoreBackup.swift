@@ -72,32 +72,7 @@ public enum StoreBackup {
         let copy = try SQLiteConnection(part, .readWrite)
         try copy.execute("PRAGMA journal_mode = OFF")
         try copy.execute("PRAGMA synchronous = OFF")
-        let folder = StorePlace.journal(of: source.path)
-        let find = try copy.prepare("SELECT message, segment, offset FROM journaled ORDER BY message")
-        let insertFresh = try copy.prepare("INSERT INTO fresh VALUES (?1, ?2)")
-        let insertPacked = try copy.prepare("INSERT INTO packed VALUES (?1, ?2, ?3)")
-        let findPacked = try source.prepare("SELECT encoding, octets FROM packed WHERE message = ?1")
-        try copy.transaction { () throws(StoreError) in
-            while try find.step() {
-                let id = find.integer(0)
-                let octets = JournalReader.octets(
-                    ofMessage: id, folder: folder, segment: find.integer(1), offset: Int(find.integer(2)))
-                if let octets {
-                    insertFresh.bind(1, id)
-                    try insertFresh.run(borrowing: octets, as: 2)
-                    continue
-                }
-                // Packed since the copy was made, or erased.
-                findPacked.bind(1, id)
-                guard try findPacked.step() else { continue }
-                insertPacked.bind(1, id)
-                insertPacked.bind(2, findPacked.integer(0))
-                try insertPacked.run(borrowing: findPacked.octets(1), as: 3)
-                findPacked.reset()
-            }
-            try copy.execute("DELETE FROM journaled")
-            try copy.execute("UPDATE journal SET segment = 0, offset = 0, chain = 0")
-        }
+        try JournalEmbedding.run(copy, from: StorePlace.journal(of: source.path), copyOf: source)
     }
 
     /// A copy is one file, also for who looks into it; the owner of a store turns the log on again.

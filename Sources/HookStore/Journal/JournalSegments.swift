@@ -54,7 +54,7 @@ final class JournalSegments: Sendable {
 
     func path(_ number: Int64) -> String { Self.path(folder, number) }
 
-    private static func list(_ folder: String) -> [(number: Int64, octets: Int)] {
+    static func list(_ folder: String) -> [(number: Int64, octets: Int)] {
         guard let directory = opendir(folder) else { return [] }
         defer { closedir(directory) }
         var found: [(Int64, Int)] = []
