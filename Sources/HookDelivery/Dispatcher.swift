@@ -22,8 +22,6 @@ public final class Dispatcher: Service {
         /// What is to run.
         var wanted: [Subscription]
         var running: [String: Running] = [:]
-        /// Those that are not active.
-        var held: [String: SubscriptionStatus] = [:]
         var isStopping = false
     }
 
@@ -34,6 +32,7 @@ public final class Dispatcher: Service {
     private let store: any DeliveryStore
     private let clock: any DeliveryClock
     private let logger: Logger
+    private let held = HeldSubscriptions()
     /// What the loops are doing.
     public let monitor = DeliveryMonitor()
 
@@ -52,14 +51,14 @@ public final class Dispatcher: Service {
         self.clock = clock
         self.logger = logger
         let reporter = reporter ?? { FailureReporter(SubscriptionTable([]), instance: "") }
-        let monitor = monitor
+        let (monitor, held) = (monitor, held)
         state = Mutex(State(wanted: subscriptions))
         makeLoop = { subscription in
             SubscriptionLoop(
                 subscription: subscription,
                 sink: makeSink?(subscription)
                     ?? Self.standardSink(for: subscription, userAgent: userAgent, logger: logger),
-                store: store, clock: clock, limits: limits, reporter: reporter, monitor: monitor, logger: logger)
+                store: store, clock: clock, limits: limits, reporter: reporter, monitor: monitor, held: held, logger: logger)
         }
     }
 
@@ -95,16 +94,14 @@ public final class Dispatcher: Service {
         case .file(let configuration):
             return FileSink(configuration)
         case .standardOutput:
-            return FileSink(FileConfiguration(path: "/dev/stdout"))
+            return StandardOutputSink()
         }
     }
 
     /// Puts a status into force that was stored before.
     public func apply(_ status: SubscriptionStatus, to name: String) {
-        state.withLock { state in
-            state.held[name] = status == .active ? nil : status
-            state.running[name]?.loop.mailbox.post(.status(status))
-        }
+        held[name] = status
+        state.withLock { state in state.running[name]?.loop.mailbox.post(.status(status)) }
     }
 
     /// Returns after graceful shutdown, when attempts under way have ended (or were ended) and are stored.
@@ -171,7 +168,7 @@ public final class Dispatcher: Service {
             var begun: [SubscriptionLoop] = []
             for (name, subscription) in wanted where state.running[name] == nil {
                 let loop = makeLoop(subscription)
-                if let status = state.held[name] { loop.mailbox.post(.status(status)) }
+                if held[name] != .active { loop.mailbox.post(.status(held[name])) }
                 state.running[name] = Running(subscription: subscription, loop: loop)
                 begun.append(loop)
             }

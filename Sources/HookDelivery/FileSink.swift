@@ -51,7 +51,7 @@ public final class FileSink: Sink {
     }
 
     /// A line feed inside a JSON text can only be white space between tokens; as a space it keeps the line whole.
-    private static func lines(of batch: [ClaimedDelivery]) -> [UInt8] {
+    static func lines(of batch: [ClaimedDelivery]) -> [UInt8] {
         var lines: [UInt8] = []
         lines.reserveCapacity(batch.reduce(0) { $0 + $1.event.json.count + 1 })
         for delivery in batch {

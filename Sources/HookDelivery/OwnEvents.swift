@@ -11,8 +11,9 @@ public enum OwnEvents {
     public static let subscriptionDisabled = "mailhookd.subscription.disabled"
     public static let messageRejected = "mailhookd.message.rejected"
     public static let hookSilent = "mailhookd.hook.silent"
+    public static let triggerFailed = "mailhookd.trigger.failed"
 
-    public static let names = [deliveryDead, subscriptionDisabled, messageRejected, hookSilent]
+    public static let names = [deliveryDead, subscriptionDisabled, messageRejected, hookSilent, triggerFailed]
 
     static let firstSegment = Array("mailhookd".utf8)
 

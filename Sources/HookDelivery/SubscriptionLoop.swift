@@ -34,6 +34,7 @@ struct SubscriptionLoop: Sendable {
     /// By the configuration that holds now.
     let reporter: @Sendable () -> FailureReporter
     let monitor: DeliveryMonitor
+    let held: HeldSubscriptions
     let logger: Logger
     let mailbox = Mailbox<Message>()
 
@@ -113,6 +114,7 @@ extension SubscriptionLoop {
         do throws(StoreError) {
             try await store.set(status, adding: reporter().disabled(status).map { [$0] } ?? [])
             logger.warning("subscription disabled", metadata: ["subscription": "\(name)", "reason": "\(reason)"])
+            held[name] = .disabled
             mailbox.post(.disabled)
         } catch {
             mailbox.post(.disableFailed(error))

@@ -34,6 +34,8 @@ extension SessionHandler {
 
     /// A refusal before the greeting takes its place (RFC 5321 section 3.1, RFC 7504 section 4). Who has not yet begun
     /// TLS could not read it.
+    ///
+    /// QUIRK: with an enhanced status code, which RFC 2034 section 4 leaves out of greetings: it says who is at fault.
     func refuse(_ outcome: Outcome, _ context: ChannelHandlerContext) {
         shared.logger.debug("connection refused", metadata: ["peer": "\(peer)", "outcome": "\(outcome.rawValue)"])
         guard listener.kind != .smtps || tls != nil else {

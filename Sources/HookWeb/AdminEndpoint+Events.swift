@@ -160,6 +160,40 @@ extension AdminEndpoint {
             $0.object("links") {
                 $0.member("self", "/v1/events/\(stored.event.id)")
                 $0.member("message", "/v1/events/\(stored.event.id)/message")
+                $0.member("deliveries", "/v1/events/\(stored.event.id)/deliveries")
+            }
+        }
+    }
+
+    // MARK: - Deliveries
+
+    func deliveries(ofEvent id: String) async -> WebAnswer {
+        do throws(StoreError) {
+            guard try await data.event(id: id) != nil else { return .notFound }
+            let found = try await data.deliveries(ofEvent: id)
+            return .json {
+                $0.object {
+                    $0.array("data") { for delivery in found { Self.write(delivery, to: &$0) } }
+                    $0.object("links") { $0.member("self", "/v1/events/\(id)/deliveries") }
+                }
+            }
+        } catch {
+            return failure(error, nil)
+        }
+    }
+
+    private static func write(_ delivery: StoredDelivery, to writer: inout JSONWriter) {
+        writer.object {
+            $0.member("id", String(delivery.id))
+            $0.member("type", "delivery")
+            $0.object("attributes") {
+                $0.member("subscription", delivery.subscription)
+                $0.member("state", delivery.state.rawValue)
+                $0.member("attempts", integer: delivery.attempts)
+                $0.member("createdAt", delivery.createdAt.rfc3339)
+                $0.member("changedAt", delivery.changedAt.rfc3339)
+                $0.member("nextRetry", delivery.state.isFinal ? nil : delivery.due.rfc3339)
+                $0.member("reason", delivery.reason.isEmpty ? nil : delivery.reason)
             }
         }
     }

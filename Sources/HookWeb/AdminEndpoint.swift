@@ -41,6 +41,7 @@ struct AdminEndpoint: WebEndpoint {
         case .events: .work { await events(request) }
         case .event(let id): .work { await event(String(id)) }
         case .messageOfEvent(let id): .work { await message(ofEvent: String(id)) }
+        case .deliveriesOfEvent(let id): .work { await deliveries(ofEvent: String(id)) }
         case .message(let id): .work { await message(id, isRaw: false) }
         case .rawMessage(let id): .work { await message(id, isRaw: true) }
         case .rotation: .answer(.notFound)
@@ -54,7 +55,8 @@ struct AdminEndpoint: WebEndpoint {
             case .hooks(let type): return await create(type, octets, request)
             case .hook(let type, let id): return await change(type, id, octets, request)
             case .rotation(let type, let id): return await rotate(type, id, octets, request)
-            case .health, .readiness, .description, .transactions, .events, .event, .messageOfEvent, .message, .rawMessage:
+            case .health, .readiness, .description, .transactions, .events, .event, .messageOfEvent, .deliveriesOfEvent,
+                .message, .rawMessage:
                 return .notFound
             }
         }

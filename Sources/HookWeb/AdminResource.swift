@@ -18,6 +18,7 @@ enum AdminResource {
     case events
     case event(id: Substring)
     case messageOfEvent(id: Substring)
+    case deliveriesOfEvent(id: Substring)
     case message(id: Substring)
     case rawMessage(id: Substring)
 
@@ -37,6 +38,7 @@ enum AdminResource {
         case (1, "events"): self = .events
         case (2, "events"): self = .event(id: names[1])
         case (3, "events") where names[2] == "message": self = .messageOfEvent(id: names[1])
+        case (3, "events") where names[2] == "deliveries": self = .deliveriesOfEvent(id: names[1])
         case (2, "messages"): self = .message(id: names[1])
         case (3, "messages") where names[2] == "raw": self = .rawMessage(id: names[1])
         case (2..., "hooks"):
@@ -62,7 +64,8 @@ enum AdminResource {
         case .hooks: [.get, .head, .post]
         case .hook: [.get, .head, .patch, .delete]
         case .rotation: [.post]
-        case .health, .readiness, .description, .transactions, .events, .event, .messageOfEvent, .message, .rawMessage:
+        case .health, .readiness, .description, .transactions, .events, .event, .messageOfEvent, .deliveriesOfEvent,
+            .message, .rawMessage:
             [.get, .head]
         }
     }
@@ -79,7 +82,7 @@ enum AdminResource {
             default: [.readHooks, .readHooksLegacy]
             }
         case .transactions: [.hooks]
-        case .events, .event: [.readEvents]
+        case .events, .event, .deliveriesOfEvent: [.readEvents]
         case .messageOfEvent, .message, .rawMessage: [.readMessages]
         }
     }

@@ -98,6 +98,12 @@ enum InterfaceDescription {
                           "properties": {"data": {"$ref": "#/components/schemas/Hook"}}
                         }
                       }
+                    },
+                    "links": {
+                      "rotate": {
+                        "operationId": "rotateHook",
+                        "parameters": {"type": "$request.path.type", "id": "$response.body#/data/id"}
+                      }
                     }
                   },
                   "400": {"$ref": "#/components/responses/Refused"},
@@ -176,7 +182,7 @@ enum InterfaceDescription {
             },
             "/v1/hooks/{type}/{id}/rotate": {
               "post": {
-                "summary": "Give a hook a new address and key",
+                "operationId": "rotateHook", "summary": "Give a hook a new address and key",
                 "description": "Needs the role org.permission.hook.update or org.admin.hook.write.",
                 "parameters": [{"$ref": "#/components/parameters/type"}, {"$ref": "#/components/parameters/hook"}],
                 "requestBody": {
@@ -282,6 +288,32 @@ enum InterfaceDescription {
                         "schema": {
                           "type": "object", "required": ["data"],
                           "properties": {"data": {"$ref": "#/components/schemas/Event"}}
+                        }
+                      }
+                    }
+                  },
+                  "401": {"$ref": "#/components/responses/Refused"},
+                  "403": {"$ref": "#/components/responses/Refused"},
+                  "404": {"$ref": "#/components/responses/Refused"}, "503": {"$ref": "#/components/responses/Refused"}
+                },
+                "security": [{"key": []}]
+              }
+            },
+            "/v1/events/{id}/deliveries": {
+              "get": {
+                "summary": "Deliveries of an event", "description": "Needs the role org.permission.event.read.",
+                "parameters": [{"$ref": "#/components/parameters/event"}],
+                "responses": {
+                  "200": {
+                    "description": "Found",
+                    "content": {
+                      "application/json": {
+                        "schema": {
+                          "type": "object", "required": ["data", "links"],
+                          "properties": {
+                            "data": {"type": "array", "items": {"$ref": "#/components/schemas/Delivery"}},
+                            "links": {"$ref": "#/components/schemas/Links"}
+                          }
                         }
                       }
                     }
@@ -529,6 +561,22 @@ enum InterfaceDescription {
                     }
                   },
                   "links": {"$ref": "#/components/schemas/Links"}
+                }
+              },
+              "Delivery": {
+                "type": "object", "required": ["id", "type", "attributes"],
+                "properties": {
+                  "id": {"type": "string"}, "type": {"type": "string", "const": "delivery"},
+                  "attributes": {
+                    "type": "object", "required": ["subscription", "state", "attempts", "createdAt", "changedAt"],
+                    "properties": {
+                      "subscription": {"type": "string"},
+                      "state": {"type": "string", "enum": ["waiting", "leased", "delivered", "dead", "cancelled"]},
+                      "attempts": {"type": "integer"}, "createdAt": {"type": "string", "format": "date-time"},
+                      "changedAt": {"type": "string", "format": "date-time"},
+                      "nextRetry": {"type": "string", "format": "date-time"}, "reason": {"type": "string"}
+                    }
+                  }
                 }
               }
             }

@@ -151,6 +151,9 @@ public protocol ManagementData: Sendable {
     /// The message that led to an event.
     func message(ofEvent id: String) async throws(StoreError) -> ManagedMessage?
 
+    /// All deliveries of an event, in the order in which they were made.
+    func deliveries(ofEvent id: String) async throws(StoreError) -> [StoredDelivery]
+
     /// Makes a hook. When it returns, the hook is on disk and takes what comes.
     func create(_ draft: HookDraft, now: Timestamp) async throws(ManagementError) -> ManagedHook
     /// Changes a hook named by its event name, in the same way.

@@ -109,7 +109,7 @@ public struct Setup: Sendable {
 
     /// For `check`: what was read, in a few lines.
     public var summary: String {
-        let hooks = definitions.flatMap(\.hooks)
+        let hooks = declarations.map(\.hook)
         let counts = HookType.allCases.map { type in "\(hooks.count { $0.type == type }) \(type.rawValue)" }
         let listen = configuration.listen
         let listeners = [("smtp", listen.smtp), ("smtps", listen.smtps), ("lmtp", listen.lmtp), ("http", listen.http),

@@ -79,6 +79,7 @@ extension SMTPServerSession {
         if configuration.allowsXCLIENT {
             keywords.append("XCLIENT " + ClientIdentity.keywords.joined(separator: " "))
         }
+        // QUIRK: DSN means that parameters are understood; success is only reported in the session (RFC 3461 section 5.2.3).
         return keywords + ["8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "DSN", "ENHANCEDSTATUSCODES", "HELP"]
     }
 

@@ -94,7 +94,11 @@ import Testing
     }
 
     @Test func violationsAreShown() throws {
-        let installation = try Installation()
+        let installation = try Installation(
+            """
+            subscriptions:
+              - { name: failures, events: [mailhookd.trigger.failed], file: { path: failures.ndjson } }
+            """)
         let file = try installation.write("first.json", Self.definition("1.0.0", triggers: Self.trigger))
         #expect(try installation.command(["apps", "install", file.path]).status == 0)
         let mail = try mail(installation, #"{"trackingNumber": 7}"#)
@@ -113,6 +117,11 @@ import Testing
         let event = try #require(try installation.events().first)
         #expect(event["output"] == nil)
         #expect((event["outputfailure"] as? String)?.hasPrefix("output_invalid: /tracking") == true)
+        // Whoever subscribes to failures hears of it.
+        try eventually("an event about it") { !installation.file("failures.ndjson").isEmpty }
+        let told = try #require(try Installation.objects(installation.file("failures.ndjson")).first)
+        #expect(told["type"] as? String == "mailhookd.trigger.failed")
+        #expect((told["data"] as? [String: Any])?["event"] as? String == event["id"] as? String)
     }
 
     @Test func examplesGoTheWholeWay() throws {

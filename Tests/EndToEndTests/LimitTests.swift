@@ -75,7 +75,9 @@ import Testing
         _ = try session.reply()
         let envelope = "MAIL FROM:<a@b.example>\r\nRCPT TO:<\(Installation.alias)>\r\n"
         let mail = numberedMail("2").replacingOccurrences(of: "\n", with: "\r\n")
-        session.send("EHLO c\r\n\(envelope)BDAT 300000\r\n" + String(repeating: "X: y\r\n", count: 50_000))
+        // In front of other mail, this would make all of it a text.
+        let large = "S: x\r\n\r\n" + String(repeating: "X: y\r\n", count: 49_998) + "zz\r\n"
+        session.send("EHLO c\r\n\(envelope)BDAT 300000\r\n" + large)
         for _ in 0..<4 { _ = try session.reply() }
         // All in one write, so that nothing is between the two messages.
         session.send("\(end)\(envelope)BDAT \(mail.utf8.count) LAST\r\n\(mail)QUIT\r\n")

@@ -37,6 +37,17 @@ import Testing
         #expect(accepted.map { $0.contains("tls=TLSv1.3") } == [true, false, true], "\(accepted)")
     }
 
+    @Test func swaksWithPipelining() throws {
+        let installation = try installation()
+        for (number, options) in [["--pipeline"], ["--pipeline", "--tls"]].enumerated() {
+            let recipients = "\(Installation.alias),nobody@hooks.example.com"
+            let sent = try installation.swaks(mail(installation, "\(number)"), to: recipients, options)
+            // Of two recipients one is taken, and so is the mail.
+            #expect(sent.output.contains("550 5.1.1 ") && sent.output.contains("250 2.0.0 Accepted"), "\(sent.output)")
+        }
+        #expect(try installation.orderNumbers() == ["0", "1"])
+    }
+
     private func mail(_ installation: Installation, _ number: String) throws -> URL {
         try installation.write("mail-\(number).eml", numberedMail(number))
     }

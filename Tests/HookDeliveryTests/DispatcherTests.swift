@@ -280,6 +280,22 @@ private final class Switch: Sendable {
         await store.close()
     }
 
+    /// Another configuration means another loop, and no less that the receiver wanted no more.
+    @Test func disabledStaysDisabledOverAReload() async throws {
+        let store = try MemoryStore()
+        let sink = ScriptedSink(concurrency: 1) { _ in .gone(reason: "http_410") }
+        try await commit(store, ["a", "b"], to: ["s"])
+        try await run(store, [try subscription("s")], ["s": sink]) { dispatcher in
+            try await eventually("disabled") { try await store.subscriptions().first?.status == .disabled }
+            dispatcher.change([try subscription("s", retry: [7])])
+            try await settle()
+            try await commit(store, ["c"], to: ["s"])
+            try await settle()
+        }
+        #expect(sink.events == ["a"])
+        await store.close()
+    }
+
     @Test func pausingHoldsBackAndResumingGoesOn() async throws {
         let store = try MemoryStore()
         let sink = ScriptedSink { _ in .delivered }

@@ -80,6 +80,24 @@ import Testing
     }
 }
 
+@Suite struct StandardOutputTests {
+    @Test func linesGoToADescriptor() async throws {
+        var ends: [Int32] = [0, 0]
+        #expect(pipe(&ends) == 0)
+        let sink = StandardOutputSink(descriptor: ends[1])
+        let event = Event(id: "e", type: "a", json: Array("{\"a\":\n1}".utf8))
+        let delivery = ClaimedDelivery(id: 1, subscription: "s", event: event, attempt: 1, createdAt: Timestamp(seconds: 0))
+        #expect(await sink.deliver([delivery, delivery], now: Timestamp(seconds: 0)) == [.delivered, .delivered])
+        var buffer = [UInt8](repeating: 0, count: 99)
+        let count = read(ends[0], &buffer, 99)
+        #expect(String(decoding: buffer.prefix(max(0, count)), as: UTF8.self) == "{\"a\": 1}\n{\"a\": 1}\n")
+        close(ends[0])
+        #expect(await sink.deliver([delivery], now: Timestamp(seconds: 0)) == [.retry(reason: "connection_closed")])
+        close(ends[1])
+        await sink.shutdown()
+    }
+}
+
 @Suite struct FileRotationTests {
     private func files(_ folder: URL) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()

@@ -273,6 +273,18 @@ enum Fixture {
             try await message(id == "evt_2" ? 1 : 9)
         }
 
+        func deliveries(ofEvent id: String) async throws(StoreError) -> [StoredDelivery] {
+            if let error { throw error }
+            return [
+                StoredDelivery(
+                    id: 1, subscription: "erp", eventID: id, eventType: "e.form", state: .waiting, attempts: 2, due: Fixture.now,
+                    createdAt: Fixture.now, changedAt: Fixture.now, reason: "http_503"),
+                StoredDelivery(
+                    id: 2, subscription: "log", eventID: id, eventType: "e.form", state: .delivered, attempts: 1, due: Fixture.now,
+                    createdAt: Fixture.now, changedAt: Fixture.now, reason: ""),
+            ]
+        }
+
         func create(_ draft: HookDraft, now: Timestamp) async throws(ManagementError) -> ManagedHook {
             if draft.eventName == "e.form" { throw .conflict(code: "event_name_taken", "taken") }
             if draft.title == "broken" { throw .unavailable("/secret/path") }
@@ -391,7 +403,7 @@ enum Fixture {
     @Test func theDescriptionIsTrue() async throws {
         let root = try JSONDocument(Array(InterfaceDescription.json.utf8)).root
         let paths = try #require(root["paths"]).members
-        #expect(paths.count == 12)
+        #expect(paths.count == 13)
         for (template, operations, _) in paths {
             let id = template.contains("events") ? "evt_2" : template.contains("messages") ? "1" : "e.form"
             let path = template.replacing("{type}", with: "form").replacing("{id}", with: id)
@@ -473,6 +485,15 @@ enum Fixture {
         }
         #expect(await answer("/v1/events/evt_2/message").status == 200)
         #expect(await answer("/v1/events/evt_9/message").status == 404)
+    }
+
+    @Test func deliveriesAreShown() async throws {
+        let root = try Fixture.root(await answer("/v1/events/evt_2/deliveries"))
+        let attributes = try #require(root["data"]).elements.map { $0["attributes"] }
+        #expect(attributes.map { $0?["state"]?.string } == ["waiting", "delivered"])
+        #expect(attributes[0]?["reason"]?.string == "http_503" && attributes[0]?["nextRetry"] != nil)
+        #expect(attributes[1]?["reason"] == nil && attributes[1]?["nextRetry"] == nil)
+        #expect(await answer("/v1/events/evt_9/deliveries").status == 404)
     }
 
     @Test(arguments: [

@@ -197,6 +197,9 @@ import Testing
     @Test func statesOfHooksAreConfigured() throws {
         let place = try Place("hooks:\n  kustomer.app.s.a: { state: paused }\n  kustomer.app.s.b: { state: disabled }\n")
         _ = try install(place, text("1.0.0", hooks: ["a", "b", "c"]))
-        #expect(try place.setup().directory().hooks.map(\.hook.policy.state) == [.paused, .disabled, .active])
+        let setup = try place.setup()
+        #expect(try setup.directory().hooks.map(\.hook.policy.state) == [.paused, .disabled, .active])
+        let text = try HookListing.text(setup.directory(), setup)
+        #expect(text.contains("state        paused") && text.contains("state        disabled") && !text.contains("state        active"))
     }
 }

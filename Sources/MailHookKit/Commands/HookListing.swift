@@ -26,6 +26,7 @@ public enum HookListing {
             line("key is", hook.type == .email ? hook.policy.key.rawValue : nil)
             line("name", hook.displayEventName)
             line("description", hook.description)
+            line("state", hook.policy.state == .active ? nil : hook.policy.state.rawValue)
             line("app", hook.app)
             if let previous = addressed.previous, let domain = directory.domains.first, hook.type == .email {
                 line("until", "\(previous.until.rfc3339): \(previous.credentials.token)@\(domain), key \(previous.credentials.key)")
@@ -60,6 +61,7 @@ public enum HookListing {
             writer.member("eventName", hook.eventName)
             writer.member("displayEventName", hook.displayEventName)
             writer.member("description", hook.description)
+            writer.member("state", hook.policy.state.rawValue)
             writer.member("app", hook.app)
             writer.endObject()
             return String(decoding: writer.bytes, as: UTF8.self)

@@ -56,11 +56,13 @@ final class DaemonServices: Sendable {
         _ = room.refusal
         try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
         let reporter: @Sendable () -> FailureReporter = { current.value.reporter }
+        let rejections = RejectionReporter(reporter, store: store, logger: logger)
         let receiver = MailReceiver(
-            current: current, store: store, room: room, tally: tally, logger: logger,
-            rejections: RejectionReporter(reporter, store: store, logger: logger), now: Timestamp.now)
+            current: current, store: store, room: room, tally: tally, logger: logger, rejections: rejections,
+            now: Timestamp.now)
         posts = PostIntake(
-            current: current, store: store, room: room, verifier: SiteVerifier(), tally: tally, logger: logger)
+            current: current, store: store, room: room, verifier: SiteVerifier(), rejections: rejections, tally: tally,
+            logger: logger)
         maildirs = try MaildirIntake(
             configuration: configuration.maildirIntake,
             guide: MaildirRoute(directory: { current.value.directory }, now: Timestamp.now), receiver: receiver,

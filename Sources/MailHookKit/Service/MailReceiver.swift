@@ -55,7 +55,7 @@ struct MailReceiver: MessageReceiver {
             rejections?.refused(id, message, verdict.hooks, at: now())
             return completion(Reception(answer: verdict.answer, recipients: recipients))
         }
-        let (logger, tally) = (logger, tally)
+        let (logger, tally, rejections) = (logger, tally, rejections)
         store.commit(entry(message, verdict, snapshot.subscriptions)) { result in
             switch result {
             case .success(let receipt):
@@ -73,6 +73,7 @@ struct MailReceiver: MessageReceiver {
                         answer: isRepeated ? .duplicate : verdict.answer,
                         recipients: recipients.map { isRepeated && $0.isPositive ? .duplicate : $0 }, detail: id))
                 logger.info("message accepted", metadata: metadata)
+                if receipt.newEvents > 0 { rejections?.triggersFailed(id, verdict.hooks, at: message.receivedAt) }
             case .failure(let error):
                 tally.count(.failed)
                 logger.error("message not stored", metadata: ["message": "\(id)", "error": "\(error)"])

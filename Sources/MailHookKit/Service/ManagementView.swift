@@ -31,6 +31,10 @@ struct ManagementView: ManagementData {
         try await store.message(ofEvent: id).map(Self.shown)
     }
 
+    func deliveries(ofEvent id: String) async throws(StoreError) -> [StoredDelivery] {
+        try await store.deliveries(ofEvent: id)
+    }
+
     private static func shown(_ message: StoredMessage) -> ManagedMessage {
         ManagedMessage(
             id: message.id, envelope: message.envelope, receivedAt: message.receivedAt, messageID: message.messageID,

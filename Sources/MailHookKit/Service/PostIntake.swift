@@ -14,12 +14,14 @@ struct PostIntake: PostReceiver {
     private let room: StoreRoom
     private let tally: Tally
     private let challenge: PostChallenge
+    private let rejections: RejectionReporter?
     private let logger: Logger
 
     init(
-        current: CurrentSnapshot, store: any EventStore, room: StoreRoom, verifier: any ChallengeVerifier, tally: Tally,
-        logger: Logger
+        current: CurrentSnapshot, store: any EventStore, room: StoreRoom, verifier: any ChallengeVerifier,
+        rejections: RejectionReporter? = nil, tally: Tally, logger: Logger
     ) {
+        self.rejections = rejections
         self.current = current
         challenge = PostChallenge(verifier: verifier, logger: logger)
         self.store = store
@@ -64,7 +66,7 @@ struct PostIntake: PostReceiver {
         _ post: ReceivedPost, _ verdict: Verdict, _ event: Event, _ snapshot: DaemonSnapshot,
         _ completion: @escaping @Sendable (PostReception) -> Void
     ) {
-        let (logger, tally) = (logger, tally)
+        let (logger, tally, rejections) = (logger, tally, rejections)
         let id = MessageIdentity.id(contentDigest: verdict.contentDigest)
         let entry = MessageEntry(
             message: post.message, verdict: verdict,
@@ -82,6 +84,7 @@ struct PostIntake: PostReceiver {
                         "events": "\(receipt.newEvents)",
                     ])
                 completion(PostReception(answer: answer, eventID: event.id))
+                if receipt.newEvents > 0 { rejections?.triggersFailed(id, verdict.hooks, at: post.message.receivedAt) }
             case .failure(let error):
                 tally.count(.failed)
                 logger.error(
