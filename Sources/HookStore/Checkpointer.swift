@@ -67,6 +67,11 @@ final class Checkpointer: @unchecked Sendable {
         }
     }
 
+    /// Called by the writer when the disk is full: the log begins again from its start, if nobody reads from it.
+    func makeRoom() {
+        if let writerConnection { checkpoint(writerConnection, SQLITE_CHECKPOINT_TRUNCATE) }
+    }
+
     /// Called by the writer at its end: everything goes into the database file and the log is emptied.
     func close() {
         queue.close()

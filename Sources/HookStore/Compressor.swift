@@ -1,7 +1,8 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Makes raw messages smaller when nothing else is to be done. Reads and compresses on a thread of
-// the lowest priority; the writer stores the result like any other job.
+// Makes raw messages smaller when nothing else is to be done, and so takes them out of the journal,
+// whose segments can then be used again. Reads and compresses on a thread of the lowest priority;
+// the writer stores the result like any other job.
 
 internal import Glibc
 internal import HookModel
@@ -16,18 +17,25 @@ final class Compressor: @unchecked Sendable {
     private static let smallest = 512
     /// Jobs of the writer in one pause that still count as rest.
     private static let restingJobs = 50
-    /// Milliseconds: between two looks while there is something to do, and when all is done.
-    private static let pause = 500
-    private static let longPause = 10_000
+    /// Of the pauses when all is done.
+    private static let longPause = 20
 
     private let path: String
     private let writer: WriterLoop
+    private let journal: JournalLoop
+    private let segments: JournalSegments
+    private let options: SQLiteStore.Options
     /// Whether the writer stored what it was given last.
     private let answers = StoreQueue<Bool>()
 
-    init(path: String, writer: WriterLoop) {
+    init(
+        path: String, writer: WriterLoop, journal: JournalLoop, segments: JournalSegments, options: SQLiteStore.Options
+    ) {
         self.path = path
         self.writer = writer
+        self.journal = journal
+        self.segments = segments
+        self.options = options
     }
 
     func close() { answers.close() }
@@ -37,20 +45,41 @@ final class Compressor: @unchecked Sendable {
         // Of this thread alone on Linux (setpriority(2), Notes).
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
         // Without a connection messages stay as they are, which is no loss.
-        guard let statements = try? Statements(path) else { return }
-        var pause = Self.pause
-        var activity = writer.activity
+        guard let statements = try? Statements(path, segments.folder) else { return }
+        var pause = options.restingPause
+        var activity = activity
         while answers.takeAll(timeout: pause) != nil {
-            let begun = writer.activity
+            let begun = self.activity
             let isResting = begun - activity < Self.restingJobs
             var isDone = false
-            while isResting, !isDone, writer.activity - begun < Self.restingJobs {
+            while isResting, !isDone, self.activity - begun < Self.restingJobs {
                 guard let isMore = step(statements) else { return }
                 isDone = !isMore
+                if statements.isPastSegment || isDone, !recycle() { return }
             }
-            pause = isDone ? Self.longPause : Self.pause
-            activity = writer.activity
+            pause = options.restingPause * (isDone ? Self.longPause : 1)
+            activity = self.activity
         }
+    }
+
+    /// Messages and other jobs. What this thread asks for itself is among them, and little.
+    private var activity: Int { writer.activity + journal.activity }
+
+    /// Segments that hold nothing any more become spare, after the database was synced. False when the store closes.
+    private func recycle() -> Bool {
+        guard segments.inUse.count > 1 else { return true }
+        let found = Mutex<WriteJob.Settled?>(nil)
+        let answers = answers
+        writer.add(.settle { result in
+            found.withLock { $0 = try? result.get() }
+            _ = answers.add(true)
+        })
+        guard answers.takeAll() != nil else { return false }
+        guard let settled = found.withLock({ $0 }) else { return true }
+        for segment in segments.removeFromUse(before: settled.firstSegment ?? .max, and: settled.segment) {
+            segments.recycle(segment, spareLimit: options.spareOctets)
+        }
+        return true
     }
 
     /// Compresses one batch. False when nothing is left or the store does not work; nil when it closes.
@@ -64,26 +93,60 @@ final class Compressor: @unchecked Sendable {
     }
 
     private final class Statements {
-        private let find: SQLiteStatement
+        private let findFresh: SQLiteStatement
+        private let findJournaled: SQLiteStatement
+        private let folder: String
+        /// Behind messages whose octets could not be read: they stay where they are.
+        private var unreadable: Int64 = 0
+        private var segment: Int64 = 0
+        /// The last batch began a segment.
+        private(set) var isPastSegment = false
 
-        init(_ path: String) throws(StoreError) {
+        init(_ path: String, _ folder: String) throws(StoreError) {
+            self.folder = folder
             let connection = try SQLiteConnection(path, .readOnly)
-            find = try connection.prepare("SELECT message, octets FROM fresh ORDER BY message LIMIT ?1")
+            findFresh = try connection.prepare("SELECT message, octets FROM fresh ORDER BY message LIMIT ?1")
+            findJournaled = try connection.prepare(
+                "SELECT message, segment, offset FROM journaled WHERE message > ?1 ORDER BY message LIMIT ?2")
         }
 
         func nextBatch() throws(StoreError) -> [WriteJob.PackedMessage] {
             var batch: [WriteJob.PackedMessage] = []
             var octets = 0
-            find.bind(1, Compressor.batch)
-            defer { find.reset() }
-            while octets < Compressor.batchOctets, try find.step() {
-                let raw = find.octets(1)
-                octets += raw.count
-                let smaller = raw.count < Compressor.smallest ? nil : Zlib.compressed(raw)
-                batch.append(
-                    WriteJob.PackedMessage(id: find.integer(0), isCompressed: smaller != nil, octets: smaller ?? raw))
+            findFresh.bind(1, Compressor.batch)
+            defer {
+                findFresh.reset()
+                findJournaled.reset()
+            }
+            while octets < Compressor.batchOctets, try findFresh.step() {
+                batch.append(Self.packed(findFresh.integer(0), findFresh.octets(1), &octets))
+            }
+            isPastSegment = false
+            findJournaled.bind(1, unreadable)
+            findJournaled.bind(2, Compressor.batch)
+            while octets < Compressor.batchOctets, try findJournaled.step() {
+                let id = findJournaled.integer(0)
+                if findJournaled.integer(1) != segment {
+                    segment = findJournaled.integer(1)
+                    isPastSegment = true
+                }
+                let raw = JournalReader.octets(
+                    ofMessage: id, folder: folder, segment: segment, offset: Int(findJournaled.integer(2)))
+                if let raw {
+                    batch.append(Self.packed(id, raw, &octets))
+                } else if batch.isEmpty {
+                    unreadable = id
+                } else {
+                    break
+                }
             }
             return batch
+        }
+
+        private static func packed(_ id: Int64, _ raw: [UInt8], _ octets: inout Int) -> WriteJob.PackedMessage {
+            octets += raw.count
+            let smaller = raw.count < Compressor.smallest ? nil : Zlib.compressed(raw)
+            return WriteJob.PackedMessage(id: id, isCompressed: smaller != nil, octets: smaller ?? raw)
         }
     }
 }

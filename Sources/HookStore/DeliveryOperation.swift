@@ -17,12 +17,11 @@ enum DeliveryOperation: Sendable {
         case claimed([ClaimedDelivery])
     }
 
-    /// About how much memory and room in the journal it takes.
-    var octets: Int {
+    /// Whether it may number events.
+    var makesEvents: Bool {
         switch self {
-        case .finish(_, let events, _), .add(let events, _), .set(_, let events):
-            events.reduce(0) { $0 + $1.event.json.count }
-        case .change, .claimInOrder: 0
+        case .finish(_, let events, _), .add(let events, _), .set(_, let events): !events.isEmpty
+        case .change, .claimInOrder: false
         }
     }
 }

@@ -3,6 +3,8 @@
 // Short lists of strings as JSON text, for columns that SQLite's JSON functions can read.
 // Writing only: SQLite reads them.
 
+internal import HookModel
+
 enum JSONList {
     private static let digits = Array("0123456789abcdef".utf8)
 
@@ -28,5 +30,22 @@ enum JSONList {
             }
         }
         out.append(UInt8(ascii: "\""))
+    }
+
+    /// `[["event name", "recipient", "outcome", "answer", events], ...]`
+    static func text(of hooks: [HookVerdict]) -> String {
+        var out: [UInt8] = [UInt8(ascii: "[")]
+        for (index, hook) in hooks.enumerated() {
+            if index > 0 { out.append(UInt8(ascii: ",")) }
+            out.append(UInt8(ascii: "["))
+            for text in [hook.eventName, hook.recipient, hook.outcome.rawValue, hook.answer.rawValue] {
+                append(text, to: &out)
+                out.append(UInt8(ascii: ","))
+            }
+            out += Array(String(hook.events.count).utf8)
+            out.append(UInt8(ascii: "]"))
+        }
+        out.append(UInt8(ascii: "]"))
+        return String(decoding: out, as: UTF8.self)
     }
 }

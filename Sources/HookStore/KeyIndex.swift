@@ -9,9 +9,10 @@
 // a slice with each transaction, so that neighbours share a page and nobody waits for all of it.
 
 internal import HookModel
+internal import Synchronization
 
-/// Used by the writer thread only.
-final class KeyIndex {
+/// Used by the writer thread only, but for `rowsInMemory` and `filter`.
+final class KeyIndex: @unchecked Sendable {
     /// At the end so few keys are left to the next start, which reads them from their rows.
     private static let leftToNextStart = 256
 
@@ -62,18 +63,21 @@ final class KeyIndex {
         var event: Int64
     }
 
-    private let find: SQLiteStatement
     private let insert: SQLiteStatement
     private let setCounter: SQLiteStatement
 
     /// Of what is in the table; keys of Message-IDs, which the writer never looks for, left out.
     let filter: KeyFilter
 
-    /// Not in the table yet.
-    private var waiting = Keys()
+    /// What may not be in the table yet: what waits, and what is on its way there.
+    private struct Memory {
+        var waiting = Keys()
+        var moving = Keys()
+    }
+
+    private let memory = Mutex(Memory())
     private var waitingMark: Mark
-    /// On the way into the table: all of it is sorted, the first `moved` are there.
-    private var moving = Keys()
+    /// What is on its way, sorted; the first `moved` are in the table.
     private var sorted: [Entry] = []
     private var moved = 0
     private var movingMark: Mark
@@ -93,7 +97,6 @@ final class KeyIndex {
 
     init(_ connection: SQLiteConnection, waitingLimit: Int) throws(StoreError) {
         self.waitingLimit = waitingLimit
-        find = try connection.prepare("SELECT row FROM keys WHERE key = ?1")
         insert = try connection.prepare("INSERT INTO keys VALUES (?1, ?2) ON CONFLICT DO NOTHING")
         setCounter = try connection.prepare(
             "INSERT INTO counters VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
@@ -116,59 +119,60 @@ final class KeyIndex {
         while try messages.step() {
             let id = messages.integer(0)
             addMessage(
-                id, digest: messages.isNull(3) ? messages.octets(1) : nil, messageID: messages.textOrNil(2))
+                id, digest: messages.isNull(3) ? Self.key(digest: messages.octets(1)) : nil,
+                messageID: messages.textOrNil(2).map { Self.key(messageID: $0) })
         }
         let events = try connection.prepare("SELECT sequence, id FROM events WHERE sequence > ?1 ORDER BY sequence")
         events.bind(1, mark.event)
-        while try events.step() { addEvent(events.integer(0), id: events.text(1)) }
+        while try events.step() { addEvent(events.integer(0), key: Self.key(event: events.text(1))) }
         added = 0
     }
 
     // MARK: - Keys
 
     /// A digest is as good as random already.
-    static func key(digest: [UInt8]) -> Int64 {
+    static func key(digest: [UInt8]) -> Int64 { digest.withUnsafeBytes { key(digest: $0) } }
+
+    static func key(digest: UnsafeRawBufferPointer) -> Int64 {
         var key: UInt64 = 0
         for byte in digest.prefix(8) { key = key << 8 | UInt64(byte) }
         return Int64(bitPattern: key & ~3)
     }
 
-    static func key(event id: String) -> Int64 { Int64(bitPattern: hash(id) & ~3 | 1) }
-    static func key(messageID: String) -> Int64 { Int64(bitPattern: hash(messageID) & ~3 | 2) }
+    static func key(event id: String) -> Int64 { Int64(bitPattern: hash(id.utf8) & ~3 | 1) }
+    static func key(event id: UnsafeRawBufferPointer) -> Int64 { Int64(bitPattern: hash(id) & ~3 | 1) }
+    static func key(messageID: String) -> Int64 { Int64(bitPattern: hash(messageID.utf8) & ~3 | 2) }
+    static func key(messageID: UnsafeRawBufferPointer) -> Int64 { Int64(bitPattern: hash(messageID) & ~3 | 2) }
 
     /// FNV-1a, 64 bits. Texts that collide by accident or on purpose are told apart by the rows they lead to.
-    private static func hash(_ text: String) -> UInt64 {
+    private static func hash(_ text: some Sequence<UInt8>) -> UInt64 {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        for byte in text { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
         return hash
     }
 
-    /// Rows that may have this key: the caller compares.
-    func rows(_ key: Int64) throws(StoreError) -> [Int64] {
-        var rows = waiting.rows(key)
-        if !sorted.isEmpty { rows += moving.rows(key) }
-        guard filter.mayContain(key) else { return rows }
-        find.bind(1, key)
-        while try find.step() {
-            let row = find.integer(0)
-            if !rows.contains(row) { rows.append(row) }
-        }
-        return rows
+    /// Rows that may have this key, of those whose keys may not be in the table yet. Of any thread: once a row that
+    /// was here is not here any more, its key is in the table and in the filter.
+    func rowsInMemory(_ key: Int64) -> [Int64] {
+        memory.withLock { $0.waiting.rows(key) + $0.moving.rows(key) }
     }
 
-    func addMessage(_ id: Int64, digest: [UInt8]?, messageID: String?) {
-        if let digest { add(Entry(key: Self.key(digest: digest), row: id)) }
-        if let messageID { add(Entry(key: Self.key(messageID: messageID), row: id)) }
+    /// - Parameters:
+    ///   - digest: its key; nil of a duplicate.
+    ///   - messageID: its key.
+    func addMessage(_ id: Int64, digest: Int64?, messageID: Int64?) {
+        if let digest { add(Entry(key: digest, row: id)) }
+        if let messageID { add(Entry(key: messageID, row: id)) }
         waitingMark.message = id
     }
 
-    func addEvent(_ sequence: Int64, id: String) {
-        add(Entry(key: Self.key(event: id), row: sequence))
+    func addEvent(_ sequence: Int64, key: Int64) {
+        add(Entry(key: key, row: sequence))
         waitingMark.event = sequence
     }
 
     private func add(_ entry: Entry) {
-        waiting.add(entry)
+        memory.withLock { $0.waiting.add(entry) }
         added += 1
     }
 
@@ -206,12 +210,12 @@ final class KeyIndex {
         guard moved == sorted.count else { return }
         tableMark = movingMark
         if !sorted.isEmpty {
-            moving = Keys()
+            memory.withLock { $0.moving = Keys() }
             sorted = []
             moved = 0
             slice = Self.usualSlice
         }
-        if waiting.entries.count >= waitingLimit || isMovingWanted { startMoving() }
+        if waitingCount >= waitingLimit || isMovingWanted { startMoving() }
     }
 
     /// Whether all keys of rows up to these are in the table. Where not, this and the next transactions move more of
@@ -225,23 +229,28 @@ final class KeyIndex {
 
     func rolledBack() {
         // The marks may stand too high now, which the next row that is stored puts right: rows are numbered on.
-        waiting.removeLast(added)
+        memory.withLock { $0.waiting.removeLast(added) }
         added = 0
         moved = movedBefore
     }
 
     private func startMoving() {
         isMovingWanted = false
-        moving = waiting
+        let entries = memory.withLock { memory in
+            memory.moving = memory.waiting
+            memory.waiting = Keys()
+            return memory.moving.entries
+        }
         movingMark = waitingMark
-        sorted = waiting.entries.sorted()
+        sorted = entries.sorted()
         moved = 0
-        waiting = Keys()
     }
+
+    private var waitingCount: Int { memory.withLock { $0.waiting.entries.count } }
 
     /// Moves everything, in the transaction of the caller's `body`, a part at a time.
     func moveAll(in transaction: (() throws(StoreError) -> Void) throws(StoreError) -> Void) throws(StoreError) {
-        guard waiting.entries.count + sorted.count - moved > Self.leftToNextStart else { return }
+        guard waitingCount + sorted.count - moved > Self.leftToNextStart else { return }
         if sorted.isEmpty { startMoving() }
         while !sorted.isEmpty {
             begin()
@@ -252,7 +261,7 @@ final class KeyIndex {
                 throw error
             }
             committed()
-            if sorted.isEmpty, !waiting.entries.isEmpty { startMoving() }
+            if sorted.isEmpty, waitingCount > 0 { startMoving() }
         }
     }
 }

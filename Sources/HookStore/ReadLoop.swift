@@ -13,8 +13,13 @@ final class ReadLoop: @unchecked Sendable {
     let path: String
     private let queue = StoreQueue<Request>()
     private var reader: StoreReader?
+    /// Makes sure that the database holds what was acknowledged so far; called before requests are answered.
+    private let catchUp: @Sendable (StoreReader) throws(StoreError) -> Void
 
-    init(path: String) { self.path = path }
+    init(path: String, catchUp: @escaping @Sendable (StoreReader) throws(StoreError) -> Void) {
+        self.path = path
+        self.catchUp = catchUp
+    }
 
     /// Queues a request; it is given a reader, or nil while there is no database, or why there is none.
     func add(_ request: @escaping Request) {
@@ -46,6 +51,7 @@ final class ReadLoop: @unchecked Sendable {
             for request in requests {
                 do throws(StoreError) {
                     try openNow()
+                    if let reader { try catchUp(reader) }
                     request(.success(reader))
                 } catch {
                     request(.failure(error))

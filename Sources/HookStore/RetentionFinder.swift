@@ -25,11 +25,12 @@ final class RetentionFinder {
     }
 
     /// Where octets of messages are.
-    enum Place { case fresh, packed }
+    enum Place { case packed, fresh, journaled }
 
     private let connection: SQLiteConnection
     private let fresh: SQLiteStatement
     private let packed: SQLiteStatement
+    private let journaled: SQLiteStatement
     private let hookNames: SQLiteStatement
     private let events: SQLiteStatement
     private let deliveries: SQLiteStatement
@@ -52,6 +53,11 @@ final class RetentionFinder {
             SELECT o.message, m.received_at, m.size, m.verdicts FROM packed o LEFT JOIN messages m ON m.id = o.message
             WHERE o.message > ?1 ORDER BY o.message LIMIT ?2
             """)
+        journaled = try connection.prepare(
+            """
+            SELECT o.message, m.received_at, m.size, m.verdicts FROM journaled o LEFT JOIN messages m ON m.id = o.message
+            WHERE o.message > ?1 ORDER BY o.message LIMIT ?2
+            """)
         hookNames = try connection.prepare("SELECT value ->> 0 FROM json_each(?1)")
         events = try connection.prepare(
             """
@@ -64,10 +70,20 @@ final class RetentionFinder {
         messages = try connection.prepare("SELECT id, received_at FROM messages WHERE id > ?1 ORDER BY id LIMIT ?2")
     }
 
-    /// Octets of the database that are in use; what was freed is used again before the file grows.
+    private func statement(_ place: Place) -> SQLiteStatement {
+        switch place {
+        case .packed: packed
+        case .fresh: fresh
+        case .journaled: journaled
+        }
+    }
+
+    /// Octets of the database that are in use, and of messages in the journal; what was freed is used again before the
+    /// files grow.
     func usedOctets() throws(StoreError) -> Int {
         let pages = try connection.integer("PRAGMA page_count") - connection.integer("PRAGMA freelist_count")
-        return Int(pages * (try connection.integer("PRAGMA page_size")))
+        let journaled = try connection.integer("SELECT coalesce(sum(octets), 0) FROM journaled")
+        return Int(pages * (try connection.integer("PRAGMA page_size")) + journaled)
     }
 
     // MARK: - By age
@@ -77,8 +93,7 @@ final class RetentionFinder {
         in place: Place, after last: Int64, _ policy: RetentionPolicy, now: Timestamp
     ) throws(StoreError) -> Page? {
         guard let shortest = policy.shortestMessages else { return nil }
-        let statement = place == .fresh ? fresh : packed
-        return try page(statement, after: last) { (row, page) throws(StoreError) in
+        return try page(statement(place), after: last) { (row, page) throws(StoreError) in
             let age = Age(row.integer(1), now)
             if policy.isMessageOver(age.duration, hooks: policy.hooks.isEmpty ? [] : try names(row.text(3))) {
                 page.rows.append(Row(id: row.integer(0), octets: Int(row.integer(2))))
@@ -141,7 +156,7 @@ final class RetentionFinder {
 
     /// The oldest raw messages, whatever their age, until `octets` are reached; nil behind the last one.
     func oldest(in place: Place, after last: Int64, _ octets: Int) throws(StoreError) -> Page? {
-        let found = try page(place == .fresh ? fresh : packed, after: last, limit: 64) { (row, page) throws(StoreError) in
+        let found = try page(statement(place), after: last, limit: 64) { (row, page) throws(StoreError) in
             page.rows.append(Row(id: row.integer(0), octets: Int(row.integer(2))))
             return true
         }

@@ -89,7 +89,8 @@ final class RetentionSweeper: @unchecked Sendable {
         _ task: Task, _ finder: RetentionFinder, _ report: inout RetentionReport
     ) throws(StoreError) -> Bool {
         let policy = task.policy
-        for place in [RetentionFinder.Place.packed, .fresh] {
+        // The way messages go: one that moves meanwhile is met at the next place.
+        for place in [RetentionFinder.Place.journaled, .fresh, .packed] {
             var last = Int64.min
             while let page = try finder.messages(in: place, after: last, policy, now: task.now()) {
                 last = page.last
@@ -174,7 +175,7 @@ final class RetentionSweeper: @unchecked Sendable {
     ) throws(StoreError) -> Bool {
         guard let limit = task.policy.size, try finder.usedOctets() > limit else { return true }
         let goal = limit - limit / 50
-        for place in [RetentionFinder.Place.packed, .fresh] {
+        for place in [RetentionFinder.Place.packed, .fresh, .journaled] {
             var last = Int64.min
             while let excess = try excess(finder, goal), let page = try finder.oldest(in: place, after: last, excess) {
                 last = page.last

@@ -82,9 +82,13 @@ extension SQLiteStore: HistoryStore {
     }
 
     private func write(_ operation: DeliveryOperation) async throws(StoreError) -> DeliveryOperation.Answer {
-        guard let writer else { throw Self.readOnly }
+        guard let writer, let journal else { throw Self.readOnly }
         return try await withCheckedContinuation { continuation in
-            writer.add(.deliveries(operation) { continuation.resume(returning: $0) })
+            if operation.makesEvents {
+                journal.perform(operation) { continuation.resume(returning: $0) }
+            } else {
+                writer.add(.deliveries(operation) { continuation.resume(returning: $0) })
+            }
         }.get()
     }
 }

@@ -1,14 +1,15 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The embedded store: one SQLite file, one thread that writes, one that reads. This file opens,
+// The embedded store: a journal, an SQLite file that follows it, and their threads. This file opens,
 // closes and hands requests to those threads.
 
 internal import Glibc
 public import HookModel
 
-/// Messages, events and deliveries in an SQLite database with a write-ahead log.
+/// Messages, events and deliveries in an SQLite database, behind a journal of messages.
 ///
-/// `commit` answers after the transaction's log was synced (`synchronous = FULL`). Memory: each entry that waits is
+/// `commit` answers after the message's record in the journal was synced; the database follows within milliseconds, and
+/// whoever reads waits for it. Everything else is answered after a synced transaction. Memory: each entry that waits is
 /// held until it is answered; `Options.queueOctets` bounds their sum, and what passes it is answered with `busy`.
 public final class SQLiteStore: InspectableStore {
     public enum Role: Sendable, Hashable {
@@ -21,36 +22,51 @@ public final class SQLiteStore: InspectableStore {
     public struct Options: Sendable, Hashable {
         /// Octets of messages and events that may wait for the writer.
         public var queueOctets = 256 << 20
-        /// Jobs of one transaction. More bring no more speed, and the first of them waits longer.
+        /// Messages of one group of the journal, and jobs of one transaction. More bring no more speed, and the first of
+        /// them waits longer.
         public var groupJobs = 512
-        /// Octets of one transaction.
+        /// Octets of one group.
         public var groupOctets = 8 << 20
+        /// About how long a segment of the journal gets.
+        public var segmentOctets = 64 << 20
+        /// Segments that were written before are kept for the next time up to this size.
+        public var spareOctets = 256 << 20
+        /// What the journal leaves free on the disk, for the database to follow.
+        public var reservedOctets = 1 << 20
         /// About how large the write-ahead log gets; it is used again and again.
         public var logOctets = 64 << 20
         /// Keys of new messages and events (three a message) that wait in memory before they go to their table sorted:
         /// some 40 octets each, twice. The more, the less is written.
-        public var waitingKeys = 48_000
+        public var waitingKeys = 24_000
         /// Whether raw messages are compressed in the background.
         public var compresses = true
+        /// Milliseconds between two looks of the background whether the store is at rest.
+        package var restingPause = 500
 
         public init() {}
     }
 
     /// nil for readers.
-    let writer: WriterLoop?
-    private let compressor: Compressor?
-    private let filter: KeyFilter?
-    private let sweeper: RetentionSweeper?
+    private let owner: Owner?
     let reads: ReadLoop
     private let lifetime: StoreLifetime
 
-    private init(
-        writer: WriterLoop?, compressor: Compressor?, filter: KeyFilter?, reads: ReadLoop, lifetime: StoreLifetime
-    ) {
-        sweeper = writer.map { RetentionSweeper(path: reads.path, writer: $0) }
-        self.writer = writer
-        self.compressor = compressor
-        self.filter = filter
+    var writer: WriterLoop? { owner?.writer }
+    var journal: JournalLoop? { owner?.journal }
+
+    /// What only the owner of a store has.
+    private struct Owner {
+        var journal: JournalLoop
+        var writer: WriterLoop
+        var checkpointer: Checkpointer
+        var filter: KeyFilter
+        var keeper: SegmentKeeper
+        var compressor: Compressor?
+        var sweeper: RetentionSweeper
+    }
+
+    private init(owner: Owner?, reads: ReadLoop, lifetime: StoreLifetime) {
+        self.owner = owner
         self.reads = reads
         self.lifetime = lifetime
     }
@@ -65,45 +81,74 @@ public final class SQLiteStore: InspectableStore {
     public static func open(
         _ path: String, as role: Role, options: Options = Options()
     ) throws(StoreError) -> SQLiteStore {
+        try open(path, as: role, options: options, files: SystemFiles())
+    }
+
+    /// - Parameter files: how the journal changes its files.
+    package static func open(
+        _ path: String, as role: Role, options: Options, files: any StoreFiles
+    ) throws(StoreError) -> SQLiteStore {
         let lifetime = StoreLifetime()
         switch role {
         case .reader:
-            let reads = ReadLoop(path: path)
+            let catchUp = JournalCatchUp(path: path, files: files)
+            let reads = ReadLoop(path: path) { reader throws(StoreError) in try catchUp.run(reader.connection) }
             // Says at once what is wrong with a file that is there.
             try reads.openNow()
             try lifetime.start { reads.run() }
-            return SQLiteStore(writer: nil, compressor: nil, filter: nil, reads: reads, lifetime: lifetime)
+            return SQLiteStore(owner: nil, reads: reads, lifetime: lifetime)
         case .owner:
             try lifetime.lock(ownerOf: path)
-            let connection = try openForWriting(path)
-            let writer = try StoreWriter(connection, options: options)
-            try writer.voidLeases()
-            let checkpointer = try Checkpointer(writer: connection, logOctets: options.logOctets)
-            let loop = WriterLoop(writer, checkpointer, options: options)
-            let reads = ReadLoop(path: path)
-            try reads.openNow()
-            let compressor = options.compresses ? Compressor(path: path, writer: loop) : nil
-            let store = SQLiteStore(
-                writer: loop, compressor: compressor, filter: writer.filter, reads: reads, lifetime: lifetime)
-            try startThreads(of: store, loop, checkpointer)
+            let (owner, reads) = try makeOwner(path, options, files)
+            let store = SQLiteStore(owner: owner, reads: reads, lifetime: lifetime)
+            try startThreads(of: store, owner)
             return store
         }
     }
 
-    private static func startThreads(
-        of store: SQLiteStore, _ loop: WriterLoop, _ checkpointer: Checkpointer
-    ) throws(StoreError) {
+    private static func makeOwner(
+        _ path: String, _ options: Options, _ files: any StoreFiles
+    ) throws(StoreError) -> (Owner, ReadLoop) {
+        let connection = try openForWriting(path, files)
+        let segments = JournalSegments(folder: StorePlace.journal(of: path), files: files)
+        let writer = try StoreWriter(connection, journal: segments.folder, options: options)
+        try JournalRecovery.run(writer, segments)
+        try writer.voidLeases()
+        let last = try writer.lastNumbers()
+        let planner = try CommitPlanner(
+            try SQLiteConnection(path, .readOnly), keys: writer.keys, lastMessage: last.message, lastEvent: last.event)
+        let journal = JournalWriter(
+            segments,
+            options: .init(segmentOctets: options.segmentOctets, reservedOctets: options.reservedOctets),
+            at: writer.position)
+        let progress = JournalProgress(at: writer.position)
+        let checkpointer = try Checkpointer(writer: connection, logOctets: options.logOctets)
+        let loop = WriterLoop(writer, checkpointer, segments, progress, options: options)
+        let keeper = SegmentKeeper(segments, segmentOctets: options.segmentOctets)
+        let journalLoop = JournalLoop(planner, journal, progress, loop, keeper, options: options)
+        let reads = ReadLoop(path: path) { _ throws(StoreError) in try loop.waitUntilApplied() }
+        try reads.openNow()
+        let compressor = !options.compresses ? nil
+            : Compressor(
+                path: path, writer: loop, journal: journalLoop, segments: segments, options: options)
+        return (
+            Owner(
+                journal: journalLoop, writer: loop, checkpointer: checkpointer, filter: writer.keys.filter,
+                keeper: keeper, compressor: compressor, sweeper: RetentionSweeper(path: path, writer: loop)), reads
+        )
+    }
+
+    private static func startThreads(of store: SQLiteStore, _ owner: Owner) throws(StoreError) {
         let lifetime = store.lifetime
         do throws(StoreError) {
-            try lifetime.start { loop.run() }
+            try lifetime.start { owner.writer.run() }
+            try lifetime.start { owner.journal.run() }
             let reads = store.reads
             try lifetime.start { reads.run() }
-            try lifetime.start { checkpointer.run() }
-            if let filter = store.filter {
-                let path = store.reads.path
-                try lifetime.start { filter.fill(from: path) }
-            }
-            if let compressor = store.compressor { try lifetime.start { compressor.run() } }
+            try lifetime.start { owner.checkpointer.run() }
+            try lifetime.start { owner.filter.fill(from: reads.path) }
+            try lifetime.start { owner.keeper.run() }
+            if let compressor = owner.compressor { try lifetime.start { compressor.run() } }
         } catch {
             store.beginToClose()
             throw error
@@ -111,13 +156,17 @@ public final class SQLiteStore: InspectableStore {
     }
 
     /// Opens, checks and migrates. Every setting that durability rests on is read back.
-    private static func openForWriting(_ path: String) throws(StoreError) -> SQLiteConnection {
+    static func openForWriting(_ path: String, _ files: any StoreFiles) throws(StoreError) -> SQLiteConnection {
         try createFile(path)
         let connection = try SQLiteConnection(path, .readWrite)
         try StoreFile.lookOver(connection)
         try connection.execute(Schema.newFile)
         let mode = try connection.text("PRAGMA journal_mode = WAL")
         guard mode == "wal" else { throw .failed("\(path): no write-ahead log possible (journal_mode \(mode))") }
+        // To switch to the log, SQLite made a rollback journal and removed it. If a power cut brought that back, it would
+        // undo the switch, and with it everything in the log.
+        let synced = files.synchronizeFolder(StorePlace.folder(of: path))
+        guard synced == 0 else { throw StoreError(opening: StorePlace.folder(of: path), errno: synced) }
         try connection.execute("PRAGMA synchronous = FULL")
         guard try connection.integer("PRAGMA synchronous") == 2 else {
             throw .failed("\(path): synchronous = FULL was not taken")
@@ -144,16 +193,16 @@ public final class SQLiteStore: InspectableStore {
     public func commit(
         _ entry: MessageEntry, completion: @escaping @Sendable (Result<CommitReceipt, StoreError>) -> Void
     ) {
-        guard let writer else {
+        guard let owner else {
             return reads.add { _ in completion(.failure(Self.readOnly)) }
         }
-        writer.add(.commit(entry, completion))
+        owner.journal.add(entry, completion)
     }
 
     public func claimDue(
         subscription: String, now: Timestamp, lease: Duration, limit: Int
     ) async throws(StoreError) -> [ClaimedDelivery] {
-        guard let writer else { throw Self.readOnly }
+        guard let writer = owner?.writer else { throw Self.readOnly }
         let claim = WriteJob.Claim(subscription: subscription, now: now, lease: lease, limit: limit)
         return try await withCheckedContinuation { continuation in
             writer.add(.claim(claim) { continuation.resume(returning: $0) })
@@ -161,7 +210,7 @@ public final class SQLiteStore: InspectableStore {
     }
 
     public func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError) {
-        guard let writer else { throw Self.readOnly }
+        guard let writer = owner?.writer else { throw Self.readOnly }
         try await withCheckedContinuation { continuation in
             writer.add(.finish(results, now: now) { continuation.resume(returning: $0) })
         }.get()
@@ -181,7 +230,9 @@ public final class SQLiteStore: InspectableStore {
     }
 
     /// `handler` is called on the writer thread; the last one set is in force.
-    public func onNewDeliveries(_ handler: @escaping @Sendable (Set<String>) -> Void) { writer?.setHandler(handler) }
+    public func onNewDeliveries(_ handler: @escaping @Sendable (Set<String>) -> Void) {
+        owner?.writer.setHandler(handler)
+    }
 
     static let readOnly = StoreError.failed("the store was opened for reading")
 
@@ -223,7 +274,7 @@ public final class SQLiteStore: InspectableStore {
         _ policy: RetentionPolicy, now: @escaping @Sendable () -> Timestamp,
         report: @escaping @Sendable (RetentionReport) -> Void
     ) throws(StoreError) {
-        guard let sweeper, sweeper.set(.init(policy: policy, now: now, report: report)) else { return }
+        guard let sweeper = owner?.sweeper, sweeper.set(.init(policy: policy, now: now, report: report)) else { return }
         try lifetime.start { sweeper.run() }
     }
 
@@ -233,10 +284,24 @@ public final class SQLiteStore: InspectableStore {
     }
 
     private func beginToClose() {
-        filter?.cancel()
-        sweeper?.close()
-        compressor?.close()
+        owner?.filter.cancel()
+        owner?.compressor?.close()
+        owner?.keeper.close()
+        owner?.sweeper.close()
         reads.close()
-        writer?.close()
+        // Closes the writer behind it.
+        owner?.journal.close()
     }
+}
+
+/// Where the files of a store are.
+enum StorePlace {
+    /// Of the database at `path`.
+    static func folder(of path: String) -> String {
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    /// Where the journal of the database at `path` is.
+    static func journal(of path: String) -> String { path + ".journal" }
 }

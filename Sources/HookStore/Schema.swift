@@ -7,7 +7,7 @@ internal import HookModel
 
 enum Schema {
     /// Migration n leads from `user_version` n - 1 to n; each runs in a transaction of its own.
-    static let migrations: [StaticString] = [version1, version2, deliveryHistory]
+    static let migrations: [StaticString] = [version1, version2, deliveryHistory, version4]
 
     /// What this program writes and reads.
     static var known: Int { migrations.count }
@@ -114,6 +114,30 @@ enum Schema {
         CREATE INDEX IF NOT EXISTS deliveries_event ON deliveries (event);
 
         PRAGMA user_version = 2;
+        """
+
+    /// The journal in front of the database. Messages that came before it stay in the table fresh until they are packed.
+    private static let version4: StaticString = """
+        -- Where the octets of a message begin that are still in the journal: another place beside fresh and packed.
+        CREATE TABLE journaled (
+            message INTEGER PRIMARY KEY,
+            segment INTEGER NOT NULL,      -- number of the file
+            offset INTEGER NOT NULL,       -- of its record in the file
+            octets INTEGER NOT NULL        -- how many there are
+        ) STRICT;
+
+        -- Up to where the journal's records are in these tables. One row.
+        CREATE TABLE journal (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            sequence INTEGER NOT NULL,     -- of the last record
+            segment INTEGER NOT NULL,      -- 0 before there is one
+            offset INTEGER NOT NULL,       -- behind the last record
+            chain INTEGER NOT NULL,        -- checksum of the last record
+            settled INTEGER NOT NULL       -- how often everything so far was made durable
+        ) STRICT;
+        INSERT INTO journal VALUES (1, 0, 0, 0, 0, 0);
+
+        PRAGMA user_version = 4;
         """
 
     /// Brings a database to the version this program knows.

@@ -21,11 +21,13 @@ public enum StoreBackup {
         guard !isSameFile(path, target) else { throw .failed("\(target): is the store itself") }
         let source = try StoreFile.openForReading(path)
         guard try StoreFile.isCurrent(source) else { throw .failed("\(path): nothing is stored yet") }
+        try JournalCatchUp(path: path).run(source)
         let part = target + ".part"
         let octets: Int
         do throws(StoreError) {
             try create(part)
             try copy(source, to: part)
+            try embedJournal(of: source, in: part)
             try leaveLog(part)
             try check(part)
             octets = try sync(part)
@@ -63,6 +65,14 @@ public enum StoreBackup {
             let isSource = [SQLITE_CORRUPT, SQLITE_NOTADB].contains(failure & 0xFF)
             throw StoreError(sqlite: failure, connection: copy.handle, path: isSource ? source.path : part)
         }
+    }
+
+    /// Octets of messages that are in the journal's segments go into the copy itself, which has no journal.
+    private static func embedJournal(of source: SQLiteConnection, in part: String) throws(StoreError) {
+        let copy = try SQLiteConnection(part, .readWrite)
+        try copy.execute("PRAGMA journal_mode = OFF")
+        try copy.execute("PRAGMA synchronous = OFF")
+        try JournalEmbedding.run(copy, from: StorePlace.journal(of: source.path), copyOf: source)
     }
 
     /// A copy is one file, also for who looks into it; the owner of a store turns the log on again.

@@ -25,6 +25,7 @@ public struct StoreCheck: Sendable, Hashable {
         do throws(StoreError) {
             let connection = try StoreFile.openForReading(path)
             guard try StoreFile.isCurrent(connection) else { return check }
+            try JournalCatchUp(path: path).run(connection)
             try connection.execute("BEGIN")
             try check.pages(connection)
             // Rows of broken pages would only tell the same again, or what is not so.
@@ -84,12 +85,17 @@ public struct StoreCheck: Sendable, Hashable {
         try each(
             connection, "octets without their message",
             """
-            SELECT message FROM (SELECT message FROM fresh UNION ALL SELECT message FROM packed)
+            SELECT message FROM (SELECT message FROM fresh UNION ALL SELECT message FROM packed
+                UNION ALL SELECT message FROM journaled)
             WHERE message NOT IN (SELECT id FROM messages)
             """)
         try each(
             connection, "octets kept twice",
-            "SELECT message FROM fresh WHERE message IN (SELECT message FROM packed)")
+            """
+            SELECT message FROM (SELECT message FROM fresh UNION ALL SELECT message FROM packed
+                UNION ALL SELECT message FROM journaled)
+            GROUP BY message HAVING count(*) > 1
+            """)
         try each(
             connection, "duplicate of a message that is not like it",
             """
@@ -205,5 +211,23 @@ public struct StoreCheck: Sendable, Hashable {
             count += 1
             note("raw message that cannot be read", statement.integer(0), count)
         }
+        let journaled = try connection.prepare("SELECT message, segment, offset FROM journaled")
+        let folder = StorePlace.journal(of: connection.path)
+        while try journaled.step() {
+            let id = journaled.integer(0)
+            let octets = JournalReader.octets(
+                ofMessage: id, folder: folder, segment: journaled.integer(1), offset: Int(journaled.integer(2)))
+            if octets != nil { continue }
+            // It may have been packed, and its segment used again, since this transaction began.
+            if try !Self.isJournaled(id, connection.path) { continue }
+            count += 1
+            note("raw message that cannot be read", id, count)
+        }
+    }
+
+    private static func isJournaled(_ message: Int64, _ path: String) throws(StoreError) -> Bool {
+        let find = try StoreFile.openForReading(path).prepare("SELECT 1 FROM journaled WHERE message = ?1")
+        find.bind(1, message)
+        return try find.step()
     }
 }

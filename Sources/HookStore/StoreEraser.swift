@@ -14,6 +14,7 @@ final class StoreEraser {
     private let connection: SQLiteConnection
     private let deleteFresh: SQLiteStatement
     private let deletePacked: SQLiteStatement
+    private let deleteJournaled: SQLiteStatement
     private let isPending: SQLiteStatement
     private let hasDelivery: SQLiteStatement
     private let endDeliveries: SQLiteStatement
@@ -33,6 +34,8 @@ final class StoreEraser {
         self.keys = keys
         deleteFresh = try connection.prepare("DELETE FROM fresh WHERE message = ?1")
         deletePacked = try connection.prepare("DELETE FROM packed WHERE message = ?1")
+        // The segment is used again once none of its messages is needed.
+        deleteJournaled = try connection.prepare("DELETE FROM journaled WHERE message = ?1")
         isPending = try connection.prepare(
             "SELECT 1 FROM deliveries INDEXED BY deliveries_event WHERE event = ?1 AND state < 2 LIMIT 1")
         hasDelivery = try connection.prepare(
@@ -58,6 +61,7 @@ final class StoreEraser {
             """
             SELECT digest, duplicate_of, message_id, first_event, new_events,
                 EXISTS (SELECT 1 FROM fresh WHERE message = ?1) OR EXISTS (SELECT 1 FROM packed WHERE message = ?1)
+                    OR EXISTS (SELECT 1 FROM journaled WHERE message = ?1)
             FROM messages WHERE id = ?1
             """)
         findEvent = try connection.prepare("SELECT id, length(json) FROM events WHERE sequence = ?1 AND message = ?2")
@@ -105,7 +109,7 @@ final class StoreEraser {
     /// The octets of a message as received, wherever they are. False if there were none.
     func eraseOctets(ofMessage message: Int64) throws(StoreError) -> Bool {
         var count = 0
-        for statement in [deleteFresh, deletePacked] {
+        for statement in [deleteFresh, deletePacked, deleteJournaled] {
             statement.bind(1, message)
             try statement.run()
             count += connection.changes

@@ -6,6 +6,10 @@ internal import HookModel
 
 /// Safe to hand to the thread that reads, which then has it alone.
 final class StoreReader: @unchecked Sendable {
+    /// How often a message is looked for that moves meanwhile. It moves once.
+    private static let looks = 3
+
+    private var folder: String { StorePlace.journal(of: connection.path) }
     let connection: SQLiteConnection
     private let nextDue: SQLiteStatement
     private let eventsAfter: SQLiteStatement
@@ -46,9 +50,10 @@ final class StoreReader: @unchecked Sendable {
             """
             SELECT m.id, m.digest, m.duplicate_of, m.message_id, m.received_at, m.source, m.mail_from, m.recipients,
                 m.peer, m.helo, m.answer, m.verdicts, m.size, f.size, coalesce(p.encoding, 1),
-                coalesce(n.octets, p.octets)
+                coalesce(n.octets, p.octets), f.id, j.segment, j.offset
             FROM messages m LEFT JOIN messages f ON f.id = coalesce(m.duplicate_of, m.id)
                 LEFT JOIN fresh n ON n.message = f.id LEFT JOIN packed p ON p.message = f.id
+                LEFT JOIN journaled j ON j.message = f.id
             WHERE m.id = ?1
             """)
         messagesByMessageID = try connection.prepare(
@@ -122,20 +127,36 @@ final class StoreReader: @unchecked Sendable {
 
     func message(_ id: Int64) throws(StoreError) -> StoredMessage? {
         let row = messageByID
-        row.bind(1, id)
-        guard try row.step() else { return nil }
-        defer { row.reset() }
+        for _ in 0..<Self.looks {
+            row.bind(1, id)
+            guard try row.step() else { return nil }
+            defer { row.reset() }
+            if row.isNull(17) { return try message(row, octets: nil) }
+            let octets = JournalReader.octets(
+                ofMessage: row.integer(16), folder: folder, segment: row.integer(17), offset: Int(row.integer(18)))
+            if let octets { return try message(row, octets: octets) }
+            // Packed since the row was read, and its segment used again: the row says so now.
+        }
+        throw unreadable("message \(id) in the journal")
+    }
+
+    /// - Parameter octets: those of a message that is in the journal.
+    private func message(_ row: SQLiteStatement, octets: [UInt8]?) throws(StoreError) -> StoredMessage {
         let source = row.text(5)
         guard let road = IntakeSource(rawValue: source) else { throw unreadable(source) }
         // A duplicate has the same content, and not always the same octets.
         let keptSize = Int(row.integer(13))
+        var bytes = octets
+        if bytes == nil, !row.isNull(15) {
+            bytes = try self.bytes(row.octets(15), encoding: row.integer(14), size: keptSize)
+        }
         return StoredMessage(
             id: row.integer(0),
             envelope: Envelope(
                 source: road, mailFrom: row.textOrNil(6), recipients: try strings(row.text(7)), peer: row.textOrNil(8),
                 helo: row.textOrNil(9)),
             receivedAt: Timestamp(microseconds: row.integer(4)),
-            bytes: row.isNull(15) ? nil : try bytes(row.octets(15), encoding: row.integer(14), size: keptSize),
+            bytes: bytes,
             size: Int(row.integer(12)), contentDigest: row.octets(1), messageID: row.textOrNil(3),
             duplicateOf: row.isNull(2) ? nil : row.integer(2), answer: try outcome(row.text(10)),
             verdicts: try verdicts(row.text(11)))

@@ -11,6 +11,8 @@ public struct StoreSummary: Sendable, Hashable {
     public var fileOctets = 0
     /// Octets of the write-ahead log.
     public var logOctets = 0
+    /// Octets of the journal's segments, spare ones included.
+    public var journalOctets = 0
     /// Octets of the file that are in use; the rest is used again before the file grows.
     public var usedOctets = 0
     public var messages = 0
@@ -41,8 +43,10 @@ public struct StoreSummary: Sendable, Hashable {
         let connection = try StoreFile.openForReading(path)
         var summary = StoreSummary()
         summary.fileOctets = StoreFile.size(path) ?? 0
+        summary.journalOctets = JournalSegments.octets(StorePlace.journal(of: path))
         summary.logOctets = StoreFile.size(path + "-wal") ?? 0
         guard try StoreFile.isCurrent(connection) else { return summary }
+        try JournalCatchUp(path: path).run(connection)
         try connection.execute("BEGIN")
         summary.schema = try Schema.version(of: connection)
         let pages = try connection.integer("PRAGMA page_count") - connection.integer("PRAGMA freelist_count")
@@ -60,7 +64,8 @@ public struct StoreSummary: Sendable, Hashable {
             """
             SELECT count(*), coalesce(sum(octets), 0), min(message) FROM (
                 SELECT message, length(octets) AS octets FROM fresh
-                UNION ALL SELECT message, length(octets) FROM packed)
+                UNION ALL SELECT message, length(octets) FROM packed
+                UNION ALL SELECT message, octets FROM journaled)
             """)
         if try raw.step() {
             rawMessages = Int(raw.integer(0))
@@ -72,7 +77,8 @@ public struct StoreSummary: Sendable, Hashable {
             connection,
             """
             SELECT received_at FROM messages
-            WHERE id = (SELECT min(message) FROM (SELECT message FROM fresh UNION ALL SELECT message FROM packed))
+            WHERE id = (SELECT min(message) FROM (SELECT message FROM fresh UNION ALL SELECT message FROM packed
+                UNION ALL SELECT message FROM journaled))
             """)
     }
 

@@ -25,16 +25,19 @@ public enum StoreUpkeep {
         return old
     }
 
-    /// The log belongs to the database that was there; with another one it would destroy that.
+    /// Log and journal belong to the database that was there; with another one they would destroy that.
     private static func setAside(_ path: String) throws(StoreError) -> String? {
+        var number = 1
+        while ["", ".journal"].contains(where: { access("\(path).before-restore-\(number)\($0)", F_OK) == 0 }) { number += 1 }
+        let old = "\(path).before-restore-\(number)"
         guard access(path, F_OK) == 0 else {
             for ending in ["-wal", "-shm"] { unlink(path + ending) }
+            if rename(StorePlace.journal(of: path), StorePlace.journal(of: old)) != 0, errno != ENOENT {
+                throw StoreError(opening: StorePlace.journal(of: path), errno: errno)
+            }
             return nil
         }
-        var number = 1
-        while access("\(path).before-restore-\(number)", F_OK) == 0 { number += 1 }
-        let old = "\(path).before-restore-\(number)"
-        for ending in ["-wal", "-shm", ""] where rename(path + ending, old + ending) != 0 && errno != ENOENT {
+        for ending in [".journal", "-wal", "-shm", ""] where rename(path + ending, old + ending) != 0 && errno != ENOENT {
             throw StoreError(opening: path + ending, errno: errno)
         }
         return old

@@ -124,7 +124,7 @@ extension StoreWriter {
         let statement = deliveryStatements.redrive
         statement.bind(1, id)
         statement.bind(2, now.microseconds)
-        statement.bind(3, orderedSubscriptions.contains(subscription) ? 1 : 0)
+        statement.bind(3, subscriptions.ordered.contains(subscription) ? 1 : 0)
         try statement.run()
         signalled.insert(subscription)
     }
@@ -155,7 +155,7 @@ extension StoreWriter {
         var count = 0
         for added in events {
             let sequence: Int64
-            if let known = try self.sequence(ofEvent: added.event.id) {
+            if let known = try indexer.sequence(ofEvent: added.event.id) {
                 guard added.replaces else { continue }
                 sequence = known
                 let replace = deliveryStatements.replaceEvent
@@ -164,7 +164,9 @@ extension StoreWriter {
                 try replace.run(borrowing: added.event.json, as: 2)
             } else {
                 // Of no message; the negative number of the last one tells its age.
-                sequence = try insertNew(added.event, message: added.message ?? -lastMessage)
+                let last = try lastNumbers()
+                sequence = try indexer.insertNew(
+                    added.event, message: added.message ?? -last.message, sequence: last.event + 1)
                 if let message = added.message { try linkLater(sequence, to: message) }
             }
             for subscription in added.subscriptions {
@@ -185,8 +187,11 @@ extension StoreWriter {
     private func deliver(_ event: Int64, to subscription: String, now: Timestamp) throws(StoreError) {
         let find = deliveryStatements.findOfEvent
         find.bind(1, event)
-        find.bind(2, try id(ofSubscription: subscription))
-        guard try find.step() else { return try insertDelivery(event: event, to: subscription, at: now) }
+        find.bind(2, try subscriptions.make(subscription))
+        guard try find.step() else {
+            signalled.insert(subscription)
+            return try indexer.insertDelivery(event: event, to: subscription, at: now.microseconds)
+        }
         let id = find.integer(0)
         find.reset()
         try redrive(id, to: subscription, now: now)
@@ -196,8 +201,8 @@ extension StoreWriter {
 
     private func claimInOrder(_ claim: WriteJob.Claim) throws(StoreError) -> [ClaimedDelivery] {
         guard claim.limit > 0 else { return [] }
-        let subscription = try id(ofSubscription: claim.subscription)
-        if orderedSubscriptions.insert(claim.subscription).inserted {
+        let subscription = try subscriptions.make(claim.subscription)
+        if subscriptions.ordered.insert(claim.subscription).inserted {
             deliveryStatements.markOrdered.bind(1, subscription)
             try deliveryStatements.markOrdered.run()
         }

@@ -8,59 +8,36 @@ internal import HookModel
 /// Safe to hand from the thread that opens the store to the writer thread, which then has it alone.
 final class StoreWriter: @unchecked Sendable {
     let connection: SQLiteConnection
+    let keys: KeyIndex
 
-    private let keys: KeyIndex
+    let indexer: JournalIndexer
+    let subscriptions: SubscriptionRows
     private let eraser: StoreEraser
-    private let hasDigest: SQLiteStatement
-    private let hasEvent: SQLiteStatement
-    private let insertMessage: SQLiteStatement
-    private let insertFresh: SQLiteStatement
-    private let insertEvent: SQLiteStatement
-    private let insertSubscription: SQLiteStatement
-    private let findSubscription: SQLiteStatement
-    private let insertDelivery: SQLiteStatement
     private let findDue: SQLiteStatement
     private let lease: SQLiteStatement
     private let finish: SQLiteStatement
     private let insertPacked: SQLiteStatement
     private let deleteFresh: SQLiteStatement
+    private let deleteJournaled: SQLiteStatement
+    private let firstJournaled: SQLiteStatement
+    private let countSettled: SQLiteStatement
     let deliveryStatements: DeliveryStatements
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
     private let rollback: SQLiteStatement
 
-    /// Row ids of subscriptions by name. They are as many as the configuration ever named.
-    private var subscriptionIDs: [String: Int64] = [:]
-    /// The last row numbers given out.
-    private(set) var lastMessage: Int64
-    private var lastEvent: Int64
-    /// Subscriptions that got deliveries in the transaction under way.
+    /// Whether COMMIT syncs at present.
+    private var syncs = true
+    /// Subscriptions that got something new to do in the transaction of jobs under way.
     var signalled: Set<String> = []
-    /// Subscriptions that were ever claimed from in order.
-    var orderedSubscriptions: Set<String> = []
 
-    init(_ connection: SQLiteConnection, options: SQLiteStore.Options) throws(StoreError) {
+    /// - Parameter journal: the folder of its segments.
+    init(_ connection: SQLiteConnection, journal: String, options: SQLiteStore.Options) throws(StoreError) {
         self.connection = connection
         keys = try KeyIndex(connection, waitingLimit: options.waitingKeys)
+        subscriptions = try SubscriptionRows(connection)
+        indexer = try JournalIndexer(connection, keys, subscriptions, folder: journal)
         eraser = try StoreEraser(connection, keys: keys)
-        hasDigest = try connection.prepare("SELECT 1 FROM messages WHERE id = ?1 AND digest = ?2")
-        hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
-        insertMessage = try connection.prepare(
-            """
-            INSERT INTO messages (id, digest, duplicate_of, message_id, received_at, source, mail_from, recipients,
-                peer, helo, answer, verdicts, first_event, new_events, size)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-            """)
-        insertFresh = try connection.prepare("INSERT INTO fresh VALUES (?1, ?2)")
-        insertEvent = try connection.prepare(
-            "INSERT INTO events (id, type, message, json, sequence) VALUES (?1, ?2, ?3, ?4, ?5)")
-        insertSubscription = try connection.prepare("INSERT INTO subscriptions (name) VALUES (?1)")
-        findSubscription = try connection.prepare("SELECT id FROM subscriptions WHERE name = ?1")
-        insertDelivery = try connection.prepare(
-            """
-            INSERT INTO deliveries (event, subscription, state, attempts, due, created_at, changed_at, reason, ordered)
-            VALUES (?1, ?2, 0, 0, ?3, ?3, ?3, '', ?4)
-            """)
         findDue = try connection.prepare(
             """
             SELECT deliveries.id, attempts, created_at, events.id, type, json
@@ -76,17 +53,26 @@ final class StoreWriter: @unchecked Sendable {
             """)
         insertPacked = try connection.prepare("INSERT INTO packed VALUES (?1, ?2, ?3)")
         deleteFresh = try connection.prepare("DELETE FROM fresh WHERE message = ?1")
+        deleteJournaled = try connection.prepare("DELETE FROM journaled WHERE message = ?1")
+        firstJournaled = try connection.prepare("SELECT segment FROM journaled ORDER BY message LIMIT 1")
+        countSettled = try connection.prepare("UPDATE journal SET settled = settled + 1")
         deliveryStatements = try DeliveryStatements(connection)
         begin = try connection.prepare("BEGIN IMMEDIATE")
         commit = try connection.prepare("COMMIT")
         rollback = try connection.prepare("ROLLBACK")
+    }
+
+    /// The highest numbers that messages and events have, or ever had.
+    func lastNumbers() throws(StoreError) -> (message: Int64, event: Int64) {
         // Whoever deletes rows keeps their highest number in a counter, so that none is used twice.
-        lastMessage = max(
-            try connection.integer("SELECT max(id) FROM messages"),
-            try connection.integer("SELECT value FROM counters WHERE name = 'rows_messages'"))
-        lastEvent = max(
-            try connection.integer("SELECT max(sequence) FROM events"),
-            try connection.integer("SELECT value FROM counters WHERE name = 'rows_events'"))
+        (
+            max(
+                try connection.integer("SELECT max(id) FROM messages"),
+                try connection.integer("SELECT value FROM counters WHERE name = 'rows_messages'")),
+            max(
+                try connection.integer("SELECT max(sequence) FROM events"),
+                try connection.integer("SELECT value FROM counters WHERE name = 'rows_events'"))
+        )
     }
 
     /// Leases of a predecessor that was killed hold nobody back: due at once, and before what came later. Their
@@ -96,202 +82,135 @@ final class StoreWriter: @unchecked Sendable {
             "UPDATE deliveries INDEXED BY deliveries_due SET state = 0, due = created_at WHERE state = 1 AND state < 2")
     }
 
-    /// Runs jobs in one transaction: all of them or none. When it returns, they would survive a power cut.
-    ///
-    /// - Returns: an answer for each job, and the subscriptions that have new deliveries.
-    func perform(_ jobs: ArraySlice<WriteJob>) throws(StoreError) -> (answers: [WriteJob.Answer], new: Set<String>) {
-        signalled.removeAll(keepingCapacity: true)
-        var answers: [WriteJob.Answer] = []
-        answers.reserveCapacity(jobs.count)
-        let (message, event) = (lastMessage, lastEvent)
-        keys.begin()
-        do throws(StoreError) {
-            try begin.run()
-            for job in jobs { answers.append(try perform(job)) }
-            try keys.moveSlice()
-            try commit.run()
-        } catch {
-            // SQLite may have rolled back by itself.
-            if connection.isInTransaction { try? rollback.run() }
-            // Some of them may have been made in this transaction.
-            subscriptionIDs = [:]
-            (lastMessage, lastEvent) = (message, event)
-            keys.rolledBack()
-            throw error
-        }
-        keys.committed()
-        return (answers, signalled)
-    }
-
-    /// To be filled by another thread.
-    var filter: KeyFilter { keys.filter }
-
     /// Leaves the next start little to read back.
     func finishUp() {
         // Failing is no loss, it is only slower.
         try? keys.moveAll { body throws(StoreError) in try connection.transaction(body) }
     }
 
+    // MARK: - Transactions
+
+    /// Up to where the journal is in the database.
+    var position: JournalPosition { indexer.position }
+    /// The last message that came from the journal since the store was opened; 0 before.
+    var lastMessage: Int64 { indexer.lastMessage }
+
+    /// Brings records to the database in one transaction. Not synced: what a power cut takes is in the journal.
+    ///
+    /// - Parameters:
+    ///   - segments: those in use.
+    ///   - end: behind the last record that is known to be whole; nil to find the end, which takes more reading.
+    /// - Returns: whether there were any, and the subscriptions that have new deliveries.
+    func apply(
+        _ segments: [JournalSegments.Segment], end: JournalPosition?, limit: Int
+    ) throws(StoreError) -> (any: Bool, new: Set<String>) {
+        let place = indexer.position
+        try setSyncing(false)
+        var isAny = false
+        do throws(StoreError) {
+            try transaction { () throws(StoreError) in
+                isAny = try indexer.apply(segments, end: end, limit: limit)
+                return isAny
+            }
+        } catch {
+            indexer.move(to: place)
+            throw error
+        }
+        return (isAny, indexer.signalled)
+    }
+
+    /// Runs jobs in one transaction: all of them or none. When it returns, they would survive a power cut, unless they
+    /// move octets from one place to another, where the first place holds them until that is so.
+    ///
+    /// - Returns: an answer for each job.
+    func perform(_ jobs: ArraySlice<WriteJob>) throws(StoreError) -> [WriteJob.Answer] {
+        var answers: [WriteJob.Answer] = []
+        answers.reserveCapacity(jobs.count)
+        signalled.removeAll(keepingCapacity: true)
+        try setSyncing(jobs.contains { $0.needsSync })
+        do throws(StoreError) {
+            try transaction { () throws(StoreError) in
+                for job in jobs { answers.append(try perform(job)) }
+                return true
+            }
+        } catch {
+            subscriptions.forget()
+            throw error
+        }
+        return answers
+    }
+
+    /// - Parameter body: returns whether anything was changed.
+    private func transaction(_ body: () throws(StoreError) -> Bool) throws(StoreError) {
+        keys.begin()
+        do throws(StoreError) {
+            try begin.run()
+            guard try body() else {
+                try rollback.run()
+                keys.rolledBack()
+                return
+            }
+            try keys.moveSlice()
+            try commit.run()
+        } catch {
+            // SQLite may have rolled back by itself.
+            if connection.isInTransaction { try? rollback.run() }
+            keys.rolledBack()
+            throw error
+        }
+        keys.committed()
+    }
+
+    /// In WAL mode a commit that syncs makes those before it durable as well, because the log is one file.
+    private func setSyncing(_ isWanted: Bool) throws(StoreError) {
+        guard isWanted != syncs else { return }
+        if isWanted {
+            try connection.execute("PRAGMA synchronous = FULL")
+        } else {
+            try connection.execute("PRAGMA synchronous = NORMAL")
+        }
+        syncs = isWanted
+    }
+
     private func perform(_ job: WriteJob) throws(StoreError) -> WriteJob.Answer {
         switch job {
-        case .commit(let entry, _): return .receipt(try store(entry))
         case .claim(let claim, _): return .claimed(try self.claim(claim))
         case .finish(let results, let now, _):
             for result in results { try store(result, now: now) }
         case .pack(let messages, _):
             for message in messages { try store(message) }
+        case .settle: return .settled(try settle())
+        case .apply: break
         case .deliveries(let operation, _): return .deliveries(try perform(operation))
-        case .refused: break
         case .erase(let erasure, _):
-            return .erased(try eraser.perform(erasure, last: (lastMessage, lastEvent)))
+            return .erased(try eraser.perform(erasure, last: try lastNumbers()))
         }
         return .done
-    }
-}
-
-// MARK: - Messages
-
-extension StoreWriter {
-    private func store(_ entry: MessageEntry) throws(StoreError) -> CommitReceipt {
-        let first = try firstMessage(digest: entry.verdict.contentDigest)
-        lastMessage += 1
-        let firstEvent = lastEvent + 1
-        for hook in entry.verdict.hooks {
-            for event in hook.events {
-                guard let sequence = try insert(event, message: lastMessage) else { continue }
-                for subscription in entry.deliveries[event.id] ?? [] {
-                    try insertDelivery(event: sequence, to: subscription, at: entry.message.receivedAt)
-                }
-            }
-        }
-        let newEvents = Int(lastEvent + 1 - firstEvent)
-        try insertMessage(entry, duplicateOf: first, firstEvent: firstEvent, newEvents: newEvents)
-        return CommitReceipt(isDuplicate: first != nil, newEvents: newEvents)
-    }
-
-    private func firstMessage(digest: [UInt8]) throws(StoreError) -> Int64? {
-        for id in try keys.rows(KeyIndex.key(digest: digest)) {
-            hasDigest.bind(1, id)
-            hasDigest.bind(2, digest)
-            if try hasDigest.step() {
-                hasDigest.reset()
-                return id
-            }
-        }
-        return nil
-    }
-
-    /// As the row `lastMessage`.
-    private func insertMessage(
-        _ entry: MessageEntry, duplicateOf first: Int64?, firstEvent: Int64, newEvents: Int
-    ) throws(StoreError) {
-        let envelope = entry.message.envelope
-        let statement = insertMessage
-        statement.bind(1, lastMessage)
-        statement.bind(2, entry.verdict.contentDigest)
-        statement.bind(3, first)
-        statement.bind(4, entry.verdict.messageID)
-        statement.bind(5, entry.message.receivedAt.microseconds)
-        statement.bind(6, envelope.source.rawValue)
-        statement.bind(7, envelope.mailFrom)
-        statement.bind(8, JSONList.text(envelope.recipients))
-        statement.bind(9, envelope.peer)
-        statement.bind(10, envelope.helo)
-        statement.bind(11, entry.verdict.answer.rawValue)
-        statement.bind(12, Self.text(of: entry.verdict.hooks))
-        statement.bind(13, newEvents > 0 ? firstEvent : nil)
-        statement.bind(14, newEvents)
-        statement.bind(15, entry.message.bytes.count)
-        try statement.run()
-        if first == nil {
-            insertFresh.bind(1, lastMessage)
-            try insertFresh.run(borrowing: entry.message.bytes, as: 2)
-        }
-        keys.addMessage(
-            lastMessage, digest: first == nil ? entry.verdict.contentDigest : nil, messageID: entry.verdict.messageID)
-    }
-
-    private static func text(of hooks: [HookVerdict]) -> String {
-        var out: [UInt8] = [UInt8(ascii: "[")]
-        for (index, hook) in hooks.enumerated() {
-            if index > 0 { out.append(UInt8(ascii: ",")) }
-            out.append(UInt8(ascii: "["))
-            for text in [hook.eventName, hook.recipient, hook.outcome.rawValue, hook.answer.rawValue] {
-                JSONList.append(text, to: &out)
-                out.append(UInt8(ascii: ","))
-            }
-            out += Array(String(hook.events.count).utf8)
-            out.append(UInt8(ascii: "]"))
-        }
-        out.append(UInt8(ascii: "]"))
-        return String(decoding: out, as: UTF8.self)
-    }
-
-    /// The event's sequence; nil if one of the same id exists.
-    private func insert(_ event: Event, message: Int64) throws(StoreError) -> Int64? {
-        try sequence(ofEvent: event.id) == nil ? insertNew(event, message: message) : nil
-    }
-
-    func sequence(ofEvent id: String) throws(StoreError) -> Int64? {
-        for sequence in try keys.rows(KeyIndex.key(event: id)) {
-            hasEvent.bind(1, sequence)
-            hasEvent.bind(2, id)
-            if try hasEvent.step() {
-                hasEvent.reset()
-                return sequence
-            }
-        }
-        return nil
-    }
-
-    /// The sequence of an event whose id is not there yet.
-    func insertNew(_ event: Event, message: Int64) throws(StoreError) -> Int64 {
-        lastEvent += 1
-        insertEvent.bind(1, event.id)
-        insertEvent.bind(2, event.type)
-        insertEvent.bind(3, message)
-        insertEvent.bind(5, lastEvent)
-        try insertEvent.run(borrowing: event.json, as: 4)
-        keys.addEvent(lastEvent, id: event.id)
-        return lastEvent
-    }
-
-    func insertDelivery(event: Int64, to subscription: String, at time: Timestamp) throws(StoreError) {
-        insertDelivery.bind(1, event)
-        insertDelivery.bind(2, try id(ofSubscription: subscription))
-        insertDelivery.bind(3, time.microseconds)
-        insertDelivery.bind(4, orderedSubscriptions.contains(subscription) ? 1 : 0)
-        try insertDelivery.run()
-        signalled.insert(subscription)
-    }
-
-    func id(ofSubscription name: String) throws(StoreError) -> Int64 {
-        if let id = try findID(ofSubscription: name) { return id }
-        insertSubscription.bind(1, name)
-        try insertSubscription.run()
-        let id = connection.lastInsertRowID
-        subscriptionIDs[name] = id
-        return id
-    }
-
-    private func findID(ofSubscription name: String) throws(StoreError) -> Int64? {
-        if let id = subscriptionIDs[name] { return id }
-        findSubscription.bind(1, name)
-        guard try findSubscription.step() else { return nil }
-        let id = findSubscription.integer(0)
-        findSubscription.reset()
-        subscriptionIDs[name] = id
-        return id
     }
 
     private func store(_ packed: WriteJob.PackedMessage) throws(StoreError) {
         deleteFresh.bind(1, packed.id)
         try deleteFresh.run()
+        var isThere = connection.changes > 0
+        deleteJournaled.bind(1, packed.id)
+        try deleteJournaled.run()
+        isThere = isThere || connection.changes > 0
         // Gone meanwhile.
-        guard connection.changes > 0 else { return }
+        guard isThere else { return }
         insertPacked.bind(1, packed.id)
         insertPacked.bind(2, packed.isCompressed ? Schema.Encoding.zlib : Schema.Encoding.asReceived)
         try insertPacked.run(borrowing: packed.octets, as: 3)
+    }
+
+    /// The count has no use but to change a page: a transaction that changes none is not synced.
+    private func settle() throws(StoreError) -> WriteJob.Settled {
+        try countSettled.run()
+        var settled = WriteJob.Settled(firstSegment: nil, segment: indexer.position.segment)
+        if try firstJournaled.step() {
+            settled.firstSegment = firstJournaled.integer(0)
+            firstJournaled.reset()
+        }
+        return settled
     }
 }
 
@@ -299,7 +218,7 @@ extension StoreWriter {
 
 extension StoreWriter {
     private func claim(_ claim: WriteJob.Claim) throws(StoreError) -> [ClaimedDelivery] {
-        guard claim.limit > 0, let subscription = try findID(ofSubscription: claim.subscription) else { return [] }
+        guard claim.limit > 0, let subscription = try subscriptions.find(claim.subscription) else { return [] }
         var claimed: [ClaimedDelivery] = []
         findDue.bind(1, subscription)
         findDue.bind(2, claim.now.microseconds)

@@ -1,35 +1,49 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The writer thread: commits whatever waits in one transaction, and tells everybody afterwards.
-// While one group is being synced the next one gathers, so that many senders share one sync and a
-// single one waits for nobody.
+// The writer thread: follows the journal with the database, and does what else changes it. Records
+// are brought over many at a time, a moment after they were written; a job finds all of them there
+// that were written before it came.
 
 internal import HookModel
 internal import Synchronization
 
-/// Safe to share: `queue`, the counters and the handler synchronize themselves, the rest is constant or, as `writer`,
-/// used by the writer thread only.
+/// Safe to share: `queue`, the counters and the handler synchronize themselves, the rest is constant or, as `writer` and
+/// `lastCount`, used by the writer thread only.
 final class WriterLoop: @unchecked Sendable {
-    struct Queued: Sendable {
-        var job: WriteJob
-        var octets: Int
-    }
+    /// Milliseconds for which records gather, if nobody waits for them: when few come, and when many do. Each
+    /// transaction writes some ten pages, however few its records are.
+    private static let pause = 3
+    private static let longPause = 20
+    private static let many: Int64 = 32
+    /// Records of one transaction. More hardly save anything.
+    private static let records = 512
 
-    private let queue = StoreQueue<Queued>()
+    private let queue = StoreQueue<WriteJob>()
     /// nil after the end.
     private var writer: StoreWriter?
     /// The database was found to be damaged: whatever were written to it now might not be there later.
     private var damage: StoreError?
     private let checkpointer: Checkpointer
+    private let segments: JournalSegments
+    private let progress: JournalProgress
     private let options: SQLiteStore.Options
-    private let octetsWaiting = Atomic<Int>(0)
+    /// The thread was told that there is something in the journal.
+    private let isTold = Atomic<Bool>(false)
+    private let lastMessage = Atomic<Int64>(0)
     /// Jobs done, for whoever wants to know whether the store is at rest.
     private let jobsDone = Atomic<Int>(0)
     private let handler = Mutex<(@Sendable (Set<String>) -> Void)?>(nil)
+    /// Records that came together the last time.
+    private var lastCount: Int64 = 0
 
-    init(_ writer: StoreWriter, _ checkpointer: Checkpointer, options: SQLiteStore.Options) {
+    init(
+        _ writer: StoreWriter, _ checkpointer: Checkpointer, _ segments: JournalSegments, _ progress: JournalProgress,
+        options: SQLiteStore.Options
+    ) {
         self.writer = writer
         self.checkpointer = checkpointer
+        self.segments = segments
+        self.progress = progress
         self.options = options
     }
 
@@ -41,57 +55,99 @@ final class WriterLoop: @unchecked Sendable {
 
     /// Queues a job, or answers it with `closed`.
     func add(_ job: WriteJob) {
-        var queued = Queued(job: job, octets: job.octets)
-        if case .commit(_, let completion) = job {
-            let waiting = octetsWaiting.load(ordering: .relaxed)
-            // One message always fits, however large; messages have a limit of their own.
-            if waiting > 0, waiting + queued.octets > options.queueOctets {
-                queued = Queued(job: .refused(.busy("too much waits to be stored"), completion), octets: 0)
-            }
-        }
-        octetsWaiting.add(queued.octets, ordering: .relaxed)
-        guard queue.add(queued) else {
-            octetsWaiting.subtract(queued.octets, ordering: .relaxed)
-            return job.complete(.failure(.closed))
-        }
+        guard queue.add(job) else { return job.complete(.failure(.closed)) }
     }
 
     func close() { queue.close() }
 
-    /// The thread's whole life: returns when the queue was closed and everything in it is done.
+    // MARK: - For those who read and write the journal
+
+    /// There is something new in the journal.
+    func noteJournaled() {
+        if !isTold.exchange(true, ordering: .acquiringAndReleasing) { add(.apply(atOnce: false)) }
+    }
+
+    /// Somebody waits for what is in the journal.
+    func wake() { add(.apply(atOnce: true)) }
+
+    /// The last message that came from the journal to the database since the store was opened; 0 before.
+    var lastAppliedMessage: Int64 { lastMessage.load(ordering: .acquiring) }
+
+    /// Returns when everything that was committed before is in the database.
+    func waitUntilApplied() throws(StoreError) {
+        try progress.wait(untilApplied: progress.committed.sequence) { wake() }
+    }
+
+    // MARK: - The thread
+
+    /// The thread's whole life: returns when the queue was closed and everything in it, and in the journal, is done.
     func run() {
-        while let jobs = queue.takeAll() {
-            var rest = jobs[...]
-            while !rest.isEmpty {
-                let group = rest.prefix(groupLength(rest))
-                rest = rest.dropFirst(group.count)
-                process(group.map(\.job)[...])
-                octetsWaiting.subtract(group.reduce(0) { $0 + $1.octets }, ordering: .relaxed)
-                checkpointer.committed()
+        while var jobs = queue.takeAll() {
+            if jobs.allSatisfy(\.canWait) {
+                jobs += queue.takeAll(timeout: lastCount < Self.many ? Self.pause : Self.longPause) ?? []
             }
+            isTold.store(false, ordering: .releasing)
+            process(jobs)
         }
+        // Without success the journal has it, for the next owner.
+        try? follow()
+        progress.close()
         writer?.finishUp()
         checkpointer.close()
         writer = nil
     }
 
-    /// How many of the first jobs make one transaction: one at least.
-    private func groupLength(_ jobs: ArraySlice<Queued>) -> Int {
-        var octets = 0
-        var length = 0
-        for queued in jobs {
-            octets += queued.octets
-            guard length == 0 || (length < options.groupJobs && octets <= options.groupOctets) else { break }
-            length += 1
+    private func process(_ jobs: [WriteJob]) {
+        do throws(StoreError) {
+            try follow()
+        } catch {
+            return jobs.forEach { $0.complete(.failure(error)) }
         }
-        return length
+        var rest = jobs.filter { !$0.isApply }[...]
+        while !rest.isEmpty {
+            let group = rest.prefix(options.groupJobs)
+            rest = rest.dropFirst(group.count)
+            perform(group)
+            checkpointer.committed()
+        }
     }
 
-    private func process(_ group: ArraySlice<WriteJob>) {
+    /// Brings all that is committed to the database.
+    private func follow() throws(StoreError) {
+        guard let writer else { throw .closed }
+        let end = progress.committed
+        lastCount = end.sequence - writer.position.sequence
+        while writer.position.sequence < end.sequence {
+            do throws(StoreError) {
+                let new = try apply(writer, through: end)
+                lastMessage.store(writer.lastMessage, ordering: .releasing)
+                progress.setApplied(writer.position.sequence)
+                if !new.isEmpty { handler.withLock { $0 }?(new) }
+            } catch {
+                progress.setFailure(error)
+                throw error
+            }
+            checkpointer.committed()
+        }
+    }
+
+    private func apply(_ writer: StoreWriter, through end: JournalPosition) throws(StoreError) -> Set<String> {
+        do throws(StoreError) {
+            return try writer.apply(segments.inUse, end: end, limit: Self.records).new
+        } catch {
+            guard case .full = error else { throw error }
+            // The log may hold what is in the database file already, or can be.
+            checkpointer.makeRoom()
+            return try writer.apply(segments.inUse, end: end, limit: Self.records).new
+        }
+    }
+
+    private func perform(_ group: ArraySlice<WriteJob>) {
         guard let writer else { return group.forEach { $0.complete(.failure(.closed)) } }
         if let damage { return group.forEach { $0.complete(.failure(damage)) } }
         do throws(StoreError) {
-            let (answers, new) = try writer.perform(group)
+            let answers = try writer.perform(group)
+            let new = writer.signalled
             for (job, answer) in zip(group, answers) { job.complete(.success(answer)) }
             if !new.isEmpty { handler.withLock { $0 }?(new) }
         } catch {
@@ -104,8 +160,19 @@ final class WriterLoop: @unchecked Sendable {
                 return
             }
             // One of them may be at fault: alone, it can't fail the others.
-            for index in group.indices { process(group[index...index]) }
+            for index in group.indices { perform(group[index...index]) }
         }
         jobsDone.add(group.count, ordering: .relaxed)
+    }
+}
+
+extension WriteJob {
+    fileprivate var isApply: Bool {
+        if case .apply = self { true } else { false }
+    }
+
+    /// More may gather first.
+    fileprivate var canWait: Bool {
+        if case .apply(atOnce: false) = self { true } else { false }
     }
 }

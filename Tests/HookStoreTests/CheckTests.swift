@@ -254,11 +254,15 @@ private func makeStore(_ path: String) async throws {
             DROP TABLE attempts; DROP TABLE subscription_states; DROP TABLE later_events; DROP TRIGGER deliveries_gone;
             DROP TRIGGER events_gone; DROP INDEX deliveries_failed; DROP INDEX deliveries_ordered;
             ALTER TABLE deliveries DROP COLUMN ordered;
-            DROP INDEX deliveries_event; PRAGMA user_version = 1
+            DROP INDEX deliveries_event; DROP TABLE journal; DROP TABLE journaled;
+            DELETE FROM packed WHERE message = 1; INSERT INTO fresh VALUES (1, x'6d30'); PRAGMA user_version = 1
             """)
+        try FileManager.default.removeItem(atPath: JournalFolder.of(path))
         #expect(throws: StoreError.self) { try StoreCheck.run(path) }
         let store = try SQLiteStore.open(path, as: .owner)
         #expect(try await store.counts().events == 10)
+        #expect(try await store.message(1)?.bytes == Array("m0".utf8))
+        #expect(try await store.commit(entry("later", events: ["later"])).newEvents == 1)
         await store.close()
         #expect(try StoreCheck.run(path).faults == [])
     }

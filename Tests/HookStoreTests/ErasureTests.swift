@@ -57,13 +57,18 @@ import Testing
         #expect(try await store.erase(.messageID("nobody")).messages == 0)
         #expect(try await store.erase(.event("e99")).messages == 0)
         await store.close()
+        try StoreUpkeep.emptyJournal(path)
         #expect(try StoreCheck.run(path, isDeep: true).faults == [])
+        let segments = try FileManager.default.contentsOfDirectory(atPath: JournalFolder.of(path))
+        #expect(segments == [])
         let octets = try Data(contentsOf: URL(fileURLWithPath: path))
         for words in ["Ines Example", "ines@example.net", "ines@x", "private words"] {
             #expect(octets.firstRange(of: Data(words.utf8)) == nil, "\(words)")
         }
         store = try SQLiteStore.open(path, as: .owner, options: options)
         #expect(try await store.events(after: 0, limit: 99).count == 30)
+        #expect(try await store.message(7)?.bytes == Array("other6".utf8))
+        #expect(try await store.commit(entry("later", events: ["later"])).newEvents == 1)
         await store.close()
     }
 }

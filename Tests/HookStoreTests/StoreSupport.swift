@@ -52,6 +52,11 @@ final class TemporaryFolder: Sendable {
     func path(_ name: String) -> String { root + "/" + name }
 }
 
+enum JournalFolder {
+    /// Of the store at `path`.
+    static func of(_ path: String) -> String { path + ".journal" }
+}
+
 /// Runs a program and gives its exit status.
 @discardableResult
 func run(_ program: String, _ arguments: String...) throws -> Int32 {

@@ -62,6 +62,14 @@ final class SQLiteStatement {
         note(sqlite3_bind_blob64(handle, index, address, UInt64(value.count), destructor))
     }
 
+    /// Binds UTF-8 that is not copied, or NULL. It must stay until the statement is reset.
+    func bind(_ index: Int32, borrowingText value: UnsafeRawBufferPointer?) {
+        guard let value else { return bindNull(index) }
+        let text = value.bindMemory(to: CChar.self)
+        guard let start = text.baseAddress else { return bind(index, "") }
+        note(sqlite3_bind_text64(handle, index, start, UInt64(text.count), nil, UInt8(SQLITE_UTF8)))
+    }
+
     func bindNull(_ index: Int32) { note(sqlite3_bind_null(handle, index)) }
 
     private func note(_ status: Int32) {

@@ -142,6 +142,9 @@ public enum StoreCare {
             adoptOwner(folder, path)
             let receipt = try result.get()
             guard receipt.messages > 0 else { return nil }
+            // Its segments hold what came with the mail until they are used again.
+            try StoreUpkeep.emptyJournal(path)
+            adoptOwner(folder, path)
             return "erased: \(receipt.messages) messages, \(receipt.events) events"
         } catch {
             throw failure(error, dataFolder: folder)

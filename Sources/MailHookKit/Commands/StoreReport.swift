@@ -28,7 +28,7 @@ public enum StoreReport {
         }
         return """
             store         \(path), schema \(summary.schema)
-            size          \(words(summary.usedOctets)) in use, file \(words(summary.fileOctets)), log \(words(summary.logOctets))
+            size          \(words(summary.usedOctets)) in use, file \(words(summary.fileOctets)), log \(words(summary.logOctets)), journal \(words(summary.journalOctets))
             disk          \(free.map(words) ?? "?") free; mail is refused below \(words(configuration.limits.freeSpace))
             messages      \(summary.messages), of them \(summary.duplicates) duplicates\(since(summary.oldestMessage))
             raw messages  \(summary.rawMessages) in \(words(summary.rawOctets))\(since(summary.oldestRawMessage))
@@ -46,7 +46,8 @@ public enum StoreReport {
         writer.member("path", path)
         let numbers: [(String, Int?)] = [
             ("schema", summary.schema), ("fileOctets", summary.fileOctets), ("usedOctets", summary.usedOctets),
-            ("logOctets", summary.logOctets), ("freeOctets", FreeSpace.octets(at: setup.configuration.data)),
+            ("logOctets", summary.logOctets), ("journalOctets", summary.journalOctets),
+            ("freeOctets", FreeSpace.octets(at: setup.configuration.data)),
             ("messages", summary.messages), ("duplicates", summary.duplicates), ("rawMessages", summary.rawMessages),
             ("rawOctets", summary.rawOctets), ("events", summary.events), ("erasedEvents", summary.erasedEvents),
             ("deliveriesWaiting", summary.deliveriesWaiting), ("deliveriesLeased", summary.deliveriesLeased),

@@ -1,0 +1,150 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Decides what a commit will be before it is written: which message it repeats, which of its
+// events are new, and their numbers. Knows what is in the database and what is only in the journal.
+
+internal import HookModel
+
+/// Used by the journal's thread only.
+final class CommitPlanner: @unchecked Sendable {
+    private let keys: KeyIndex
+    private let findRow: SQLiteStatement
+    private let hasDigest: SQLiteStatement
+    private let hasEvent: SQLiteStatement
+    private let lastRow: SQLiteStatement
+
+    /// The last numbers given out.
+    private var lastMessage: Int64
+    private var lastEvent: Int64
+    /// What was planned and may not be in the database yet.
+    private var messages: [[UInt8]: Int64] = [:]
+    private var events: [String: Int64] = [:]
+    private var planned: [Planned] = []
+    /// How many of `planned` are over; they are removed now and then.
+    private var forgotten = 0
+    private var groupStart = 0
+    private var groupNumbers: (message: Int64, event: Int64) = (0, 0)
+
+    private struct Planned {
+        /// The message's number, which rises with the records.
+        var message: Int64
+        /// nil of a duplicate.
+        var digest: [UInt8]?
+        var events: [String]
+    }
+
+    /// - Parameter connection: one of its own, to look into the tables.
+    init(_ connection: SQLiteConnection, keys: KeyIndex, lastMessage: Int64, lastEvent: Int64) throws(StoreError) {
+        self.keys = keys
+        self.lastMessage = lastMessage
+        self.lastEvent = lastEvent
+        lastRow = try connection.prepare("SELECT max(sequence) FROM events")
+        findRow = try connection.prepare("SELECT row FROM keys WHERE key = ?1")
+        hasDigest = try connection.prepare("SELECT 1 FROM messages WHERE id = ?1 AND digest = ?2")
+        hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
+    }
+
+    // MARK: - Groups
+
+    func beginGroup() {
+        groupStart = planned.count
+        groupNumbers = (lastMessage, lastEvent)
+    }
+
+    /// The group was not written: its numbers are given out again.
+    func rollBackGroup() {
+        while planned.count > groupStart, let last = planned.popLast() { forget(last) }
+        (lastMessage, lastEvent) = groupNumbers
+    }
+
+    /// Message `number` and those before it can be found in the database from now on.
+    func forget(through number: Int64) {
+        while forgotten < planned.count, planned[forgotten].message <= number {
+            forget(planned[forgotten])
+            forgotten += 1
+        }
+        if forgotten > 1024, forgotten > planned.count / 2 {
+            planned.removeFirst(forgotten)
+            forgotten = 0
+        }
+    }
+
+    private func forget(_ one: Planned) {
+        if let digest = one.digest, messages[digest] == one.message { messages[digest] = nil }
+        for id in one.events { events[id] = nil }
+    }
+
+    /// Somebody else made events.
+    func learnEvents() throws(StoreError) {
+        guard try lastRow.step() else { return }
+        lastEvent = max(lastEvent, lastRow.integer(0))
+        lastRow.reset()
+    }
+
+    // MARK: - One commit
+
+    func plan(_ entry: MessageEntry) throws(StoreError) -> CommitNumbers {
+        let digest = entry.verdict.contentDigest
+        let first = try firstMessage(digest)
+        var numbers = CommitNumbers(
+            message: lastMessage + 1, duplicateOf: first ?? 0, firstEvent: lastEvent + 1, newEvents: [])
+        var ids: [String] = []
+        var index = 0
+        for hook in entry.verdict.hooks {
+            for event in hook.events {
+                if try !exists(event.id), !ids.contains(event.id) {
+                    ids.append(event.id)
+                    numbers.newEvents.append(index)
+                }
+                index += 1
+            }
+        }
+        lastMessage += 1
+        lastEvent += Int64(ids.count)
+        for (offset, id) in ids.enumerated() { events[id] = numbers.firstEvent + Int64(offset) }
+        if first == nil { messages[digest] = numbers.message }
+        planned.append(Planned(message: numbers.message, digest: first == nil ? digest : nil, events: ids))
+        return numbers
+    }
+
+    // First what is only in the journal, then the keys that wait in memory, then the table: what leaves one of these
+    // is in the next before.
+
+    private func firstMessage(_ digest: [UInt8]) throws(StoreError) -> Int64? {
+        if let number = messages[digest] { return number }
+        for id in try rows(KeyIndex.key(digest: digest)) {
+            hasDigest.bind(1, id)
+            hasDigest.bind(2, digest)
+            if try hasDigest.step() {
+                hasDigest.reset()
+                return id
+            }
+        }
+        return nil
+    }
+
+    private func exists(_ id: String) throws(StoreError) -> Bool {
+        if events[id] != nil { return true }
+        for sequence in try rows(KeyIndex.key(event: id)) {
+            hasEvent.bind(1, sequence)
+            hasEvent.bind(2, id)
+            if try hasEvent.step() {
+                hasEvent.reset()
+                return true
+            }
+        }
+        return false
+    }
+
+    /// Rows that may have this key: the caller compares.
+    private func rows(_ key: Int64) throws(StoreError) -> [Int64] {
+        var rows = keys.rowsInMemory(key)
+        guard keys.filter.mayContain(key) else { return rows }
+        findRow.bind(1, key)
+        while try findRow.step() {
+            let row = findRow.integer(0)
+            if !rows.contains(row) { rows.append(row) }
+        }
+        return rows
+    }
+}

@@ -1,0 +1,247 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Brings records from the journal to the database: rows for messages, events, deliveries and keys,
+// and in the same transaction the place up to which this was done. What it does depends on nothing
+// but the record, so that after a crash the same records lead to the same rows.
+
+internal import HookModel
+
+/// Used by the writer thread only.
+final class JournalIndexer: @unchecked Sendable {
+    private let connection: SQLiteConnection
+    private let keys: KeyIndex
+    private let subscriptions: SubscriptionRows
+    private let reader: JournalReader
+    private let insertMessage: SQLiteStatement
+    private let insertJournaled: SQLiteStatement
+    private let insertEvent: SQLiteStatement
+    private let insertDelivery: SQLiteStatement
+    private let setPosition: SQLiteStatement
+    private let findKey: SQLiteStatement
+    private let hasEvent: SQLiteStatement
+    /// Subscriptions that got deliveries in the transaction under way.
+    private(set) var signalled: Set<String> = []
+    private(set) var lastMessage: Int64 = 0
+
+    init(
+        _ connection: SQLiteConnection, _ keys: KeyIndex, _ subscriptions: SubscriptionRows, folder: String
+    ) throws(StoreError) {
+        self.connection = connection
+        self.keys = keys
+        self.subscriptions = subscriptions
+        reader = JournalReader(folder: folder, at: try Self.position(connection))
+        insertMessage = try connection.prepare(
+            """
+            INSERT INTO messages (id, digest, duplicate_of, message_id, received_at, source, mail_from, recipients,
+                peer, helo, answer, verdicts, first_event, new_events, size)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+            """)
+        insertJournaled = try connection.prepare("INSERT INTO journaled VALUES (?1, ?2, ?3, ?4)")
+        insertEvent = try connection.prepare(
+            "INSERT INTO events (id, type, message, json, sequence) VALUES (?1, ?2, ?3, ?4, ?5)")
+        insertDelivery = try connection.prepare(
+            """
+            INSERT INTO deliveries (event, subscription, state, attempts, due, created_at, changed_at, reason, ordered)
+            VALUES (?1, ?2, 0, 0, ?3, ?3, ?3, '', ?4)
+            """)
+        findKey = try connection.prepare("SELECT row FROM keys WHERE key = ?1")
+        hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
+        setPosition = try connection.prepare(
+            "UPDATE journal SET sequence = ?1, segment = ?2, offset = ?3, chain = ?4")
+    }
+
+    /// Up to where records are in the database.
+    static func position(_ connection: SQLiteConnection) throws(StoreError) -> JournalPosition {
+        let row = try connection.prepare("SELECT sequence, segment, offset, chain FROM journal")
+        guard try row.step() else { throw .failed("\(connection.path): the place in the journal is missing") }
+        defer { row.reset() }
+        return JournalPosition(
+            segment: row.integer(1), offset: Int(row.integer(2)), sequence: row.integer(0),
+            chain: UInt64(bitPattern: row.integer(3)))
+    }
+
+    var position: JournalPosition { reader.position }
+
+    /// After a rollback.
+    func move(to position: JournalPosition) {
+        reader.move(to: position)
+        subscriptions.forget()
+    }
+
+    /// Applies records in the transaction under way, at most `limit` of them.
+    ///
+    /// - Parameters:
+    ///   - segments: those in use.
+    ///   - end: behind the last record that is known to be whole. nil to go on up to the first that is not, for which
+    ///     the octets of messages are read as well.
+    /// - Returns: whether any record was applied.
+    func apply(
+        _ segments: [JournalSegments.Segment], end: JournalPosition?, limit: Int
+    ) throws(StoreError) -> Bool {
+        signalled.removeAll(keepingCapacity: true)
+        reader.set(segments, end: end)
+        var count = 0
+        while count < limit, reader.position.sequence < end?.sequence ?? .max {
+            guard let (head, octets) = reader.next(verifiesRaw: end == nil) else {
+                if end == nil { break }
+                // It was written and synced by this process.
+                throw .failed("\(folder): record \(reader.position.sequence + 1) cannot be read")
+            }
+            if head.kind == JournalFormat.Kind.message {
+                guard let message = JournaledMessage(octets) else {
+                    throw .failed("\(folder): record \(head.sequence) is not a message")
+                }
+                try apply(message)
+            }
+            count += 1
+        }
+        guard count > 0 else { return false }
+        let place = reader.position
+        setPosition.bind(1, place.sequence)
+        setPosition.bind(2, place.segment)
+        setPosition.bind(3, place.offset)
+        setPosition.bind(4, Int64(bitPattern: place.chain))
+        try setPosition.run()
+        return true
+    }
+
+    private var folder: String { reader.folder }
+
+    private func apply(_ given: JournaledMessage) throws(StoreError) {
+        var message = given
+        try insert(message)
+        if message.duplicateOf == nil {
+            insertJournaled.bind(1, message.id)
+            insertJournaled.bind(2, reader.position.segment)
+            insertJournaled.bind(3, reader.recordOffset)
+            insertJournaled.bind(4, message.size)
+            try insertJournaled.run()
+        }
+        keys.addMessage(
+            message.id, digest: message.duplicateOf == nil ? KeyIndex.key(digest: message.digest) : nil,
+            messageID: message.messageID.map { KeyIndex.key(messageID: $0) })
+        for offset in 0..<message.newEvents {
+            guard let event = message.nextEvent() else {
+                throw .failed("\(folder): message \(message.id) lacks an event")
+            }
+            try insert(event, sequence: message.firstEvent + Int64(offset), of: message)
+        }
+        lastMessage = message.id
+    }
+
+    private func insert(_ message: JournaledMessage) throws(StoreError) {
+        let statement = insertMessage
+        statement.bind(1, message.id)
+        statement.bind(2, borrowing: message.digest)
+        statement.bind(3, message.duplicateOf)
+        statement.bind(4, borrowingText: message.messageID)
+        statement.bind(5, message.receivedAt)
+        statement.bind(6, borrowingText: message.source)
+        statement.bind(7, borrowingText: message.mailFrom)
+        statement.bind(8, borrowingText: message.recipients)
+        statement.bind(9, borrowingText: message.peer)
+        statement.bind(10, borrowingText: message.helo)
+        statement.bind(11, borrowingText: message.answer)
+        statement.bind(12, borrowingText: message.verdicts)
+        statement.bind(13, message.newEvents > 0 ? message.firstEvent : nil)
+        statement.bind(14, message.newEvents)
+        statement.bind(15, message.size)
+        try statement.run()
+    }
+
+    private func insert(
+        _ event: JournaledMessage.NewEvent, sequence: Int64, of message: JournaledMessage
+    ) throws(StoreError) {
+        insertEvent.bind(1, borrowingText: event.id)
+        insertEvent.bind(2, borrowingText: event.type)
+        insertEvent.bind(3, message.id)
+        insertEvent.bind(4, borrowing: event.json)
+        insertEvent.bind(5, sequence)
+        try insertEvent.run()
+        keys.addEvent(sequence, key: KeyIndex.key(event: event.id))
+        for subscription in event.subscriptions {
+            try insertDelivery(event: sequence, to: subscription, at: message.receivedAt)
+            signalled.insert(subscription)
+        }
+    }
+
+    func insertDelivery(event: Int64, to subscription: String, at time: Int64) throws(StoreError) {
+        insertDelivery.bind(1, event)
+        insertDelivery.bind(2, try subscriptions.make(subscription))
+        insertDelivery.bind(3, time)
+        insertDelivery.bind(4, subscriptions.ordered.contains(subscription) ? 1 : 0)
+        try insertDelivery.run()
+    }
+
+    // MARK: - Events that no message brings now
+
+    func sequence(ofEvent id: String) throws(StoreError) -> Int64? {
+        let key = KeyIndex.key(event: id)
+        var rows = keys.rowsInMemory(key)
+        if keys.filter.mayContain(key) {
+            findKey.bind(1, key)
+            while try findKey.step() { rows.append(findKey.integer(0)) }
+        }
+        for sequence in rows {
+            hasEvent.bind(1, sequence)
+            hasEvent.bind(2, id)
+            if try hasEvent.step() {
+                hasEvent.reset()
+                return sequence
+            }
+        }
+        return nil
+    }
+
+    /// Inserts an event whose id is not there yet; `sequence` is the next number. The journal is at rest meanwhile, see
+    /// `JournalLoop.perform`.
+    func insertNew(_ event: Event, message: Int64, sequence: Int64) throws(StoreError) -> Int64 {
+        insertEvent.bind(1, event.id)
+        insertEvent.bind(2, event.type)
+        insertEvent.bind(3, message)
+        insertEvent.bind(5, sequence)
+        try insertEvent.run(borrowing: event.json, as: 4)
+        keys.addEvent(sequence, key: KeyIndex.key(event: event.id))
+        return sequence
+    }
+}
+
+/// Row numbers of subscriptions by name. They are as many as the configuration ever named.
+///
+/// Used by the writer thread only.
+final class SubscriptionRows {
+    private let connection: SQLiteConnection
+    private let insert: SQLiteStatement
+    private let find: SQLiteStatement
+    private var known: [String: Int64] = [:]
+    /// Those that were ever claimed from in order.
+    var ordered: Set<String> = []
+
+    init(_ connection: SQLiteConnection) throws(StoreError) {
+        self.connection = connection
+        insert = try connection.prepare("INSERT INTO subscriptions (name) VALUES (?1)")
+        find = try connection.prepare("SELECT id FROM subscriptions WHERE name = ?1")
+    }
+
+    /// Some of them may have been made in a transaction that was rolled back.
+    func forget() { known = [:] }
+
+    func find(_ name: String) throws(StoreError) -> Int64? {
+        if let id = known[name] { return id }
+        find.bind(1, name)
+        guard try find.step() else { return nil }
+        let id = find.integer(0)
+        find.reset()
+        known[name] = id
+        return id
+    }
+
+    func make(_ name: String) throws(StoreError) -> Int64 {
+        if let id = try find(name) { return id }
+        insert.bind(1, name)
+        try insert.run()
+        let id = connection.lastInsertRowID
+        known[name] = id
+        return id
+    }
+}

@@ -1,0 +1,205 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// The journal's thread: commits whatever waits in one group with one sync, and tells everybody
+// afterwards. While one group is being synced the next one gathers, so that many senders share one
+// sync and a single one waits for nobody.
+
+internal import HookModel
+internal import Synchronization
+
+/// Safe to share: `queue` and the counters synchronize themselves, the rest is constant or, as `open`, used by the
+/// journal's thread only.
+final class JournalLoop: @unchecked Sendable {
+    typealias Completion = @Sendable (Result<CommitReceipt, StoreError>) -> Void
+
+    private struct Commit: Sendable {
+        var entry: MessageEntry
+        var octets: Int
+        /// Not admitted: only the answer is the thread's.
+        var isRefused = false
+        var completion: Completion
+    }
+
+    private enum Work: Sendable {
+        case commit(Commit)
+        case operation(DeliveryOperation, OperationCompletion)
+    }
+
+    typealias OperationCompletion = @Sendable (Result<DeliveryOperation.Answer, StoreError>) -> Void
+
+    /// One group is answered before the database gets further behind than this.
+    private static let recordsBehind: Int64 = 16_384
+    /// SQLite's limit for a row is 10^9 octets.
+    private static let largestEntry = 900_000_000
+
+    private let queue = StoreQueue<Work>()
+    /// nil after the end.
+    private var open: (planner: CommitPlanner, journal: JournalWriter)?
+    private let progress: JournalProgress
+    private let writer: WriterLoop
+    private let keeper: SegmentKeeper
+    private let options: SQLiteStore.Options
+    private let octetsWaiting = Atomic<Int>(0)
+    private let recordsDone = Atomic<Int>(0)
+    /// Of the thread: the database was found to be damaged.
+    private var corruption: StoreError?
+
+    init(
+        _ planner: CommitPlanner, _ journal: JournalWriter, _ progress: JournalProgress, _ writer: WriterLoop,
+        _ keeper: SegmentKeeper, options: SQLiteStore.Options
+    ) {
+        open = (planner, journal)
+        self.progress = progress
+        self.writer = writer
+        self.keeper = keeper
+        self.options = options
+    }
+
+    /// Messages so far, for whoever wants to know whether the store is at rest.
+    var activity: Int { recordsDone.load(ordering: .relaxed) }
+
+    /// Queues an entry, or answers it with `busy` or `closed`.
+    func add(_ entry: MessageEntry, _ completion: @escaping Completion) {
+        var commit = Commit(entry: entry, octets: Self.octets(of: entry), completion: completion)
+        let waiting = octetsWaiting.load(ordering: .relaxed)
+        // One message always fits, however large; messages have a limit of their own.
+        if waiting > 0, waiting + commit.octets > options.queueOctets {
+            commit.isRefused = true
+            commit.octets = 0
+        }
+        octetsWaiting.add(commit.octets, ordering: .relaxed)
+        guard queue.add(.commit(commit)) else {
+            octetsWaiting.subtract(commit.octets, ordering: .relaxed)
+            return completion(.failure(.closed))
+        }
+    }
+
+    /// Performs an operation that makes events of its own. They are numbered like those of messages, so the journal waits
+    /// meanwhile: nobody who reads in order meets a number after a higher one.
+    func perform(_ operation: DeliveryOperation, _ completion: @escaping OperationCompletion) {
+        guard queue.add(.operation(operation, completion)) else { return completion(.failure(.closed)) }
+    }
+
+    private static func octets(of entry: MessageEntry) -> Int {
+        entry.verdict.hooks.reduce(entry.message.bytes.count + 512) { sum, hook in
+            hook.events.reduce(sum) { $0 + $1.json.count + 256 }
+        }
+    }
+
+    func close() { queue.close() }
+
+    /// The thread's whole life: returns when the queue was closed and everything in it is done.
+    func run() {
+        while let works = queue.takeAll() {
+            var commits: [Commit] = []
+            for work in works {
+                switch work {
+                case .commit(let commit): commits.append(commit)
+                case .operation(let operation, let completion):
+                    processAll(commits)
+                    commits = []
+                    run(operation, completion)
+                }
+            }
+            processAll(commits)
+        }
+        open = nil
+        // Everything is in the journal; what is left is to bring it to the database.
+        writer.close()
+    }
+
+    private func processAll(_ commits: [Commit]) {
+        var rest = commits[...]
+        while !rest.isEmpty {
+            let group = rest.prefix(groupLength(rest))
+            rest = rest.dropFirst(group.count)
+            process(group)
+            octetsWaiting.subtract(group.reduce(0) { $0 + $1.octets }, ordering: .relaxed)
+        }
+    }
+
+    private func run(_ operation: DeliveryOperation, _ completion: @escaping OperationCompletion) {
+        let done = StoreQueue<Bool>()
+        // The writer brings everything that is committed to the database before it.
+        writer.add(.deliveries(operation) { result in
+            completion(result)
+            _ = done.add((try? result.get()) != nil)
+        })
+        _ = done.takeAll()
+        do throws(StoreError) {
+            try open?.planner.learnEvents()
+        } catch {
+            // Numbers that are not known could be given out twice.
+            corruption = error
+        }
+    }
+
+    /// How many of the first commits make one group: one at least.
+    private func groupLength(_ commits: ArraySlice<Commit>) -> Int {
+        var octets = 0
+        var length = 0
+        for commit in commits {
+            octets += commit.octets
+            guard length == 0 || (length < options.groupJobs && octets <= options.groupOctets) else { break }
+            length += 1
+        }
+        return length
+    }
+
+    private func process(_ group: ArraySlice<Commit>) {
+        let accepted = group.filter { !$0.isRefused }
+        for commit in group where commit.isRefused {
+            commit.completion(.failure(.busy("too much waits to be stored")))
+        }
+        if !accepted.isEmpty { store(accepted[...]) }
+    }
+
+    private func store(_ group: ArraySlice<Commit>) {
+        do throws(StoreError) {
+            let receipts = try write(group)
+            for (commit, receipt) in zip(group, receipts) { commit.completion(.success(receipt)) }
+        } catch {
+            // What a damaged database does not know of a message, it may have known.
+            if case .corrupt = error { corruption = error }
+            guard group.count > 1, corruption == nil else {
+                return group.forEach { $0.completion(.failure(error)) }
+            }
+            // One of them may be at fault, or a smaller one find room: alone, it can't fail the others.
+            for index in group.indices { store(group[index...index]) }
+        }
+    }
+
+    private func write(_ group: ArraySlice<Commit>) throws(StoreError) -> [CommitReceipt] {
+        guard let (planner, journal) = open else { throw .closed }
+        if let corruption { throw corruption }
+        // If the database could not follow the last time, it has to show that it can again.
+        let behind = progress.hasFailed ? 0 : Self.recordsBehind
+        try progress.wait(untilApplied: progress.committed.sequence - behind) { writer.wake() }
+        planner.forget(through: writer.lastAppliedMessage)
+        planner.beginGroup()
+        do throws(StoreError) {
+            let octets = group.reduce(0) { $0 + $1.octets }
+            try journal.begin(octets: octets)
+            var receipts: [CommitReceipt] = []
+            receipts.reserveCapacity(group.count)
+            for index in group.indices {
+                let commit = group[index]
+                guard commit.octets < Self.largestEntry else { throw .failed("a message of \(commit.octets) octets") }
+                let numbers = try planner.plan(commit.entry)
+                try journal.append(commit.entry, numbers, isLastOfGroup: index == group.endIndex - 1)
+                receipts.append(
+                    CommitReceipt(isDuplicate: numbers.duplicateOf != 0, newEvents: numbers.newEvents.count))
+            }
+            try journal.commit()
+            progress.setCommitted(journal.position)
+            recordsDone.add(group.count, ordering: .relaxed)
+            keeper.noteWritten(octets)
+            writer.noteJournaled()
+            return receipts
+        } catch {
+            planner.rollBackGroup()
+            journal.rollBack()
+            throw error
+        }
+    }
+}

@@ -1,0 +1,132 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What happens to records that an owner of the store wrote and did not bring to the database: the
+// next owner does it, and so does a reader that comes when there is no owner.
+
+internal import Glibc
+internal import HookModel
+
+enum JournalRecovery {
+    private static let records = 2048
+    private static let piece = 256 << 10
+
+    /// Brings everything that is whole to the database. The caller is the store's only owner.
+    static func run(_ writer: StoreWriter, _ segments: JournalSegments) throws(StoreError) {
+        segments.reserve(writer.position.segment)
+        let start = writer.position
+        try rewrite(from: start, segments)
+        while try writer.apply(segments.inUse, end: nil, limit: records).any {}
+        let end = writer.position.sequence
+        // Each group was synced before the next one was begun, so no power cut leaves a hole.
+        if let later = segments.inUse.first(where: { $0.firstSequence > end + 1 }) {
+            throw .failed(
+                "\(segments.path(later.number)): records \(end + 1) to \(later.firstSequence - 1) before it are missing "
+                    + "or damaged; to go on without what is only in the journal, move \(segments.folder) away")
+        }
+        // The records are still there if this fails.
+        if end > start.sequence { _ = try writer.perform([.settle { _ in }]) }
+    }
+
+    /// Writes the records behind `start` once more, as they are, and syncs them.
+    ///
+    /// They may be in the kernel's memory only, and after a sync that failed even be called clean there. What is taken
+    /// over now counts as stored from now on.
+    private static func rewrite(from start: JournalPosition, _ segments: JournalSegments) throws(StoreError) {
+        let reader = JournalReader(folder: segments.folder, at: start)
+        reader.set(segments.inUse, end: nil)
+        var range: Range<Int>?
+        var segment: Int64 = 0
+        while reader.next(verifiesRaw: true) != nil {
+            if segment != reader.position.segment, let done = range {
+                try rewrite(done, of: segment, segments)
+                range = nil
+            }
+            segment = reader.position.segment
+            range = (range?.lowerBound ?? reader.recordOffset)..<reader.position.offset
+        }
+        if let range { try rewrite(range, of: segment, segments) }
+    }
+
+    private static func rewrite(
+        _ range: Range<Int>, of segment: Int64, _ segments: JournalSegments
+    ) throws(StoreError) {
+        let path = segments.path(segment)
+        let descriptor = segments.files.open(path, creating: false)
+        guard descriptor >= 0 else { throw StoreError(opening: path, errno: -descriptor) }
+        defer { segments.files.close(descriptor) }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 4096)
+        defer { buffer.deallocate() }
+        // With the header, without which the records are nothing.
+        for part in [0..<JournalFormat.headerLength, range] {
+            var offset = part.lowerBound
+            while offset < part.upperBound {
+                let count = pread(descriptor, buffer.baseAddress, min(piece, part.upperBound - offset), off_t(offset))
+                if count < 0, errno == EINTR { continue }
+                // The last group's padding may be missing.
+                guard count > 0 else { break }
+                let octets = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+                try check(segments.files.write(descriptor, octets, at: offset), path)
+                offset += count
+            }
+        }
+        try check(segments.files.synchronize(descriptor), path)
+        try check(segments.files.synchronizeFolder(segments.folder), segments.folder)
+    }
+
+    private static func check(_ status: Int32, _ path: String) throws(StoreError) {
+        if status != 0 { throw StoreError(opening: path, errno: status) }
+    }
+
+    /// The last record that is whole behind `start`.
+    static func lastSequence(behind start: JournalPosition, folder: String, files: any StoreFiles) -> Int64 {
+        let reader = JournalReader(folder: folder, at: start)
+        reader.set(JournalSegments(folder: folder, files: files).inUse, end: nil)
+        while reader.next(verifiesRaw: true) != nil {}
+        return reader.position.sequence
+    }
+}
+
+/// For readers that are not the owner: makes sure that the database holds what was acknowledged.
+struct JournalCatchUp: Sendable {
+    /// Milliseconds for which an owner is given time to bring its records to the database.
+    private static let patience = 5000
+
+    let path: String
+    let files: any StoreFiles
+
+    init(path: String, files: any StoreFiles = SystemFiles()) {
+        self.path = path
+        self.files = files
+    }
+
+    /// - Parameter connection: one to the database, with its tables, outside of a transaction.
+    func run(_ connection: SQLiteConnection) throws(StoreError) {
+        let folder = StorePlace.journal(of: path)
+        let start = try JournalIndexer.position(connection)
+        let end = JournalRecovery.lastSequence(behind: start, folder: folder, files: files)
+        for _ in 0..<Self.patience {
+            if try JournalIndexer.position(connection).sequence >= end { return }
+            do throws(StoreError) {
+                try recover(folder)
+            } catch {
+                switch error {
+                // The owner is at it.
+                case .busy: usleep(1000)
+                default:
+                    throw .failed(
+                        "messages that were accepted are in \(folder) only, and cannot be brought to the database: \(error)")
+                }
+            }
+        }
+        throw .busy("\(path): the owner does not bring its journal to the database")
+    }
+
+    /// Does what a new owner would do first, without staying it.
+    private func recover(_ folder: String) throws(StoreError) {
+        let lock = try StoreLock(ownerOf: path)
+        defer { withExtendedLifetime(lock) {} }
+        let connection = try SQLiteStore.openForWriting(path, files)
+        let writer = try StoreWriter(connection, journal: folder, options: SQLiteStore.Options())
+        try JournalRecovery.run(writer, JournalSegments(folder: folder, files: files))
+    }
+}

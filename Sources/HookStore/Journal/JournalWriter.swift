@@ -1,0 +1,260 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Writes groups of records: lays them out in one buffer, writes it with as few calls as there are
+// large messages in it, and syncs once. What failed is as if it had never been tried. After a sync
+// that failed nobody knows what is in its file, so that nothing more goes to that one.
+
+internal import Glibc
+internal import HookModel
+
+/// Used by the journal's thread only.
+final class JournalWriter: @unchecked Sendable {
+    struct Options: Sendable {
+        /// About how long a segment gets.
+        var segmentOctets: Int
+        /// Room that is left on the disk for the database to follow.
+        var reservedOctets: Int
+    }
+
+    /// Messages of more octets are written from where they are instead of through the buffer.
+    private static let directOctets = 32 << 10
+    private static let bufferLimit = 1 << 20
+    private static let firstStep = 256 << 10
+    private static let largestStep = 8 << 20
+
+    private let segments: JournalSegments
+    private let files: any StoreFiles
+    private let options: Options
+    private let random: @Sendable () -> UInt64
+    private let buffer = JournalBuffer()
+
+    private var descriptor: Int32 = -1
+    /// Room the current segment has on the disk.
+    private var capacity = 0
+    /// The segment was written before, so that a sync changes no metadata.
+    private var isRecycled = false
+    /// Behind the last group that was synced.
+    private(set) var position: JournalPosition
+    /// What the next group must not follow: octets of a failed one.
+    private var mustBeginAnew = false
+    /// The first group of a writer in a segment that it found.
+    private var mustMark: Bool
+    /// A sync of the current file failed.
+    private var isSuspect = false
+
+    // Of the group under way.
+    private var place: JournalPosition
+    /// Where in the file the buffer's octets go.
+    private var base = 0
+    private var hasWritten = false
+
+    init(
+        _ segments: JournalSegments, options: Options, at position: JournalPosition,
+        random: @escaping @Sendable () -> UInt64 = { UInt64.random(in: .min ... .max) }
+    ) {
+        self.segments = segments
+        files = segments.files
+        self.options = options
+        self.random = random
+        self.position = position
+        place = position
+        mustMark = true
+        if position.segment > 0 {
+            let opened = files.open(segments.path(position.segment), creating: false)
+            if opened >= 0 {
+                descriptor = opened
+                var status = stat()
+                if fstat(opened, &status) == 0 { capacity = Int(status.st_size) }
+            }
+        }
+    }
+
+    deinit {
+        if descriptor >= 0 { files.close(descriptor) }
+    }
+
+    private func path() -> String { segments.path(place.segment) }
+
+    // MARK: - A group
+
+    /// - Parameter octets: about how many the group has.
+    func begin(octets: Int) throws(StoreError) {
+        place = position
+        hasWritten = false
+        buffer.clear()
+        let isFull = place.offset > JournalFormat.headerLength
+            && JournalFormat.aligned(place.offset + octets, to: JournalFormat.alignment)
+                > max(options.segmentOctets, isRecycled ? capacity : 0)
+        if descriptor < 0 || mustBeginAnew || isFull || (!isRecycled && segments.hasSpare) { try beginSegment() }
+        base = place.offset
+        guard mustMark else { return }
+        let record = RecordWriter(buffer, sequence: place.sequence + 1, kind: JournalFormat.Kind.opened)
+        record.add(random())
+        record.add(random())
+        finish(record, raw: UnsafeRawBufferPointer(start: nil, count: 0), isLastOfGroup: false)
+    }
+
+    /// Adds a message to the group under way.
+    func append(_ entry: MessageEntry, _ numbers: CommitNumbers, isLastOfGroup: Bool) throws(StoreError) {
+        let record = RecordWriter(buffer, sequence: place.sequence + 1, kind: JournalFormat.Kind.message)
+        record.add(entry, numbers)
+        guard numbers.duplicateOf == 0 else {
+            finish(record, raw: UnsafeRawBufferPointer(start: nil, count: 0), isLastOfGroup: isLastOfGroup)
+            return
+        }
+        let result = entry.message.bytes.withUnsafeBytes { raw -> Result<Void, StoreError> in
+            let sum = record.finish(raw: raw, isLastOfGroup: isLastOfGroup, chain: place.chain)
+            do throws(StoreError) {
+                if raw.count <= Self.directOctets {
+                    buffer.append(raw)
+                } else {
+                    try flush()
+                    try write(raw)
+                }
+            } catch { return .failure(error) }
+            complete(sum, isLastOfGroup: isLastOfGroup)
+            return .success(())
+        }
+        try result.get()
+        if buffer.count > Self.bufferLimit { try flush() }
+    }
+
+    private func finish(_ record: RecordWriter, raw: UnsafeRawBufferPointer, isLastOfGroup: Bool) {
+        complete(
+            record.finish(raw: raw, isLastOfGroup: isLastOfGroup, chain: place.chain), isLastOfGroup: isLastOfGroup)
+    }
+
+    private func complete(_ sum: UInt64, isLastOfGroup: Bool) {
+        let end = base + buffer.count
+        let next = JournalFormat.aligned(end, to: isLastOfGroup ? JournalFormat.alignment : 8)
+        buffer.appendZeros(next - end)
+        place.offset = next
+        place.sequence += 1
+        place.chain = sum
+    }
+
+    /// Writes and syncs the group. When it returns, all of it would survive a power cut.
+    func commit() throws(StoreError) {
+        try flush()
+        let status = files.synchronize(descriptor)
+        guard status == 0 else {
+            // The kernel may have dropped what it could not write and call the pages clean: a second sync that
+            // succeeds would prove nothing. What was synced before shares no page with this group.
+            isSuspect = true
+            throw StoreError(opening: path(), errno: status)
+        }
+        position = place
+        mustMark = false
+        mustBeginAnew = false
+    }
+
+    /// Forgets the group under way.
+    func rollBack() {
+        buffer.clear()
+        if hasWritten || isSuspect { mustBeginAnew = true }
+        place = position
+    }
+
+    private func flush() throws(StoreError) {
+        guard buffer.count > 0 else { return }
+        try write(buffer.octets)
+        buffer.clear()
+    }
+
+    private func write(_ octets: UnsafeRawBufferPointer) throws(StoreError) {
+        try makeRoom(base + octets.count)
+        hasWritten = true
+        let status = files.write(descriptor, octets, at: base)
+        guard status == 0 else { throw StoreError(opening: path(), errno: status) }
+        base += octets.count
+    }
+
+    // MARK: - Segments
+
+    /// The next group goes to a segment whose salt nobody knows yet.
+    private func beginSegment() throws(StoreError) {
+        let isUnused = position.offset == JournalFormat.headerLength && descriptor >= 0 && mustBeginAnew
+        // Not even its length is known to be on the disk.
+        if isUnused, isSuspect { try giveUpFile() }
+        if !isUnused || isSuspect { try openSegment() } else { place = position }
+        let header = SegmentHeader(number: place.segment, firstSequence: place.sequence + 1, salt: random())
+        place.offset = JournalFormat.headerLength
+        place.chain = header.salt
+        base = 0
+        buffer.clear()
+        header.append(to: buffer)
+        buffer.appendZeros(JournalFormat.headerLength - buffer.count)
+        try flush()
+        segments.use(header)
+        // A group that fails comes back to this place.
+        position = place
+        mustMark = false
+    }
+
+    /// Nothing that counts is in the current file.
+    private func giveUpFile() throws(StoreError) {
+        files.close(descriptor)
+        descriptor = -1
+        segments.removeFromUse(position.segment)
+        let status = files.remove(segments.path(position.segment))
+        guard status == 0 || status == ENOENT else { throw StoreError(opening: path(), errno: status) }
+        // If it came back after a power cut, it would stand beside the one that takes its place.
+        let synced = files.synchronizeFolder(segments.folder)
+        guard synced == 0 else { throw StoreError(opening: segments.folder, errno: synced) }
+    }
+
+    private func openSegment() throws(StoreError) {
+        if let spare = segments.takeSpare() {
+            let opened = files.open(segments.path(spare.number), creating: false)
+            if opened >= 0 {
+                take(opened, number: spare.number, octets: spare.octets, isRecycled: true)
+                return
+            }
+        }
+        let status = files.makeFolder(segments.folder)
+        guard status == 0 else { throw StoreError(opening: segments.folder, errno: status) }
+        let number = segments.newNumber()
+        let opened = files.open(segments.path(number), creating: true)
+        guard opened >= 0 else { throw StoreError(opening: segments.path(number), errno: -opened) }
+        let synced = files.synchronizeFolder(segments.folder)
+        guard synced == 0 else {
+            files.close(opened)
+            throw StoreError(opening: segments.folder, errno: synced)
+        }
+        take(opened, number: number, octets: 0, isRecycled: false)
+    }
+
+    private func take(_ opened: Int32, number: Int64, octets: Int, isRecycled: Bool) {
+        if descriptor >= 0 { files.close(descriptor) }
+        descriptor = opened
+        capacity = octets
+        self.isRecycled = isRecycled
+        isSuspect = false
+        mustBeginAnew = true
+        place.segment = number
+        position.segment = number
+        position.offset = JournalFormat.headerLength
+    }
+
+    /// Makes the segment long enough, by steps, so that not every sync changes the file's length.
+    private func makeRoom(_ end: Int) throws(StoreError) {
+        guard end > capacity else { return }
+        let step = min(Self.largestStep, max(Self.firstStep, capacity))
+        let free = freeOctets()
+        var size = JournalFormat.aligned(max(end, capacity + step), to: JournalFormat.alignment)
+        if size - capacity > free - options.reservedOctets {
+            size = JournalFormat.aligned(end, to: JournalFormat.alignment)
+            guard size - capacity <= free - options.reservedOctets else { throw StoreError(opening: path(), errno: ENOSPC) }
+        }
+        let status = files.allocate(descriptor, size: size)
+        guard status == 0 else { throw StoreError(opening: path(), errno: status) }
+        capacity = size
+        isRecycled = false
+    }
+
+    private func freeOctets() -> Int {
+        var status = statvfs()
+        guard fstatvfs(descriptor, &status) == 0 else { return .max }
+        return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
+    }
+}
