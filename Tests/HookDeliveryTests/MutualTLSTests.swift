@@ -71,7 +71,11 @@ import Testing
         let (own, other) = (try TestCertificate(in: folder, name: "server"), try TestCertificate(in: folder, name: "client"))
         func bytes(_ url: URL) throws -> [UInt8] { Array(try Data(contentsOf: url)) }
         let (process, port) = try server(own, clients: other)
-        defer { process.terminate() }
+        // A process that a test starts may have SIGTERM blocked, as the thread that started it has.
+        defer {
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+        }
         // Nobody vouches for it.
         #expect(try await post(port, nil) == .retry(reason: "tls_failed"))
         let trusting = try TLSSettings(certificate: nil, key: nil, authorities: try bytes(own.certificate))

@@ -104,9 +104,10 @@ final class EndpointExchange: ChannelInboundHandler {
             self.exchange = nil
             exchange.timeout.cancel()
             let parser = exchange.parser
+            // First the connection, then the answer: whoever gets it may ask for a connection at once.
+            isReusable ? becomeReady(context) : context.close(promise: nil)
             exchange.promise.succeed(
                 EndpointAnswer(status: parser.status, retryAfter: parser.retryAfter, excerpt: parser.excerpt))
-            isReusable ? becomeReady(context) : context.close(promise: nil)
         case .malformed:
             fail(EndpointFailure(reason: "bad_response"))
             context.close(promise: nil)
