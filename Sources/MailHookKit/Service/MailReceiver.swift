@@ -60,19 +60,13 @@ struct MailReceiver: MessageReceiver {
             switch result {
             case .success(let receipt):
                 let isRepeated = receipt.isDuplicate && receipt.newEvents == 0
-                var metadata: Logger.Metadata = [
-                    "message": "\(id)", "intake": "\(message.envelope.source.rawValue)",
-                    "outcome": "\(verdict.hooks.map(\.outcome.rawValue).joined(separator: ","))",
-                    "events": "\(receipt.newEvents)", "duplicate": "\(receipt.isDuplicate)",
-                ]
                 tally.count(.accepted, events: receipt.newEvents)
-                if let tls = message.envelope.tls { metadata["tls"] = "\(tls)" }
                 // The sender waits; the log does not.
                 completion(
                     Reception(
                         answer: isRepeated ? .duplicate : verdict.answer,
                         recipients: recipients.map { isRepeated && $0.isPositive ? .duplicate : $0 }, detail: id))
-                logger.info("message accepted", metadata: metadata)
+                logger.info("message accepted", metadata: Self.metadata(id, message.envelope, verdict, receipt))
                 if receipt.newEvents > 0 { rejections?.triggersFailed(id, verdict.hooks, at: message.receivedAt) }
             case .failure(let error):
                 tally.count(.failed)
@@ -92,6 +86,19 @@ struct MailReceiver: MessageReceiver {
             deliveries[event.id] = subscriptions.names(for: event)
         }
         return MessageEntry(message: message, verdict: verdict, deliveries: deliveries)
+    }
+
+    /// Made only where it is logged.
+    private static func metadata(
+        _ id: String, _ envelope: Envelope, _ verdict: Verdict, _ receipt: CommitReceipt
+    ) -> Logger.Metadata {
+        var metadata: Logger.Metadata = [
+            "message": "\(id)", "intake": "\(envelope.source.rawValue)",
+            "outcome": "\(verdict.hooks.map(\.outcome.rawValue).joined(separator: ","))",
+            "events": "\(receipt.newEvents)", "duplicate": "\(receipt.isDuplicate)",
+        ]
+        if let tls = envelope.tls { metadata["tls"] = "\(tls)" }
+        return metadata
     }
 
     private func log(_ text: Logger.Message, _ id: String, _ message: ReceivedMessage, outcomes: [Outcome]) {
