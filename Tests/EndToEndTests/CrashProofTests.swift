@@ -1,6 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The promise behind 250: several clients send without a pause, the daemon is killed with
+// The promise behind 250 and 202: several clients send mail and post forms without a pause, the daemon is killed with
 // SIGKILL at random moments and started again on the same data, and in the end the clients' own
 // log of replies is compared with the stored events. 20 kills; 200 with MAILHOOKD_LONG=1
 // (`scripts/test --long`).
@@ -14,6 +14,8 @@ import Testing
 final class Load: Sendable {
     struct State {
         var address: (host: String, port: String)?
+        /// The same for HTTP.
+        var web: (host: String, port: String)?
         var isOver = false
         /// Numbers with a 250 behind them, in the order they came, by client.
         var acknowledged: [String] = []
@@ -91,6 +93,34 @@ final class Load: Sendable {
         }
     }
 
+    /// As a careful client of a form hook does: the same post with the same key, until it is acknowledged.
+    func sendPosts(client: Int, to path: String) {
+        var number = 0
+        while !state.withLock({ $0.isOver }) {
+            number += 1
+            while !post("p\(client)-\(number)", path) { usleep(2000) }
+        }
+    }
+
+    private func post(_ name: String, _ path: String) -> Bool {
+        guard let address = state.withLock({ $0.web }), let connection = try? Connection(address) else { return false }
+        let body = "{\"orderNumber\":\"\(name)\"}"
+        connection.send(
+            "POST \(path) HTTP/1.1\r\nHost: hooks.example.com\r\nConnection: close\r\nContent-Type: application/json\r\n"
+                + "Idempotency-Key: \(name)\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        let answer = connection.rest()
+        if answer.hasPrefix("HTTP/1.1 202 ") {
+            state.withLock { $0.acknowledged.append(name) }
+            return true
+        }
+        state.withLock { state in
+            if answer.isEmpty { state.unanswered += 1 }
+            // Else it is about to end: 503.
+            if !answer.isEmpty, !answer.hasPrefix("HTTP/1.1 5") { state.failures.append("\(name): \(answer.prefix(60))") }
+        }
+        return false
+    }
+
     func deliver(to maildir: TestMaildir) {
         var number = 0
         while !state.withLock({ $0.isOver }) {
@@ -122,25 +152,28 @@ final class Load: Sendable {
             """
             subscriptions:
               - { name: log, events: [">"], file: { path: events.ndjson } }
-            """)
+            http: { perHook: unlimited, perPeer: unlimited }
+            """, listen: "http: [\"127.0.0.1:0\"]")
+        let hooks = try Installation.objects(installation.command(["hooks", "--json"]).output)
+        let url = try #require(hooks.first { $0["type"] as? String == "form" }?["url"] as? String)
+        let path = String(url[try #require(url.firstRange(of: "/v1/")).lowerBound...])
         let maildir = try TestMaildir(installation)
         let load = Load()
         for client in 0..<4 { load.start { $0.sendMail(client: client) } }
+        for client in 0..<2 { load.start { $0.sendPosts(client: client, to: path) } }
         load.start { $0.deliver(to: maildir) }
 
         for kill in 1...Self.kills {
             try installation.start(["--maildir", maildir.root.path])
             let before = load.acknowledgedCount
-            let address = try installation.smtp
-            load.state.withLock { $0.address = address }
+            try listen(installation, load)
             try eventually("mail is taken after start \(kill) (seed \(seed))") { load.acknowledgedCount > before }
             usleep(UInt32(next(below: 400_000)))
             try installation.kill()
-            load.state.withLock { $0.address = nil }
+            load.state.withLock { ($0.address, $0.web) = (nil, nil) }
         }
         try installation.start(["--maildir", maildir.root.path])
-        let address = try installation.smtp
-        load.state.withLock { $0.address = address }
+        try listen(installation, load)
         #expect(load.finish(), "a client hangs")
         try eventually("the Maildir is empty") { maildir.list("new").isEmpty }
 
@@ -164,8 +197,14 @@ final class Load: Sendable {
         #expect(Set(delivered) == Set(ids))
         #expect(try installation.stop() == 0)
         print(
-            "crash proof: \(Self.kills) kills, \(acknowledged.count) mails acknowledged, \(unanswered) sent without an "
+            "crash proof: \(Self.kills) kills, \(acknowledged.count) mails and posts acknowledged, \(unanswered) sent without an "
                 + "answer, 0 lost, 0 doubled, \(delivered.count - ids.count) delivered again (seed \(seed))")
+    }
+
+    /// Tells the clients where the daemon is now.
+    private func listen(_ installation: Installation, _ load: Load) throws {
+        let (mail, web) = (try installation.smtp, try installation.address(of: "http"))
+        load.state.withLock { ($0.address, $0.web) = (mail, web) }
     }
 
     /// nil for a line that a kill has torn; what stood in it comes again.

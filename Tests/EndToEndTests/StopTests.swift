@@ -186,6 +186,16 @@ import Testing
         #expect(try installation.stop() == 0)
     }
 
+    /// An operator who reads of errors looks for what is broken.
+    @Test func aStopIsNoError() throws {
+        let installation = try Installation(listen: "lmtp: [\"127.0.0.1:0\"], http: [\"127.0.0.1:0\"], admin: [\"127.0.0.1:0\"]")
+        try installation.start()
+        #expect(try installation.swaks().status == 0)
+        #expect(try installation.stop() == 0)
+        #expect(!installation.lastLog.contains(" error "), "\(installation.lastLog)")
+        #expect(installation.lastLog.contains("stopped"))
+    }
+
     /// What root left behind in the data folder, the daemon's user cannot work with, and says how to mend it.
     @Test(.enabled(if: geteuid() == 0, "only root can give files away"))
     func aDataFolderOfSomebodyElseIsRefused() throws {

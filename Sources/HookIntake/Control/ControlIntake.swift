@@ -46,6 +46,8 @@ public struct ControlIntake: Service {
                                 places.giveBack()
                             }
                         }
+                    } catch is CancellationError {
+                        // The daemon stops.
                     } catch {
                         logger.error("the control socket failed", metadata: ["error": "\(error)"])
                     }
