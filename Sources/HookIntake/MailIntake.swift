@@ -95,6 +95,7 @@ public final class MailIntake: Service {
     private let onReady: @Sendable () throws -> Void
     private let parsers = NIOThreadPool(numberOfThreads: 2)
     private let sessions = SessionRegistry()
+    private let gate = LoadGate(capacity: 16 << 20)
     private let places: ConnectionPlaces
 
     /// - Parameters:
@@ -170,7 +171,7 @@ public final class MailIntake: Service {
     private var context: SessionContext {
         SessionContext(
             configuration: state.withLock { $0.configuration }, receiver: receiver, logger: logger, now: now,
-            parsers: parsers, sessions: sessions, places: places)
+            parsers: parsers, sessions: sessions, places: places, gate: gate)
     }
 
     private static func exemption(_ configuration: MailIntakeConfiguration) -> @Sendable (String) -> Bool {

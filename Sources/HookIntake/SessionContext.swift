@@ -15,8 +15,8 @@ struct SessionContext: Sendable {
     var parsers: NIOThreadPool
     var sessions: SessionRegistry
     var places: ConnectionPlaces
-    /// For messages that were spooled.
-    var gate = LoadGate(capacity: 16 << 20)
+    /// For messages that were spooled: one for all sessions, whatever settings they began with.
+    var gate: LoadGate
 
     /// Parsing up to this many octets costs less than waking another thread (some 50 µs) or holds other sessions of
     /// the event loop up for less than a millisecond or so.
