@@ -6,7 +6,7 @@
 internal import HookModel
 
 enum Schema {
-    /// Migration n leads from `user_version` n - 1 to n; each runs in a transaction of its own.
+    /// Migration n leads from `user_version` n - 1 to n.
     static let migrations: [StaticString] = [version1, version2, deliveryHistory, version4]
 
     /// What this program writes and reads.
@@ -140,13 +140,14 @@ enum Schema {
         PRAGMA user_version = 4;
         """
 
-    /// Brings a database to the version this program knows.
+    /// Brings a database to the version this program knows, in one step: whoever reads meanwhile never meets a version
+    /// between.
     static func migrate(_ connection: SQLiteConnection) throws(StoreError) {
-        var found = try version(of: connection)
-        while found < known {
-            let migration = migrations[found]  // found is at least 0, see version(of:)
-            try connection.transaction { () throws(StoreError) in try connection.execute(migration) }
-            found = try version(of: connection)
+        let found = try version(of: connection)
+        guard found < known else { return }
+        try connection.transaction { () throws(StoreError) in
+            // `found` is at least 0, see version(of:).
+            for migration in migrations[found...] { try connection.execute(migration) }
         }
     }
 

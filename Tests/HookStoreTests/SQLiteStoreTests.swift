@@ -37,6 +37,21 @@ import Testing
         #expect(FileManager.default.fileExists(atPath: path))
     }
 
+    /// A command may look while the first owner makes the tables: there is nothing yet, or all of it.
+    @Test func aStoreThatIsBeingMadeIsEmptyOrWhole() async throws {
+        for _ in 0..<20 {
+            let folder = try TemporaryFolder()
+            let path = folder.path("store.db")
+            let opening = Task.detached { try SQLiteStore.open(path, as: .owner) }
+            for _ in 0..<10 {
+                let reader = try SQLiteStore.open(path, as: .reader)
+                #expect(try await reader.events(after: 0, limit: 1).isEmpty)
+                await reader.close()
+            }
+            await (try opening.value).close()
+        }
+    }
+
     @Test func leasesOfAPredecessorAreVoid() async throws {
         let folder = try TemporaryFolder()
         let path = folder.path("store.db")
