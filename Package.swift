@@ -149,7 +149,7 @@ let package = Package(
             dependencies: ["HookTLS", "TestSupport", .product(name: "Logging", package: "swift-log")], swiftSettings: strict),
         .testTarget(
             name: "HookIntakeTests",
-            dependencies: ["HookIntake", "HookModel", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["HookIntake", "HookModel", "TestSupport", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict),
         .testTarget(
             name: "HookDeliveryTests",

@@ -67,9 +67,11 @@ final class Checkpointer: @unchecked Sendable {
         }
     }
 
-    /// Called by the writer when the disk is full: the log begins again from its start, if nobody reads from it.
-    func makeRoom() {
-        if let writerConnection { checkpoint(writerConnection, SQLITE_CHECKPOINT_TRUNCATE) }
+    /// Called by the writer when the disk is full: the log begins again from its start, if nobody reads from it. False
+    /// if another checkpoint or a reader was in the way.
+    func makeRoom() -> Bool {
+        guard let writerConnection else { return false }
+        return checkpoint(writerConnection, SQLITE_CHECKPOINT_TRUNCATE)
     }
 
     /// Called by the writer at its end: everything goes into the database file and the log is emptied.
@@ -80,7 +82,8 @@ final class Checkpointer: @unchecked Sendable {
     }
 
     /// Failing is no loss: the log holds everything, and the next try comes.
-    private func checkpoint(_ connection: SQLiteConnection, _ mode: Int32) {
-        sqlite3_wal_checkpoint_v2(connection.handle, nil, mode, nil, nil)
+    @discardableResult
+    private func checkpoint(_ connection: SQLiteConnection, _ mode: Int32) -> Bool {
+        sqlite3_wal_checkpoint_v2(connection.handle, nil, mode, nil, nil) == SQLITE_OK
     }
 }

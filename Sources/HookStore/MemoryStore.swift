@@ -196,14 +196,7 @@ struct MemoryContent {
         _ subscription: String, _ now: Timestamp, _ lease: Duration, _ limit: Int
     ) -> [ClaimedDelivery] {
         pending(subscription).prefix { $0.due <= now }.prefix(max(0, limit)).map { row in
-            let index = Int(row.id) - 1
-            deliveries[index].state = .leased
-            deliveries[index].attempts += 1
-            deliveries[index].due = now.advanced(by: lease)
-            deliveries[index].changedAt = now
-            return ClaimedDelivery(
-                id: row.id, subscription: subscription, event: events[row.event].stored.event,
-                attempt: row.attempts + 1, createdAt: row.createdAt)
+            self.lease(row, now, lease)
         }
     }
 

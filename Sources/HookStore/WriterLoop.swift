@@ -4,6 +4,7 @@
 // are brought over many at a time, a moment after they were written; a job finds all of them there
 // that were written before it came.
 
+internal import Glibc
 internal import HookModel
 internal import Synchronization
 
@@ -17,6 +18,8 @@ final class WriterLoop: @unchecked Sendable {
     private static let many: Int64 = 32
     /// Records of one transaction. More hardly save anything.
     private static let records = 512
+    /// How often room is made on a full disk before that is given up for now.
+    private static let roomTries = 5
 
     private let queue = StoreQueue<WriteJob>()
     /// nil after the end.
@@ -132,14 +135,17 @@ final class WriterLoop: @unchecked Sendable {
     }
 
     private func apply(_ writer: StoreWriter, through end: JournalPosition) throws(StoreError) -> Set<String> {
-        do throws(StoreError) {
-            return try writer.apply(segments.inUse, end: end, limit: Self.records).new
-        } catch {
-            guard case .full = error else { throw error }
-            // The log may hold what is in the database file already, or can be.
-            checkpointer.makeRoom()
-            return try writer.apply(segments.inUse, end: end, limit: Self.records).new
+        for _ in 0..<Self.roomTries {
+            do throws(StoreError) {
+                return try writer.apply(segments.inUse, end: end, limit: Self.records).new
+            } catch {
+                guard case .full = error else { throw error }
+                // The log may hold what is in the database file already, or can be. Nothing is gained while the other
+                // thread is at a checkpoint, which takes a moment.
+                if !checkpointer.makeRoom() { usleep(20_000) }
+            }
         }
+        return try writer.apply(segments.inUse, end: end, limit: Self.records).new
     }
 
     private func perform(_ group: ArraySlice<WriteJob>) {

@@ -220,7 +220,7 @@ extension AdminEndpoint {
     }
 
     /// The octets as they came. Nothing in them may be taken for a page of ours.
-    private static func raw(_ message: ManagedMessage) -> WebAnswer {
+    private static func raw(_ message: StoredMessage) -> WebAnswer {
         guard let bytes = message.bytes else {
             return .error(status: 410, code: "message_expired", "The message is not kept any more")
         }
@@ -231,7 +231,7 @@ extension AdminEndpoint {
         return answer
     }
 
-    private static func answer(_ message: ManagedMessage) -> WebAnswer {
+    private static func answer(_ message: StoredMessage) -> WebAnswer {
         .json {
             $0.object {
                 $0.object("data") {
@@ -247,7 +247,7 @@ extension AdminEndpoint {
         }
     }
 
-    private static func write(_ message: ManagedMessage, to writer: inout JSONWriter) {
+    private static func write(_ message: StoredMessage, to writer: inout JSONWriter) {
         writer.member("receivedAt", message.receivedAt.rfc3339)
         writer.member("intake", message.envelope.source.rawValue)
         writer.member("mailFrom", message.envelope.mailFrom)

@@ -90,54 +90,6 @@ public enum ManagementError: Error, Sendable, Hashable {
     case unavailable(String)
 }
 
-/// A stored message as it is shown.
-public struct ManagedMessage: Sendable, Hashable {
-    /// What one hook made of it.
-    public struct Verdict: Sendable, Hashable {
-        public var eventName: String
-        public var recipient: String
-        public var outcome: Outcome
-        public var answer: Outcome
-        public var events: Int
-
-        public init(eventName: String, recipient: String, outcome: Outcome, answer: Outcome, events: Int) {
-            self.eventName = eventName
-            self.recipient = recipient
-            self.outcome = outcome
-            self.answer = answer
-            self.events = events
-        }
-    }
-
-    /// Its number in the store.
-    public var id: Int64
-    public var envelope: Envelope
-    public var receivedAt: Timestamp
-    public var messageID: String?
-    public var duplicateOf: Int64?
-    public var answer: Outcome
-    public var verdicts: [Verdict]
-    /// Octets as received, also where they are gone.
-    public var size: Int
-    /// As received; nil where they are gone.
-    public var bytes: [UInt8]?
-
-    public init(
-        id: Int64, envelope: Envelope, receivedAt: Timestamp, messageID: String?, duplicateOf: Int64?, answer: Outcome,
-        verdicts: [Verdict], size: Int, bytes: [UInt8]?
-    ) {
-        self.id = id
-        self.envelope = envelope
-        self.receivedAt = receivedAt
-        self.messageID = messageID
-        self.duplicateOf = duplicateOf
-        self.answer = answer
-        self.verdicts = verdicts
-        self.size = size
-        self.bytes = bytes
-    }
-}
-
 public protocol ManagementData: Sendable {
     /// Which organization the hooks belong to.
     var organization: String { get }
@@ -147,9 +99,9 @@ public protocol ManagementData: Sendable {
     /// The position of the newest event; 0 where there is none.
     func lastSequence() async throws(StoreError) -> Int64
     func event(id: String) async throws(StoreError) -> StoredEvent?
-    func message(_ id: Int64) async throws(StoreError) -> ManagedMessage?
+    func message(_ id: Int64) async throws(StoreError) -> StoredMessage?
     /// The message that led to an event.
-    func message(ofEvent id: String) async throws(StoreError) -> ManagedMessage?
+    func message(ofEvent id: String) async throws(StoreError) -> StoredMessage?
 
     /// All deliveries of an event, in the order in which they were made.
     func deliveries(ofEvent id: String) async throws(StoreError) -> [StoredDelivery]

@@ -3,6 +3,7 @@
 // Whatever the sender writes: no crash, places inside the input, the same answer as the plain tokenizer, linear time,
 // limits with an outcome.
 
+import TestSupport
 import Testing
 
 @testable import HTMLScripts
@@ -83,25 +84,13 @@ import Testing
 
     // MARK: Mutations
 
-    /// splitmix64.
-    struct Generator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var value = state
-            value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-            return value ^ (value >> 31)
-        }
-    }
-
     private static let pieces = [
         "<", ">", "/", "!", "-", "--", "=", "'", "\"", " ", "\n", "\r", "\u{0}", "&", ";", "#", "?", "[", "]]>", "<!--",
         "-->", "<script>", "</script>", "<![CDATA[",
         "</", "<title>", "<style", "script", "&amp", "&#x", "\u{C}", "é", "x", "<p ", "--!>", "</title", "<plaintext>",
     ].map { Array($0.utf8) }
 
-    private static func mutated(_ document: [UInt8], _ generator: inout Generator) -> [UInt8] {
+    private static func mutated(_ document: [UInt8], _ generator: inout SplitMix64) -> [UInt8] {
         var bytes = document
         for _ in 0..<Int.random(in: 1...6, using: &generator) {
             let place = Int.random(in: 0...bytes.count, using: &generator)
@@ -117,7 +106,7 @@ import Testing
     }
 
     @Test func mutationsAgreeWithThePlainTokenizer() throws {
-        var generator = Generator(state: 2_025)
+        var generator = SplitMix64(state: 2_025)
         let seeds = Self.plain.map { Array($0.utf8) }
         var compared = 0
         for _ in 0..<1_500 {
@@ -136,7 +125,7 @@ import Testing
     }
 
     @Test func mutationsOfTrees() throws {
-        var generator = Generator(state: 2_026)
+        var generator = SplitMix64(state: 2_026)
         let seeds = Self.tree.map { Array($0.utf8) }
         let names = "b i a p div table tr td svg math mi desc template col select option frameset li form button".split(
             separator: " ")

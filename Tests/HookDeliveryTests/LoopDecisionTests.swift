@@ -3,6 +3,7 @@
 // What one subscription does next, decided without clock, store or sink.
 
 import HookModel
+import TestSupport
 import Testing
 
 @testable import HookDelivery
@@ -46,7 +47,7 @@ import Testing
 
     @Test func deliversStoresAndRetries() {
         var machine = machine()
-        var generator = FixedGenerator(state: 1)
+        var generator = SplitMix64(state: 1)
         guard case .claim(let limit, _) = machine.next(now: start) else { return }
         machine.claimed([delivery(1), delivery(2)], limit: limit, claimedAt: start)
         #expect(machine.next(now: start) == .deliver([delivery(1)]))
@@ -63,7 +64,7 @@ import Testing
 
     @Test func exhaustedScheduleIsDead() {
         var machine = machine()
-        var generator = FixedGenerator(state: 1)
+        var generator = SplitMix64(state: 1)
         guard case .claim(let limit, _) = machine.next(now: start) else { return }
         machine.claimed([delivery(1, attempt: 3)], limit: limit, claimedAt: start)
         _ = machine.next(now: start)
@@ -74,7 +75,7 @@ import Testing
 
     @Test func aSinkThatAnswersForFewerLosesNothing() {
         var machine = machine(concurrency: 1, maxBatch: 3)
-        var generator = FixedGenerator(state: 1)
+        var generator = SplitMix64(state: 1)
         guard case .claim(let limit, _) = machine.next(now: start) else { return }
         let batch = [delivery(1), delivery(2)]
         machine.claimed(batch, limit: limit, claimedAt: start)
@@ -85,7 +86,7 @@ import Testing
 
     @Test func retryAfterPausesTheWholeSubscription() {
         var machine = machine(concurrency: 1)
-        var generator = FixedGenerator(state: 1)
+        var generator = SplitMix64(state: 1)
         guard case .claim(let limit, _) = machine.next(now: start) else { return }
         machine.claimed([delivery(1)], limit: limit, claimedAt: start)
         _ = machine.next(now: start)
@@ -120,7 +121,7 @@ import Testing
 
     @Test func shutdownWaitsThenCancelsThenStops() {
         var machine = machine(concurrency: 1)
-        var generator = FixedGenerator(state: 1)
+        var generator = SplitMix64(state: 1)
         guard case .claim(let limit, _) = machine.next(now: start) else { return }
         machine.claimed([delivery(1)], limit: limit, claimedAt: start)
         #expect(machine.next(now: start) == .deliver([delivery(1)]))

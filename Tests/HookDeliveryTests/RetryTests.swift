@@ -3,29 +3,17 @@
 // Retry schedules with their jitter, and what Retry-After may ask for.
 
 import HookModel
+import TestSupport
 import Testing
 
 @testable import HookDelivery
-
-/// A generator whose numbers are known: SplitMix64.
-struct FixedGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
 
 @Suite struct RetryScheduleTests {
     private let now = Timestamp(seconds: 1_800_000_000)
 
     @Test func withoutJitterTheDelaysAreTheSchedule() {
         let schedule = RetrySchedule(delays: [.seconds(5), .seconds(60)], jitter: 0)
-        var generator = FixedGenerator(state: 1)
+        var generator = SplitMix64(state: 1)
         #expect(schedule.next(afterAttempt: 1, now: now, using: &generator) == .retry(at: now.advanced(by: .seconds(5))))
         #expect(schedule.next(afterAttempt: 2, now: now, using: &generator) == .retry(at: now.advanced(by: .seconds(60))))
         #expect(schedule.next(afterAttempt: 3, now: now, using: &generator) == .exhausted)
@@ -33,7 +21,7 @@ struct FixedGenerator: RandomNumberGenerator {
 
     @Test func jitterStaysInItsBoundsAndSpreads() {
         let schedule = RetrySchedule(delays: [.seconds(100)], jitter: 0.2)
-        var generator = FixedGenerator(state: 7)
+        var generator = SplitMix64(state: 7)
         var waits: Set<Int64> = []
         for _ in 0..<500 {
             guard case .retry(let due) = schedule.next(afterAttempt: 1, now: now, using: &generator) else {
@@ -49,7 +37,7 @@ struct FixedGenerator: RandomNumberGenerator {
 
     @Test func theMaximumHoldsAfterTheJitter() {
         let schedule = RetrySchedule(delays: [.seconds(100)], jitter: 1, maximumDelay: .seconds(110))
-        var generator = FixedGenerator(state: 3)
+        var generator = SplitMix64(state: 3)
         for _ in 0..<200 {
             guard case .retry(let due) = schedule.next(afterAttempt: 1, now: now, using: &generator) else { return }
             #expect(due.duration(since: now) <= .seconds(110))
@@ -58,7 +46,7 @@ struct FixedGenerator: RandomNumberGenerator {
 
     @Test func retryAfterMakesLaterButNeverEarlier() {
         let schedule = RetrySchedule(delays: [.seconds(100)], jitter: 0, maximumDelay: .seconds(1000))
-        var generator = FixedGenerator(state: 3)
+        var generator = SplitMix64(state: 3)
         func due(_ asked: Duration) -> RetrySchedule.Next {
             schedule.next(afterAttempt: 1, retryAfter: asked, now: now, using: &generator)
         }

@@ -3,6 +3,7 @@
 // The framing between `mailhookd receive` and the daemon.
 
 import HookModel
+import TestSupport
 import Testing
 
 @testable import HookIntake
@@ -26,7 +27,7 @@ import Testing
 
     /// Any octet changed: a request of other content or none, never a crash.
     @Test func mutations() {
-        var generator = SplitMix(state: 7)
+        var generator = SplitMix64(state: 7)
         let bytes = request.encoded
         var taken = 0
         for _ in 0..<20_000 {
@@ -65,17 +66,4 @@ import Testing
 
     @Test(arguments: ["", "3:", "0:,", "1:x,", "2:Kx"])
     func noAnswers(text: String) { #expect(PipeAnswer(Array(text.utf8)) == nil) }
-}
-
-/// SplitMix64: the same numbers on every run.
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
 }

@@ -9,23 +9,11 @@ import Foundation
 import HookModel
 import HookStore
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct FaultInjectionTests {
     private static let isLong = ProcessInfo.processInfo.environment["MAILHOOKD_LONG"] == "1"
-
-    /// A generator that gives the same again for the same seed (SplitMix64).
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
 
     private static var options: SQLiteStore.Options {
         var options = SQLiteStore.Options()
@@ -153,7 +141,7 @@ import Testing
         _ name: String, then: ((String, Told, String) async throws -> Void)? = nil
     ) async throws -> Int {
         let entries = log.all
-        var generator = Generator(state: seed)
+        var generator = SplitMix64(state: seed)
         var disk = start
         var told = begin
         let step = Self.isLong ? 1 : max(1, entries.count / points)

@@ -259,17 +259,17 @@ enum Fixture {
             return id == "evt_2" ? Self.event(2) : nil
         }
 
-        func message(_ id: Int64) async throws(StoreError) -> ManagedMessage? {
+        func message(_ id: Int64) async throws(StoreError) -> StoredMessage? {
             if let error { throw error }
             guard (1...2).contains(id) else { return nil }
             let envelope = Envelope(source: id == 1 ? .smtp : .http, mailFrom: "a@b.example", recipients: ["x@hooks.example"])
-            return ManagedMessage(
-                id: id, envelope: envelope, receivedAt: Fixture.now, messageID: "m", duplicateOf: nil, answer: .accepted,
-                verdicts: [.init(eventName: "e.form", recipient: "x@hooks.example", outcome: .jsonInvalid, answer: .accepted, events: 0)],
-                size: 7, bytes: id == 1 ? Array("A: b\r\n".utf8) : nil)
+            return StoredMessage(
+                id: id, envelope: envelope, receivedAt: Fixture.now, bytes: id == 1 ? Array("A: b\r\n".utf8) : nil, size: 7,
+                contentDigest: [], messageID: "m", duplicateOf: nil, answer: .accepted,
+                verdicts: [StoredVerdict(eventName: "e.form", recipient: "x@hooks.example", outcome: .jsonInvalid, answer: .accepted, events: 0)])
         }
 
-        func message(ofEvent id: String) async throws(StoreError) -> ManagedMessage? {
+        func message(ofEvent id: String) async throws(StoreError) -> StoredMessage? {
             try await message(id == "evt_2" ? 1 : 9)
         }
 

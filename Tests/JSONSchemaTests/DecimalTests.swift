@@ -2,6 +2,7 @@
 //
 // Exact numbers: order, integers and multiples, against integers scaled by hand.
 
+import TestSupport
 import Testing
 
 @testable import JSONSchema
@@ -42,7 +43,7 @@ struct DecimalTests {
     }
 
     @Test func multiples() {
-        var generator = Generator(state: 3)
+        var generator = SplitMix64(state: 3)
         for _ in 0..<3000 {
             let value = Int.random(in: -100_000...100_000, using: &generator)
             let divisor = Int.random(in: 1...500, using: &generator)

@@ -32,7 +32,7 @@ struct MutationTests {
     }
 
     /// Exchanges, inserts or removes octets, or puts a piece of another text in.
-    private func mutated(_ text: [UInt8], _ others: [[UInt8]], _ generator: inout Generator) -> [UInt8] {
+    private func mutated(_ text: [UInt8], _ others: [[UInt8]], _ generator: inout SplitMix64) -> [UInt8] {
         var text = text
         for _ in 0..<Int.random(in: 1...3, using: &generator) where !text.isEmpty {
             let position = Int.random(in: 0..<text.count, using: &generator)
@@ -66,7 +66,7 @@ struct MutationTests {
         let material = try material()
         #expect(material.schemas.count > 500)
         let remotes = try SuiteTests.remotes()
-        var generator = Generator(state: 7)
+        var generator = SplitMix64(state: 7)
         var compiled = 0
         var refused = 0
         var checked = 0

@@ -2,6 +2,7 @@
 //
 // Regular expressions: syntax, and matching in both machines, compared with the definition.
 
+import TestSupport
 import Testing
 
 @testable import JSONSchema
@@ -82,7 +83,7 @@ struct PatternTests {
 
     /// Random patterns over a small alphabet, against sets of positions computed straight from the syntax.
     @Test func agreesWithTheDefinition() throws {
-        var generator = Generator(state: 41)
+        var generator = SplitMix64(state: 41)
         var found = 0
         for _ in 0..<600 {
             let pattern = randomPattern(&generator, depth: 3)
@@ -125,10 +126,10 @@ struct PatternTests {
         }
     }
 
-    private func randomPattern(_ generator: inout Generator, depth: Int) -> String {
+    private func randomPattern(_ generator: inout SplitMix64, depth: Int) -> String {
         let atoms = ["a", "b", "c", "[ab]", "[^a]", ".", #"\b"#, "^", "(?=b)", "(?!a)", "(?<=a)", #"\w"#, "(?<!b)", ""]
         let choice = Int.random(in: 0..<(depth == 0 ? 1 : 6), using: &generator)
-        let inner = { (generator: inout Generator) in self.randomPattern(&generator, depth: depth - 1) }
+        let inner = { (generator: inout SplitMix64) in self.randomPattern(&generator, depth: depth - 1) }
         switch choice {
         case 1: return "(" + inner(&generator) + "|" + inner(&generator) + ")"
         case 2: return "(?:" + inner(&generator) + ")" + (["*", "+", "?", "{2}", "{1,3}", "*?"].randomElement(using: &generator) ?? "")
@@ -144,18 +145,5 @@ struct PatternTests {
     func automata(_ pattern: String) throws {
         let program = try PatternProgram(PatternReader.read(pattern.unicodeScalars.map(\.value)), size: 10_000)
         #expect(PatternAutomaton(program) != nil)
-    }
-}
-
-/// A small generator with a fixed seed (SplitMix64), so that every run is the same.
-struct Generator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-        return value ^ value >> 31
     }
 }

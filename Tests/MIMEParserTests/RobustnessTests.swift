@@ -67,7 +67,7 @@ struct RobustnessTests {
     }
 
     @Test(.conformance("mime-stalwart")) func mutations() throws {
-        var generator = SeededGenerator(seed: 42)
+        var generator = SplitMix64(state: 42)
         let small = try Self.corpus().filter { $0.bytes.count < 3000 }
         let inserts = [
             "--", "\n", "\r\n", "\r", ":", ";", "\"", "(", ")", "=?", "?=", "=", "\u{0}", " ", "\t", "*0*=", "%",

@@ -2,6 +2,7 @@
 //
 // Trees of parts: the rules of RFC 2046 and what is made of messages that break them.
 
+import TestSupport
 import Testing
 
 @testable import MIMEParser
@@ -236,7 +237,7 @@ struct StructureTests {
 
     /// The search by blocks against one octet by octet, with LF and hyphens at all places of blocks.
     @Test func searchOfLines() {
-        var generator = SeededGenerator(seed: 4)
+        var generator = SplitMix64(state: 4)
         let words = [
             "\n", "-", "--", "\n-", "\n--", "x", String(repeating: "y", count: 30), String(repeating: "z", count: 90),
         ]

@@ -8,18 +8,6 @@ import TestSupport
 import Testing
 
 @Suite(.serialized) struct HostileTests {
-    /// SplitMix64: the same numbers on every run.
-    struct Generator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
-
     /// Every reply line is three digits, a space or hyphen, printable ASCII, CRLF, and at most 512 octets; lines that
     /// go on are followed by one of the same code.
     private func isWellFormed(_ output: [UInt8]) -> Bool {
@@ -49,7 +37,7 @@ import Testing
         "\u{2028}", "SIZE=9 ", "<", ">", "\"", "\\", "@", " ", "GET / HTTP/1.1\r\n", String(repeating: "x", count: 300),
     ]
 
-    private func mutated(_ generator: inout Generator) -> [UInt8] {
+    private func mutated(_ generator: inout SplitMix64) -> [UInt8] {
         var input = Dialogue.lines([
             "EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "DATA", "S: s", "", "text", ".", "MAIL FROM:<c@d>",
             "RCPT TO:<x@y>", "DATA", "t", ".",
@@ -69,7 +57,7 @@ import Testing
     }
 
     @Test func mutatedDialogues() {
-        var generator = Generator(state: 20_261_125)
+        var generator = SplitMix64(state: 20_261_125)
         var messages = 0
         for round in 0..<3000 {
             let input = mutated(&generator)
@@ -95,7 +83,7 @@ import Testing
 
     /// The same with extensions, and with both ways to treat lone CRs and LFs.
     @Test func mutatedExtensions() {
-        var generator = Generator(state: 20_261_126)
+        var generator = SplitMix64(state: 20_261_126)
         var messages = 0
         for round in 0..<3000 {
             var input = round % 2 == 0

@@ -3,6 +3,7 @@
 // Headers of the PROXY protocol, whole, cut and wrong.
 
 import SMTPProtocol
+import TestSupport
 import Testing
 
 @Suite struct ProxyHeaderTests {
@@ -91,7 +92,7 @@ import Testing
         #expect(ProxyHeader.read(Array("PROXY ".utf8) + Array(repeating: 0x20, count: 101)) == .malformed)
         #expect(ProxyHeader.read(Array("PROXY ".utf8) + Array(repeating: 0x20, count: 100)) == .needsMore)
         for seed in 0..<4000 {
-            var generator = HostileTests.Generator(state: UInt64(seed))
+            var generator = SplitMix64(state: UInt64(seed))
             var octets = Self.cases[seed % Self.cases.count].octets
             for _ in 0..<3 where !octets.isEmpty { octets[Int.random(in: 0..<octets.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator) }
             octets += Array(repeating: UInt8.random(in: 0...255, using: &generator), count: 600)

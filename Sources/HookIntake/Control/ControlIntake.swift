@@ -71,7 +71,7 @@ public struct ControlIntake: Service {
     }
 
     private func bind() async throws -> NIOAsyncChannel<Connection, Never> {
-        guard let short = SocketPath(path) else { throw failure(errno) }
+        guard let short = SocketPath(path) else { throw ListenError(path, errno) }
         do {
             let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .bind(unixDomainSocketPath: short.text, cleanupExistingSocketFile: true) { channel in
@@ -84,25 +84,11 @@ public struct ControlIntake: Service {
                     }
                 }
             // Between the two a stranger could connect, but the folder is the daemon's own (0700).
-            chmod(path, 0o600)
-            adoptOwner()
+            SocketPath.makePrivate(path)
             return listener
         } catch {
-            throw failure((error as? IOError)?.errnoCode ?? EIO)
+            throw ListenError(path, (error as? IOError)?.errnoCode ?? EIO)
         }
-    }
-
-    /// A daemon that root runs serves the folder's owner as well.
-    private func adoptOwner() {
-        var status = stat()
-        guard geteuid() == 0, let slash = path.lastIndex(of: "/"), stat(String(path[...slash]), &status) == 0 else { return }
-        lchown(path, status.st_uid, status.st_gid)
-    }
-
-    private func failure(_ cause: Int32) -> ListenError {
-        ListenError(
-            address: .unix(path: path), reason: String(cString: strerror(cause)),
-            isPermission: cause == EACCES || cause == EPERM)
     }
 }
 

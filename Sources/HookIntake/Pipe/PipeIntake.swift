@@ -45,7 +45,7 @@ public struct PipeIntake: Service {
     }
 
     private func bind(_ sessions: SessionRegistry) async throws -> any Channel {
-        guard let short = SocketPath(path) else { throw failure(errno) }
+        guard let short = SocketPath(path) else { throw ListenError(path, errno) }
         let (receiver, messageSize, now) = (receiver, messageSize, now)
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 512)
@@ -58,25 +58,11 @@ public struct PipeIntake: Service {
         do {
             let listener = try await bootstrap.bind(
                 unixDomainSocketPath: short.text, cleanupExistingSocketFile: true).get()
-            chmod(path, 0o600)
-            adoptOwner()
+            SocketPath.makePrivate(path)
             return listener
         } catch {
-            throw failure((error as? IOError)?.errnoCode ?? EIO)
+            throw ListenError(path, (error as? IOError)?.errnoCode ?? EIO)
         }
-    }
-
-    /// A daemon that root runs serves the folder's owner, as whom mail servers start the command.
-    private func adoptOwner() {
-        var status = stat()
-        guard geteuid() == 0, let slash = path.lastIndex(of: "/"), stat(String(path[...slash]), &status) == 0 else { return }
-        lchown(path, status.st_uid, status.st_gid)
-    }
-
-    private func failure(_ cause: Int32) -> ListenError {
-        ListenError(
-            address: .unix(path: path), reason: String(cString: strerror(cause)),
-            isPermission: cause == EACCES || cause == EPERM)
     }
 
     // MARK: - The same with and without a daemon

@@ -86,14 +86,7 @@ public struct PostTrial: Sendable {
         writer.member("outcome", outcome.rawValue)
         writer.name("status")
         writer.integer(answer.httpStatus)
-        writer.name("exitStatus")
-        writer.integer(Int(exitStatus))
-        writer.name("events")
-        writer.beginArray()
-        for event in events { writer.raw(event.json) }
-        writer.endArray()
-        Trial.write(failures, to: &writer)
-        Trial.write(deliveries, to: &writer)
+        Trial.writeEnd(exitStatus, events, failures, deliveries, to: &writer)
         writer.endObject()
         return String(decoding: writer.bytes, as: UTF8.self)
     }

@@ -30,14 +30,7 @@ extension Trial {
             hints.forEach { writer.string($0) }
             writer.endArray()
         }
-        writer.name("exitStatus")
-        writer.integer(Int(exitStatus))
-        writer.name("events")
-        writer.beginArray()
-        for event in events { writer.raw(event.json) }
-        writer.endArray()
-        Self.write(failures, to: &writer)
-        Self.write(deliveries, to: &writer)
+        Self.writeEnd(exitStatus, events, failures, deliveries, to: &writer)
         writer.endObject()
         return String(decoding: writer.bytes, as: UTF8.self)
     }
@@ -188,7 +181,22 @@ extension Trial {
         writer.endArray()
     }
 
-    static func write(_ failures: [TriggerFailure], to writer: inout JSONWriter) {
+    /// What mails and posts have in common: what came of it.
+    static func writeEnd(
+        _ exitStatus: Int32, _ events: [Event], _ failures: [TriggerFailure], _ deliveries: [Delivery],
+        to writer: inout JSONWriter
+    ) {
+        writer.name("exitStatus")
+        writer.integer(Int(exitStatus))
+        writer.name("events")
+        writer.beginArray()
+        for event in events { writer.raw(event.json) }
+        writer.endArray()
+        write(failures, to: &writer)
+        write(deliveries, to: &writer)
+    }
+
+    private static func write(_ failures: [TriggerFailure], to writer: inout JSONWriter) {
         guard !failures.isEmpty else { return }
         writer.name("failures")
         writer.beginArray()
@@ -202,7 +210,7 @@ extension Trial {
         writer.endArray()
     }
 
-    static func write(_ deliveries: [Delivery], to writer: inout JSONWriter) {
+    private static func write(_ deliveries: [Delivery], to writer: inout JSONWriter) {
         writer.name("deliveries")
         writer.beginArray()
         for delivery in deliveries {

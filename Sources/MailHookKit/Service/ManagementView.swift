@@ -23,27 +23,16 @@ struct ManagementView: ManagementData {
 
     func event(id: String) async throws(StoreError) -> StoredEvent? { try await store.event(id: id) }
 
-    func message(_ id: Int64) async throws(StoreError) -> ManagedMessage? {
-        try await store.message(id).map(Self.shown)
+    func message(_ id: Int64) async throws(StoreError) -> StoredMessage? {
+        try await store.message(id)
     }
 
-    func message(ofEvent id: String) async throws(StoreError) -> ManagedMessage? {
-        try await store.message(ofEvent: id).map(Self.shown)
+    func message(ofEvent id: String) async throws(StoreError) -> StoredMessage? {
+        try await store.message(ofEvent: id)
     }
 
     func deliveries(ofEvent id: String) async throws(StoreError) -> [StoredDelivery] {
         try await store.deliveries(ofEvent: id)
-    }
-
-    private static func shown(_ message: StoredMessage) -> ManagedMessage {
-        ManagedMessage(
-            id: message.id, envelope: message.envelope, receivedAt: message.receivedAt, messageID: message.messageID,
-            duplicateOf: message.duplicateOf, answer: message.answer,
-            verdicts: message.verdicts.map {
-                .init(
-                    eventName: $0.eventName, recipient: $0.recipient, outcome: $0.outcome, answer: $0.answer,
-                    events: $0.events)
-            }, size: message.size, bytes: message.bytes)
     }
 
     func create(_ draft: HookDraft, now: Timestamp) async throws(ManagementError) -> ManagedHook {

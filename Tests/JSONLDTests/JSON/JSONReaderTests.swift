@@ -3,6 +3,7 @@
 // The JSON reader on its own texts: errors and their places, both readers against a plain one,
 // and texts made to cost time, memory or a stack.
 
+import TestSupport
 import Testing
 
 @testable import JSONLD
@@ -162,7 +163,7 @@ struct JSONReaderTests {
     }
 
     @Test func bothBlockReadersSayTheSame() {
-        var generator = SeededGenerator(seed: 5)
+        var generator = SplitMix64(state: 5)
         for round in 0..<150 {
             // All octets, then any, then rarely one that is not a letter.
             let block = (0..<64).map { index in

@@ -3,6 +3,8 @@
 // A JSON checker as plain as the grammar, to compare the readers with; and texts to compare
 // them on.
 
+import TestSupport
+
 /// RFC 8259, one function a rule. Recursive: for short texts only.
 struct JSONReference {
     private let bytes: [UInt8]
@@ -120,29 +122,12 @@ struct JSONReference {
     }
 }
 
-/// Random numbers that are the same in each run (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
-}
-
 /// Random texts near JSON.
 struct JSONTexts {
-    private var generator: SeededGenerator
+    private var generator: SplitMix64
 
     init(seed: UInt64) {
-        generator = SeededGenerator(seed: seed)
+        generator = SplitMix64(state: seed)
     }
 
     private static let scalars: [String] = [

@@ -3,6 +3,7 @@
 // What cursors say about values: strings, numbers, members, duplicate names; and the writer.
 
 import JSONLD
+import TestSupport
 import Testing
 
 @Suite("JSON values")
@@ -74,7 +75,7 @@ struct JSONValueTests {
 
     /// The short way to a double gives what the long one gives.
     @Test func doublesAreTheNearest() throws {
-        var generator = SeededGenerator(seed: 11)
+        var generator = SplitMix64(state: 11)
         for _ in 0..<2_000 {
             let whole = UInt64.random(in: 0...UInt64(1) << Int.random(in: 1..<60, using: &generator), using: &generator)
             let fraction = UInt64.random(in: 0..<1_000_000, using: &generator)

@@ -217,7 +217,7 @@ private var strictOptions: JSONLDOptions {
 
 /// Cuts, doubles and swaps pieces of real documents: nothing may end but in a result or a named error.
 @Test(.conformance("json-ld-api")) func changedDocumentsEndInAnAnswer() throws {
-    var random = SplitMix(seed: 7)
+    var random = SplitMix64(state: 7)
     let sources = try ["expand", "toRdf", "flatten"].flatMap { folder in
         try Conformance.files("json-ld-api", "tests/\(folder)", extensions: ["jsonld"]).filter { $0.contains("-in") }
             .map { try Conformance.bytes("json-ld-api", "tests/\(folder)/\($0)") }
@@ -248,7 +248,7 @@ private var strictOptions: JSONLDOptions {
     #expect(answers.count > 5)
 }
 
-private func change(_ text: inout [UInt8], _ words: [[UInt8]], _ sources: [[UInt8]], _ random: inout SplitMix) {
+private func change(_ text: inout [UInt8], _ words: [[UInt8]], _ sources: [[UInt8]], _ random: inout SplitMix64) {
     guard text.count > 2 else { return }
     let place = random.below(text.count)
     // Between quotation marks and brackets, so that most results are JSON still.
@@ -265,19 +265,8 @@ private func change(_ text: inout [UInt8], _ words: [[UInt8]], _ sources: [[UInt
     }
 }
 
-/// Numbers that are the same on every run.
-private struct SplitMix {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func below(_ bound: Int) -> Int {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return Int((mixed ^ (mixed >> 31)) % UInt64(max(bound, 1)))
-    }
+extension SplitMix64 {
+    fileprivate mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(max(bound, 1))) }
 }
 
 // MARK: threads

@@ -4,6 +4,7 @@
 // stack.
 
 import JSONLD
+import TestSupport
 import Testing
 
 @Suite("Dataset canonicalization")
@@ -15,7 +16,7 @@ struct DatasetCanonicalizationTests {
     }
 
     /// Statements in another order, with other labels.
-    private func disguised(_ quads: [RDFQuad], _ generator: inout SeededGenerator) -> [RDFQuad] {
+    private func disguised(_ quads: [RDFQuad], _ generator: inout SplitMix64) -> [RDFQuad] {
         let salt = UInt64.random(in: 0...UInt64.max, using: &generator)
         let rename = { (term: RDFTerm) -> RDFTerm in
             guard case .blankNode(let label) = term else { return term }
@@ -28,7 +29,7 @@ struct DatasetCanonicalizationTests {
     }
 
     @Test func namesAndOrderDoNotMatter() throws {
-        var generator = SeededGenerator(seed: 3)
+        var generator = SplitMix64(state: 3)
         for round in 0..<40 {
             let nodes = 2 + round % 6
             let quads = (0..<(nodes * 2)).map { _ in

@@ -151,7 +151,7 @@ struct NQuadsTests {
             _:b0 <urn:p> "1"^^<http://www.w3.org/2001/XMLSchema#integer> _:g.1 . # note
             _:b1 <urn:p> _:b0 .
             """#
-        var generator = SeededGenerator(seed: 17)
+        var generator = SplitMix64(state: 17)
         let alphabet = Array("<>\"\\_:.@^#-u0\n\r\t aé".utf8) + [0x00, 0x7F, 0xC3, 0xFF]
         var read = 0
         for _ in 0..<1_500 {

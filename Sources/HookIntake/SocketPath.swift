@@ -24,4 +24,22 @@ public final class SocketPath: Sendable {
     }
 
     deinit { if folder >= 0 { close(folder) } }
+
+    /// Gives a socket in the data folder to the daemon's user, and to nobody else. A daemon that root runs serves the
+    /// folder's owner as well, as whom mail servers start commands.
+    static func makePrivate(_ path: String) {
+        chmod(path, 0o600)
+        var status = stat()
+        guard geteuid() == 0, let slash = path.lastIndex(of: "/"), stat(String(path[...slash]), &status) == 0 else { return }
+        lchown(path, status.st_uid, status.st_gid)
+    }
+}
+
+extension ListenError {
+    /// - Parameter cause: an error number.
+    init(_ path: String, _ cause: Int32) {
+        self.init(
+            address: .unix(path: path), reason: String(cString: strerror(cause)),
+            isPermission: cause == EACCES || cause == EPERM)
+    }
 }
