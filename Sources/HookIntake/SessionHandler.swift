@@ -150,7 +150,9 @@ final class SessionHandler: ChannelInboundHandler {
             case .message(let transaction):
                 writeOutput(context)
                 context.flush()
-                return handOver(transaction, context)
+                handOver(transaction, context)
+                // One more piece at most is taken meanwhile: to stop reading and to begin again costs two system calls.
+                return pending == nil ? context.read() : ()
             case .startTLS: return startTLS(context)
             case .close: return close(context)
             }
