@@ -195,7 +195,7 @@ final class HookConnection: ChannelDuplexHandler {
     // MARK: - Input
 
     private func take(_ input: Input) {
-        if phase == .waiting || isHandling || !inputs.isEmpty {
+        if phase == .waiting || isHandling || !inputs.isEmpty || context?.channel.isWritable == false {
             if phase != .closed, phase != .closing { inputs.append(input) }
         } else {
             handle(input)
@@ -245,10 +245,7 @@ final class HookConnection: ChannelDuplexHandler {
         isHead = head.method == .HEAD
         let id = WebRequest.makeID()
         requestID = id
-        // RFC 9112 section 3.2: exactly one Host.
-        guard head.version.major == 1, let method = Self.method(head.method),
-            head.version.minor == 0 || head.headers.count(where: { $0.name.utf8.count == 4 && $0.name.lowercased() == "host" }) == 1
-        else { return refuse(Self.answer(toMalformed: false)) }
+        guard let method = Self.method(head), Self.namesHost(head) else { return refuse(Self.answer(toMalformed: false)) }
         var request = WebRequest(
             method: method, target: head.uri, headers: head.headers, peer: address, id: id, receivedAt: now)
         if let forwarded = request[.forwardedFor] {
@@ -439,8 +436,16 @@ extension HookConnection {
             : .error(status: 400, code: "request_malformed", "This is not a valid HTTP/1.1 request")
     }
 
-    fileprivate static func method(_ method: HTTPMethod) -> HTTPRequest.Method? {
-        method == .POST ? .post : HTTPRequest.Method(method.rawValue)
+    /// nil for a request that cannot be followed: of another version, or for a tunnel.
+    fileprivate static func method(_ head: HTTPRequestHead) -> HTTPRequest.Method? {
+        guard head.version.major == 1, head.method != .CONNECT else { return nil }
+        return head.method == .POST ? .post : HTTPRequest.Method(head.method.rawValue)
+    }
+
+    /// RFC 9112 section 3.2: exactly once.
+    fileprivate static func namesHost(_ head: HTTPRequestHead) -> Bool {
+        head.version.minor == 0
+            || head.headers.count(where: { $0.name.utf8.count == 4 && $0.name.lowercased() == "host" }) == 1
     }
 
     /// RFC 9112 sections 9.3 and 9.6: options in any case of letters, perhaps among others.
@@ -448,7 +453,8 @@ extension HookConnection {
         var saysKeepAlive = false
         for field in head.headers where field.name.utf8.count == 10 && field.name.lowercased() == "connection" {
             let options = field.value.lowercased().split(separator: ",").map { $0.filter { $0 != " " && $0 != "\t" } }
-            if options.contains("close") { return .ends }
+            // Nobody here speaks another protocol, and the decoder reads nothing behind a request for one.
+            if options.contains("close") || options.contains("upgrade") { return .ends }
             if options.contains("keep-alive") { saysKeepAlive = true }
         }
         if head.version.minor > 0 { return .stays }
