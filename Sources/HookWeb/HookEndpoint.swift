@@ -8,7 +8,7 @@ import HTTPTypes
 import JSONLD
 import Logging
 
-struct HookEndpoint: Sendable {
+final class HookEndpoint: Sendable {
     let directory: @Sendable () -> HookDirectory
     let receiver: any PostReceiver
     let authorizer: any WebAuthorizer
@@ -17,6 +17,20 @@ struct HookEndpoint: Sendable {
     let hookLimiter: RateLimiter
     let peerLimiter: RateLimiter
     let logger: Logger
+
+    init(
+        directory: @escaping @Sendable () -> HookDirectory, receiver: any PostReceiver, authorizer: any WebAuthorizer,
+        organization: String, bodySize: Int, hookLimiter: RateLimiter, peerLimiter: RateLimiter, logger: Logger
+    ) {
+        self.directory = directory
+        self.receiver = receiver
+        self.authorizer = authorizer
+        self.organization = organization
+        self.bodySize = bodySize
+        self.hookLimiter = hookLimiter
+        self.peerLimiter = peerLimiter
+        self.logger = logger
+    }
 
     /// Longer keys are no keys (RFC 9110 sets no bound; ours keeps the store's index small).
     private static let idempotencyKeyLimit = 255
@@ -46,12 +60,9 @@ struct HookEndpoint: Sendable {
         switch admission(request, target) {
         case .refused(let answer): return .answer(answer)
         case .admitted(let sender):
-            return admit(PendingPost(request: request, hook: hook, path: target.storedPath, sender: sender), peerBudget)
+            return admit(request, hook, target, sender, nil, peerBudget)
         case .toVerify(let signature):
-            return admit(
-                PendingPost(
-                    request: request, hook: hook, path: target.storedPath, sender: Envelope.signedSender,
-                    signature: signature), peerBudget)
+            return admit(request, hook, target, Envelope.signedSender, signature, peerBudget)
         }
     }
 
@@ -89,24 +100,27 @@ struct HookEndpoint: Sendable {
 
     // MARK: - Taking the body
 
-    private func admit(_ post: PendingPost, _ peerBudget: RateLimiter.Budget?) -> PostStep {
-        let request = post.request
-        let hookBudget = hookLimiter.take(post.hook.hook.eventName, now: request.receivedAt)
+    private func admit(
+        _ request: WebRequest, _ hook: AddressedHook, _ target: HookTarget, _ sender: String?, _ signature: PostSignature?,
+        _ peerBudget: RateLimiter.Budget?
+    ) -> PostStep {
+        let hookBudget = hookLimiter.take(hook.hook.eventName, now: request.receivedAt)
         let budget = [hookBudget, peerBudget].compactMap { $0 }.min { $0.remaining < $1.remaining }
         if let budget, budget.isExceeded { return .answer(tooFast(budget, request)) }
-        var post = post
-        post.fields = budget.map(Self.fields) ?? [:]
+        let fields = budget.map(Self.fields) ?? [:]
         if let encoding = request[.contentEncoding], encoding.lowercased() != "identity" {
-            return .answer(refusal(.mediaTypeUnsupported, request, post.fields))
+            return .answer(refusal(.mediaTypeUnsupported, request, fields))
         }
         if let key = request[.idempotencyKey], key.isEmpty || key.utf8.count > Self.idempotencyKeyLimit {
             return .answer(
                 .error(
                     status: 400, code: "idempotency_key_invalid",
-                    "An Idempotency-Key has 1 to \(Self.idempotencyKeyLimit) characters", fields: post.fields))
+                    "An Idempotency-Key has 1 to \(Self.idempotencyKeyLimit) characters", fields: fields))
         }
-        post.limit = bodySize
-        return .body(post)
+        return .body(
+            PendingPost(
+                request: request, hook: hook, path: target.storedPath, sender: sender, signature: signature, fields: fields,
+                limit: bodySize))
     }
 
     /// The answer to a post whose body is too large.
@@ -135,7 +149,7 @@ struct HookEndpoint: Sendable {
             hook: post.hook,
             message: ReceivedMessage(envelope: envelope, bytes: entity, receivedAt: request.receivedAt),
             identity: request[.idempotencyKey] ?? signedID ?? request.id, requestID: request.id)
-        receiver.receive(received) { completion(shared(answer(to: post, reception: $0), post)) }
+        receiver.receive(received) { [self] in completion(shared(answer(to: post, reception: $0), post)) }
     }
 
     private func answer(to post: PendingPost, reception: PostReception) -> WebAnswer {
@@ -194,30 +208,34 @@ enum PostStep: Sendable {
     case body(PendingPost)
 }
 
-/// A post whose body is wanted.
-struct PendingPost: Sendable {
-    var request: WebRequest
-    var hook: AddressedHook
-    var path: String
-    var sender: String?
+/// A post whose body is wanted. A class because it holds a hook with all its rules, which is much to copy.
+final class PendingPost: Sendable {
+    let request: WebRequest
+    let hook: AddressedHook
+    let path: String
+    let sender: String?
     /// To be checked when the body is there.
-    var signature: PostSignature?
+    let signature: PostSignature?
     /// What the answer says of rates.
-    var fields: HTTPFields = [:]
+    let fields: HTTPFields
     /// Octets of the body.
-    var limit = 0
+    let limit: Int
+    /// What stands before the body where it is kept.
+    let entityStart: [UInt8]
 
-    init(request: WebRequest, hook: AddressedHook, path: String, sender: String?, signature: PostSignature? = nil) {
+    init(
+        request: WebRequest, hook: AddressedHook, path: String, sender: String?, signature: PostSignature?,
+        fields: HTTPFields, limit: Int
+    ) {
         self.request = request
         self.hook = hook
         self.path = path
         self.sender = sender
         self.signature = signature
+        self.fields = fields
+        self.limit = limit
         entityStart = ReceivedPost.entityHeader(contentType: request[.contentType])
     }
-
-    /// What stands before the body where it is kept.
-    let entityStart: [UInt8]
 }
 
 /// The path of a hook: `/v1/hooks/form/{organization}/{token}`, `/v1/hooks/form/{token}` or `/v1/hooks/web/{token}`.

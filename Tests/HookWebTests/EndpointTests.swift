@@ -249,9 +249,16 @@ enum Fixture {
     struct Data: ManagementData {
         var organization: String { "org1" }
         var error: StoreError?
+        /// When debug was set, in seconds from now.
+        var watched: Range<Int>? = -90_000 ..< 10
 
         func hooks() -> [ManagedHook] {
-            Fixture.hooks.map { ManagedHook(id: "id-\($0.hook.eventName)", addressed: $0, address: "at \($0.current.token)") }
+            Fixture.hooks.map {
+                ManagedHook(
+                    id: "id-\($0.hook.eventName)", addressed: $0, address: "at \($0.current.token)",
+                    debugSince: watched.map { Fixture.now.advanced(by: .seconds($0.lowerBound)) },
+                    debugUntil: watched.map { Fixture.now.advanced(by: .seconds($0.upperBound)) })
+            }
         }
 
         func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent] {
@@ -328,10 +335,10 @@ enum Fixture {
 
     private func answer(
         _ path: String, key: String? = "reader", _ method: HTTPRequest.Method = .get, error: StoreError? = nil,
-        body: String = "{}"
+        body: String = "{}", watched: Range<Int>? = -90_000 ..< 10
     ) async -> WebAnswer {
         let endpoint = AdminEndpoint(
-            data: Data(error: error), authorizer: TwoKeys(),
+            data: Data(error: error, watched: watched), authorizer: TwoKeys(),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let fields: HTTPFields = key.map { [.authorization: "Bearer \($0)"] } ?? [:]
         return await Fixture.answer(endpoint, Fixture.request(path, method, fields), body: body)
@@ -387,6 +394,16 @@ enum Fixture {
         #expect(transaction["attributes"]?["data"]?.number?.text == "1.10")
         #expect(transaction["relationships"]?["hook"]?["data"]?["id"]?.string == "id-e.form")
         #expect(root["links"]?["self"]?.string == path + "?page=1&pageSize=50")
+    }
+
+    /// What came five seconds ago is there only if somebody watched at that time.
+    @Test(arguments: [
+        (nil, 0), (-10 ..< 86_390, 1), (-5 ..< 86_395, 1), (-4 ..< 86_396, 0), (-86_400 ..< 0, 1), (-86_500 ..< -5, 0),
+    ] as [(Range<Int>?, Int)])
+    func transactionsAreThoseOfWatchedTimes(watched: Range<Int>?, count: Int) async throws {
+        let answer = await answer("/v1/hooks/form/id-e.form/transactions", key: "sender", watched: watched)
+        #expect(answer.status == 200)
+        #expect(try Fixture.root(answer)["data"]?.elements.count == count)
     }
 
     @Test func eventsComeInPages() async throws {

@@ -206,7 +206,7 @@ enum Requests {
         #expect(answer.hasPrefix("HTTP/1.1 202 Accepted\r\n"))
         for field in [
             "Date: Fri, 15 Jan 2027 08:00:00 GMT", "Content-Type: application/json", "Access-Control-Allow-Origin: *",
-            "Content-Length: 84",
+            "Content-Length: 85",
         ] {
             #expect(answer.contains("\r\n\(field)\r\n"), "\(field) in \(answer)")
         }
