@@ -162,7 +162,8 @@ let package = Package(
             name: "HookWebTests",
             dependencies: [
                 "HookModel", "HookWeb", "JSONLD", "TestSupport", .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             swiftSettings: strict),
         .testTarget(

@@ -165,14 +165,19 @@ extension AdminEndpoint {
         guard let hook = find(type, id) else { return .notFound }
         guard let page = AdminPage(request) else { return Self.badPage }
         let name = hook.addressed.hook.eventName
+        let path = "\(Self.path(hook))/transactions"
+        // Only what came while somebody watched, and for a day each.
+        guard let since = hook.debugSince, let until = hook.debugUntil else {
+            return page.answer([Transaction](), path: path) { _, _ in }
+        }
         let dayAgo = request.receivedAt.advanced(by: .seconds(-86_400))
         do throws(StoreError) {
             let last = try await data.lastSequence()
             let newest = try await data.events(
                 after: max(0, last - Int64(Self.transactionDepth)), limit: Self.transactionDepth)
             let all = newest.reversed().lazy.filter { $0.event.type == name }
-                .compactMap { Transaction($0, since: dayAgo) }
-            return page.answer(Array(all), path: "\(Self.path(hook))/transactions") {
+                .compactMap { Transaction($0) }.filter { $0.moment > dayAgo && (since..<max(since, until)).contains($0.moment) }
+            return page.answer(Array(all), path: path) {
                 write($0, of: hook, to: &$1)
             }
         } catch {
@@ -186,15 +191,16 @@ extension AdminEndpoint {
     private struct Transaction {
         var id: String
         var createdAt: String
+        var moment: Timestamp
         var data: ArraySlice<UInt8>
 
-        init?(_ stored: StoredEvent, since: Timestamp) {
+        init?(_ stored: StoredEvent) {
             // An event adds a level to what its document has.
             guard let root = try? JSONDocument(stored.event.json, limits: JSONLimits(depth: 1024)).root,
-                let time = root["time"]?.string, let moment = Timestamp(rfc3339: time), moment > since,
+                let time = root["time"]?.string, let moment = Timestamp(rfc3339: time),
                 let data = root["data"]
             else { return nil }
-            (id, createdAt, self.data) = (stored.event.id, time, data.text)
+            (id, createdAt, self.moment, self.data) = (stored.event.id, time, moment, data.text)
         }
     }
 

@@ -8,7 +8,7 @@ import HTTPTypes
 import JSONLD
 import Logging
 
-struct AdminEndpoint: WebEndpoint {
+struct AdminEndpoint: Sendable {
     let data: any ManagementData
     let authorizer: any WebAuthorizer
     let logger: Logger
@@ -18,7 +18,7 @@ struct AdminEndpoint: WebEndpoint {
 
     func step(_ request: WebRequest) -> WebStep {
         guard let resource = AdminResource(path: request.path) else { return .answer(.notFound) }
-        let method = request.head.method
+        let method = request.method
         guard resource.methods.contains(method) else {
             return .answer(.methodNotAllowed(resource.methods.map(\.rawValue).joined(separator: ", ")))
         }

@@ -8,7 +8,7 @@ import HTTPTypes
 import JSONLD
 import Logging
 
-struct HookEndpoint: WebEndpoint {
+final class HookEndpoint: Sendable {
     let directory: @Sendable () -> HookDirectory
     let receiver: any PostReceiver
     let authorizer: any WebAuthorizer
@@ -18,35 +18,51 @@ struct HookEndpoint: WebEndpoint {
     let peerLimiter: RateLimiter
     let logger: Logger
 
+    init(
+        directory: @escaping @Sendable () -> HookDirectory, receiver: any PostReceiver, authorizer: any WebAuthorizer,
+        organization: String, bodySize: Int, hookLimiter: RateLimiter, peerLimiter: RateLimiter, logger: Logger
+    ) {
+        self.directory = directory
+        self.receiver = receiver
+        self.authorizer = authorizer
+        self.organization = organization
+        self.bodySize = bodySize
+        self.hookLimiter = hookLimiter
+        self.peerLimiter = peerLimiter
+        self.logger = logger
+    }
+
     /// Longer keys are no keys (RFC 9110 sets no bound; ours keeps the store's index small).
     private static let idempotencyKeyLimit = 255
 
-    func step(_ request: WebRequest) -> WebStep {
+    /// What becomes of a request by its header alone.
+    func step(_ request: WebRequest) -> PostStep {
         guard let target = HookTarget(path: request.path) else { return .answer(.notFound) }
-        let step = step(request, target)
-        return target.type == .form ? step.allowingOrigins() : step
+        switch step(request, target) {
+        case .answer(var answer):
+            answer.isShared = target.type == .form
+            return .answer(answer)
+        case .body(let post): return .body(post)
+        }
     }
 
-    private func step(_ request: WebRequest, _ target: HookTarget) -> WebStep {
-        switch request.head.method {
+    private func step(_ request: WebRequest, _ target: HookTarget) -> PostStep {
+        switch request.method {
         case .post: break
         case .options where target.type == .form: return .answer(CrossOrigin.preflight(request))
         default: return .answer(.methodNotAllowed(target.type == .form ? "POST, OPTIONS" : "POST"))
         }
-        let peerBudget = peerLimiter.take(RateLimiter.name(ofPeer: request.peer), now: request.receivedAt)
+        let peerBudget = peerLimiter.take(ofPeer: request.peer, now: request.receivedAt)
         if let peerBudget, peerBudget.isExceeded { return .answer(tooFast(peerBudget, request)) }
-        guard target.organization == nil || target.organization.map(String.init) == organization,
+        guard target.organization.map({ $0 == organization }) ?? true,
             let hook = directory().hook(type: target.type, token: target.token, now: request.receivedAt)
         else { return .answer(refusal(.recipientUnknown, request)) }
         switch admission(request, target) {
         case .refused(let answer): return .answer(answer)
         case .admitted(let sender):
-            return admit(Post(request: request, hook: hook, path: target.storedPath, sender: sender), peerBudget)
+            return admit(request, hook, target, sender, nil, peerBudget)
         case .toVerify(let signature):
-            return admit(
-                Post(
-                    request: request, hook: hook, path: target.storedPath, sender: Envelope.signedSender,
-                    signature: signature), peerBudget)
+            return admit(request, hook, target, Envelope.signedSender, signature, peerBudget)
         }
     }
 
@@ -84,47 +100,44 @@ struct HookEndpoint: WebEndpoint {
 
     // MARK: - Taking the body
 
-    /// A post whose body is wanted.
-    private struct Post: Sendable {
-        var request: WebRequest
-        var hook: AddressedHook
-        var path: String
-        var sender: String?
-        /// To be checked when the body is there.
-        var signature: PostSignature?
-        var fields: HTTPFields = [:]
-    }
-
-    private func admit(_ post: Post, _ peerBudget: RateLimiter.Budget?) -> WebStep {
-        let request = post.request
-        let hookBudget = hookLimiter.take(post.hook.hook.eventName, now: request.receivedAt)
+    private func admit(
+        _ request: WebRequest, _ hook: AddressedHook, _ target: HookTarget, _ sender: String?, _ signature: PostSignature?,
+        _ peerBudget: RateLimiter.Budget?
+    ) -> PostStep {
+        let hookBudget = hookLimiter.take(hook.hook.eventName, now: request.receivedAt)
         let budget = [hookBudget, peerBudget].compactMap { $0 }.min { $0.remaining < $1.remaining }
         if let budget, budget.isExceeded { return .answer(tooFast(budget, request)) }
-        var post = post
-        post.fields = budget.map(Self.fields) ?? [:]
+        let fields = budget.map(Self.fields) ?? [:]
         if let encoding = request[.contentEncoding], encoding.lowercased() != "identity" {
-            return .answer(refusal(.mediaTypeUnsupported, request, post.fields))
+            return .answer(refusal(.mediaTypeUnsupported, request, fields))
         }
         if let key = request[.idempotencyKey], key.isEmpty || key.utf8.count > Self.idempotencyKeyLimit {
             return .answer(
                 .error(
                     status: 400, code: "idempotency_key_invalid",
-                    "An Idempotency-Key has 1 to \(Self.idempotencyKeyLimit) characters", fields: post.fields))
+                    "An Idempotency-Key has 1 to \(Self.idempotencyKeyLimit) characters", fields: fields))
         }
-        let admitted = post
-        return .body(limit: bodySize, prefix: ReceivedPost.entityHeader(contentType: request[.contentType])) { entity in
-            guard let entity else { return refusal(.messageTooLarge, request, admitted.fields) }
-            return await receive(admitted, entity)
-        }
+        return .body(
+            PendingPost(
+                request: request, hook: hook, path: target.storedPath, sender: sender, signature: signature, fields: fields,
+                limit: bodySize))
     }
 
-    private func receive(_ post: Post, _ entity: [UInt8]) async -> WebAnswer {
+    /// The answer to a post whose body is too large.
+    func tooLarge(_ post: PendingPost) -> WebAnswer {
+        shared(refusal(.messageTooLarge, post.request, post.fields), post)
+    }
+
+    /// Hands a post on. `completion` is called once, on any thread, perhaps before this returns.
+    ///
+    /// - Parameter entity: `PendingPost.entityStart` and the body.
+    func receive(_ post: PendingPost, _ entity: [UInt8], _ completion: @escaping @Sendable (WebAnswer) -> Void) {
         let request = post.request
         if let signature = post.signature {
-            let start = ReceivedPost.entityHeader(contentType: request[.contentType]).count
+            let start = post.entityStart.count
             let keys = post.hook.keys(at: request.receivedAt)
             guard authorizer.isValid(signature, body: entity[start...], keys: keys, now: request.receivedAt) else {
-                return unauthorized(request)
+                return completion(shared(unauthorized(request), post))
             }
         }
         // What a signature covers tells a post from others as well as a key of its own would.
@@ -136,11 +149,12 @@ struct HookEndpoint: WebEndpoint {
             hook: post.hook,
             message: ReceivedMessage(envelope: envelope, bytes: entity, receivedAt: request.receivedAt),
             identity: request[.idempotencyKey] ?? signedID ?? request.id, requestID: request.id)
-        let reception = await withCheckedContinuation { continuation in
-            receiver.receive(received) { continuation.resume(returning: $0) }
-        }
+        receiver.receive(received) { [self] in completion(shared(answer(to: post, reception: $0), post)) }
+    }
+
+    private func answer(to post: PendingPost, reception: PostReception) -> WebAnswer {
         guard reception.answer.isPositive, let id = reception.eventID else {
-            return refusal(reception.answer, request, post.fields)
+            return refusal(reception.answer, post.request, post.fields)
         }
         var answer = WebAnswer.json(status: reception.answer.httpStatus) {
             $0.object {
@@ -151,7 +165,13 @@ struct HookEndpoint: WebEndpoint {
                 }
             }
         }
-        answer.fields.append(contentsOf: post.fields)
+        if !post.fields.isEmpty { answer.fields.append(contentsOf: post.fields) }
+        return answer
+    }
+
+    private func shared(_ answer: WebAnswer, _ post: PendingPost) -> WebAnswer {
+        var answer = answer
+        answer.isShared = post.hook.hook.type == .form
         return answer
     }
 
@@ -181,6 +201,43 @@ struct HookEndpoint: WebEndpoint {
     }
 }
 
+/// What becomes of a request to the public side by its header alone.
+enum PostStep: Sendable {
+    case answer(WebAnswer)
+    /// The body is wanted.
+    case body(PendingPost)
+}
+
+/// A post whose body is wanted. A class because it holds a hook with all its rules, which is much to copy.
+final class PendingPost: Sendable {
+    let request: WebRequest
+    let hook: AddressedHook
+    let path: String
+    let sender: String?
+    /// To be checked when the body is there.
+    let signature: PostSignature?
+    /// What the answer says of rates.
+    let fields: HTTPFields
+    /// Octets of the body.
+    let limit: Int
+    /// What stands before the body where it is kept.
+    let entityStart: [UInt8]
+
+    init(
+        request: WebRequest, hook: AddressedHook, path: String, sender: String?, signature: PostSignature?,
+        fields: HTTPFields, limit: Int
+    ) {
+        self.request = request
+        self.hook = hook
+        self.path = path
+        self.sender = sender
+        self.signature = signature
+        self.fields = fields
+        self.limit = limit
+        entityStart = ReceivedPost.entityHeader(contentType: request[.contentType])
+    }
+}
+
 /// The path of a hook: `/v1/hooks/form/{organization}/{token}`, `/v1/hooks/form/{token}` or `/v1/hooks/web/{token}`.
 struct HookTarget: Sendable, Hashable {
     var type: HookType
@@ -188,16 +245,23 @@ struct HookTarget: Sendable, Hashable {
     var token: Substring
 
     init?(path: Substring) {
-        let segments = path.split(separator: "/", maxSplits: 6, omittingEmptySubsequences: false)
-        guard segments.count == 5 || segments.count == 6, segments[0].isEmpty, segments[1] == "v1",
-            segments[2] == "hooks", let type = HookType(rawValue: String(segments[3])), type != .email
-        else { return nil }
+        let octets = path.utf8
         // The model knows the longer form for form hooks only.
-        guard segments.count == 5 || type == .form else { return nil }
-        guard let token = segments.last, !token.isEmpty else { return nil }
-        self.type = type
-        organization = segments.count == 6 ? segments[4] : nil
-        self.token = token
+        if octets.starts(with: "/v1/hooks/form/".utf8) {
+            type = .form
+        } else if octets.starts(with: "/v1/hooks/web/".utf8) {
+            type = .web
+        } else {
+            return nil
+        }
+        let start = octets.index(octets.startIndex, offsetBy: type == .form ? 15 : 14)
+        token = path[start...]
+        if let slash = token.utf8.firstIndex(of: UInt8(ascii: "/")) {
+            guard type == .form else { return nil }
+            organization = token[..<slash]
+            token = token[token.utf8.index(after: slash)...]
+        }
+        guard !token.isEmpty, !token.utf8.contains(UInt8(ascii: "/")) else { return nil }
     }
 
     /// The one form in which a path is kept.
@@ -235,25 +299,5 @@ enum CrossOrigin {
                 default: false
                 }
             }
-    }
-}
-
-extension WebStep {
-    /// The same with the fields that let pages of any origin read the answer, errors too.
-    fileprivate func allowingOrigins() -> WebStep {
-        switch self {
-        case .answer(let answer): return .answer(answer.allowingOrigins())
-        case .work(let work): return .work { await work().allowingOrigins() }
-        case .body(let limit, let prefix, let then):
-            return .body(limit: limit, prefix: prefix) { await then($0).allowingOrigins() }
-        }
-    }
-}
-
-extension WebAnswer {
-    fileprivate func allowingOrigins() -> WebAnswer {
-        var answer = self
-        answer.fields.append(contentsOf: CrossOrigin.fields)
-        return answer
     }
 }

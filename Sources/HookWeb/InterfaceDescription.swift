@@ -213,8 +213,8 @@ enum InterfaceDescription {
             },
             "/v1/hooks/{type}/{id}/transactions": {
               "get": {
-                "summary": "What a hook got in the last day (newest first)",
-                "description": "Needs the role org.hooks.",
+                "summary": "What a hook got in the last day while debug was set (newest first)",
+                "description": "Needs the role org.hooks. A hook without debug shows nothing.",
                 "parameters": [
                   {"$ref": "#/components/parameters/type"}, {"$ref": "#/components/parameters/hook"},
                   {"$ref": "#/components/parameters/page"}, {"$ref": "#/components/parameters/pageSize"}
@@ -481,7 +481,7 @@ enum InterfaceDescription {
                 "properties": {
                   "title": {"type": "string", "minLength": 1, "maxLength": 255},
                   "description": {"type": "string", "maxLength": 4000},
-                  "debug": {"type": "boolean", "description": "Watched for 24 hours"},
+                  "debug": {"type": "boolean", "description": "Transactions of the next 24 hours can be read"},
                   "state": {"type": "string", "enum": ["active", "paused", "disabled"]}
                 }
               },

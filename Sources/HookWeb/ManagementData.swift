@@ -16,20 +16,22 @@ public struct ManagedHook: Sendable, Hashable {
     public var previousAddress: String?
     /// Whether it was made here: then it can be removed here.
     public var isOwn: Bool
-    /// Until when somebody wants to watch it; nil for nobody.
+    /// When somebody wanted to see what comes, and until when; nil for nobody.
+    public var debugSince: Timestamp?
     public var debugUntil: Timestamp?
     public var createdAt: Timestamp?
     public var modifiedAt: Timestamp?
 
     public init(
         id: String, addressed: AddressedHook, address: String, previousAddress: String? = nil, isOwn: Bool = false,
-        debugUntil: Timestamp? = nil, createdAt: Timestamp? = nil, modifiedAt: Timestamp? = nil
+        debugSince: Timestamp? = nil, debugUntil: Timestamp? = nil, createdAt: Timestamp? = nil, modifiedAt: Timestamp? = nil
     ) {
         self.id = id
         self.addressed = addressed
         self.address = address
         self.previousAddress = previousAddress
         self.isOwn = isOwn
+        self.debugSince = debugSince
         self.debugUntil = debugUntil
         self.createdAt = createdAt
         self.modifiedAt = modifiedAt

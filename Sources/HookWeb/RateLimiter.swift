@@ -47,6 +47,11 @@ final class RateLimiter: Sendable {
             limit: limit, remaining: max(0, limit - count), reset: (minute + 1) * 60, isExceeded: count > limit)
     }
 
+    /// Counts one of a peer.
+    func take(ofPeer address: String, now: Timestamp) -> Budget? {
+        limit == nil ? nil : take(Self.name(ofPeer: address), now: now)
+    }
+
     private static func increment(_ count: inout Int) -> Int {
         count += 1
         return count

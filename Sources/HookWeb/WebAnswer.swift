@@ -12,6 +12,8 @@ struct WebAnswer: Sendable {
     var fields: HTTPFields
     /// JSON, or empty.
     var body: [UInt8]
+    /// Pages of any origin may read it.
+    var isShared = false
 
     init(status: Int, fields: HTTPFields = [:], body: [UInt8] = []) {
         self.status = status
@@ -45,7 +47,15 @@ struct WebAnswer: Sendable {
 
     /// What the one table of outcomes says.
     static func refusal(_ outcome: Outcome, fields: HTTPFields = [:]) -> WebAnswer {
-        error(status: outcome.httpStatus, code: outcome.rawValue, outcome.smtpReply.text, fields: fields)
+        var fields = fields
+        if outcome.httpStatus == 503 { fields[.retryAfter] = String(retryTime(outcome)) }
+        return error(status: outcome.httpStatus, code: outcome.rawValue, outcome.smtpReply.text, fields: fields)
+    }
+
+    /// Seconds after which it is worth to come back (RFC 9110 section 10.2.3): what is full or paused stays so for a
+    /// while, other troubles are often over soon.
+    private static func retryTime(_ outcome: Outcome) -> Int {
+        outcome == .storeFull || outcome == .hookPaused ? 60 : 10
     }
 
     static let notFound = error(status: 404, code: "not_found", "There is nothing at this path")

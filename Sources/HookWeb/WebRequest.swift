@@ -5,29 +5,51 @@
 
 import HookModel
 import HTTPTypes
+import NIOHTTP1
 
 struct WebRequest: Sendable {
-    var head: HTTPRequest
+    var method: HTTPRequest.Method
+    /// As it came (RFC 9112 section 3.2).
+    var target: String
+    var headers: HTTPHeaders
     /// The peer's IP address, behind trusted proxies that of their client.
     var peer: String
     /// In the answer and in the log.
     var id: String
     var receivedAt: Timestamp
 
+    init(
+        method: HTTPRequest.Method, target: String, headers: HTTPHeaders, peer: String, id: String, receivedAt: Timestamp
+    ) {
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.peer = peer
+        self.id = id
+        self.receivedAt = receivedAt
+    }
+
+    init(head: HTTPRequest, peer: String, id: String, receivedAt: Timestamp) {
+        self.init(
+            method: head.method, target: head.path ?? "/",
+            headers: HTTPHeaders(head.headerFields.map { ($0.name.rawName, $0.value) }), peer: peer, id: id,
+            receivedAt: receivedAt)
+    }
+
     /// Without the query, and without scheme and authority, which clients of proxies put before it (RFC 9112
     /// section 3.2.2).
     var path: Substring {
-        let target = (head.path ?? "/")[...]
-        guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else {
-            return target.prefix { $0 != "?" }
+        var octets = target.utf8[...]
+        if octets.first != UInt8(ascii: "/"), let scheme = octets.firstRange(of: "://".utf8) {
+            octets = octets[scheme.upperBound...].drop { $0 != UInt8(ascii: "/") }
         }
-        return target[scheme.upperBound...].drop { $0 != "/" }.prefix { $0 != "?" }
+        return Substring(octets.prefix { $0 != UInt8(ascii: "?") })
     }
 
     /// The value of a parameter of the query, without percent-decoding: only digits and names are asked for.
     func query(_ name: String) -> Substring? {
-        guard let path = head.path, let mark = path.firstIndex(of: "?") else { return nil }
-        for pair in path[path.index(after: mark)...].split(separator: "&") where pair.hasPrefix(name + "=") {
+        guard let mark = target.firstIndex(of: "?") else { return nil }
+        for pair in target[target.index(after: mark)...].split(separator: "&") where pair.hasPrefix(name + "=") {
             return pair.dropFirst(name.count + 1)
         }
         return nil
@@ -51,20 +73,45 @@ struct WebRequest: Sendable {
         return String(decoding: octets, as: UTF8.self)
     }
 
-    subscript(name: HTTPField.Name) -> String? { head.headerFields[name] }
+    /// The value of a field; several of one name are one list (RFC 9110 section 5.3).
+    subscript(name: HTTPField.Name) -> String? {
+        var value: String?
+        for field in headers where Self.isSame(field.name, name.canonicalName) {
+            value = value.map { $0 + ", " + field.value } ?? field.value
+        }
+        return value
+    }
+
+    /// - Parameter canonical: in lower case.
+    private static func isSame(_ name: String, _ canonical: String) -> Bool {
+        guard name.utf8.count == canonical.utf8.count else { return false }
+        return zip(name.utf8, canonical.utf8).allSatisfy { octet, lower in
+            octet == lower || ((65...90).contains(octet) && octet | 0x20 == lower)
+        }
+    }
 
     static func makeID() -> String {
         var generator = SystemRandomNumberGenerator()
         let (first, second) = (generator.next(), generator.next())
-        return "req_" + Base32.lowerCase(octets(first) + octets(second).prefix(2))
+        let octets: [UInt8] = withUnsafeBytes(of: (first, second)) { Array($0.prefix(10)) }
+        return "req_" + Base32.lowerCase(octets)
     }
 
-    private static func octets(_ number: UInt64) -> [UInt8] {
-        (0..<8).map { UInt8(truncatingIfNeeded: number >> (UInt64($0) * 8)) }
+    /// The peer, or behind trusted proxies the nearest that is none: X-Forwarded-For is written from left to right, and
+    /// only what a trusted proxy added can be believed.
+    ///
+    /// - Parameters:
+    ///   - address: of the connection; `unix` for a Unix socket.
+    ///   - forwarded: what X-Forwarded-For says.
+    static func peer(_ address: String, forwarded: String?, isTrustedProxy: (String) -> Bool) -> String {
+        guard let forwarded, address == "unix" || isTrustedProxy(address) else { return address }
+        let hops = forwarded.split(separator: ",").suffix(20).map { String($0.drop { $0 == " " }.prefix { $0 != " " }) }
+        let client = hops.last { !isTrustedProxy($0) } ?? hops.first
+        return client.flatMap { RateLimiter.isAddress($0) ? $0 : nil } ?? address
     }
 }
 
-/// What an endpoint does with a request.
+/// What the management interface does with a request.
 enum WebStep: Sendable {
     case answer(WebAnswer)
     /// Something has to be looked up first.
@@ -72,8 +119,4 @@ enum WebStep: Sendable {
     /// The body is wanted: at most `limit` octets, put behind `prefix`. `then` gets prefix and body, or nil for a body
     /// that is too large.
     case body(limit: Int, prefix: [UInt8], then: @Sendable ([UInt8]?) async -> WebAnswer)
-}
-
-protocol WebEndpoint: Sendable {
-    func step(_ request: WebRequest) -> WebStep
 }

@@ -4,23 +4,22 @@
 // one that somebody else made (a service manager, say) is served like any other.
 
 import HookTLS
-import HummingbirdCore
-import Logging
 import NIOCore
 import NIOExtras
 import NIOPosix
 
+/// Serves a connection to its end.
+typealias WebConnection = @Sendable () async -> Void
+
+/// One of the two sides of the HTTP front end: what is said on its connections.
+protocol WebSite: Sendable {
+    /// Makes a connection ready; called on its event loop.
+    func open(_ channel: any Channel) -> EventLoopFuture<WebConnection>
+}
+
 struct WebServer: Sendable {
-    private struct Connection: Sendable {
-        var http: HTTP1Channel
-        var channel: HTTP1Channel.Value
-    }
-
-    private let listener: NIOAsyncChannel<Connection, Never>
+    private let listener: NIOAsyncChannel<WebConnection, Never>
     private let quiescing: ServerQuiescingHelper
-
-    /// What the library has to say is none of an operator's news.
-    private static let logger = Logger(label: "mailhookd.http") { _ in SwiftLogNoOpLogHandler() }
 
     /// A connection to a secured listener while there is no certificate.
     private struct NoCertificate: Error {}
@@ -28,7 +27,7 @@ struct WebServer: Sendable {
     /// Begins to accept. The descriptor is closed when the server ends.
     ///
     /// - Parameter tls: the certificate as it is at each new connection; nil for a listener without TLS.
-    init(descriptor: Int32, site: WebSite, tls: (@Sendable () -> ServerTLS?)?) async throws {
+    init(descriptor: Int32, site: any WebSite, tls: (@Sendable () -> ServerTLS?)?) async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let helper = ServerQuiescingHelper(group: group)
         listener = try await ServerBootstrap(group: group)
@@ -40,7 +39,6 @@ struct WebServer: Sendable {
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .bind(descriptor) { channel in
-                let http = site.connection()
                 if let tls {
                     do {
                         guard let tls = tls() else { throw NoCertificate() }
@@ -49,7 +47,7 @@ struct WebServer: Sendable {
                         return channel.eventLoop.makeFailedFuture(error)
                     }
                 }
-                return http.setup(channel: channel, logger: Self.logger).map { Connection(http: http, channel: $0) }
+                return site.open(channel)
             }
         quiescing = helper
     }
@@ -60,7 +58,7 @@ struct WebServer: Sendable {
             // Accepting fails for good only when the socket is gone, which is the end as well.
             try? await listener.executeThenClose { connections in
                 for try await connection in connections {
-                    group.addTask { await connection.http.handle(value: connection.channel, logger: Self.logger) }
+                    group.addTask { await connection() }
                 }
             }
         }

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // The two sides of HTTP as one service: the public one for posts, and one for whoever manages the
-// daemon. Hummingbird is in WebEdge.swift, WebSite.swift and WebServer.swift alone.
+// daemon. Hummingbird is in AdminEdge.swift and AdminSite.swift alone.
 
 public import HookModel
 public import HookTLS
@@ -64,8 +64,8 @@ public final class WebService: Service {
         var tls: ServerTLS?
     }
 
-    private let hookSite: WebSite
-    private let adminSite: WebSite
+    private let hookSite: HookSite
+    private let adminSite: AdminSite
     /// They count on while their limit stays as it is.
     private let limiters: Mutex<HookLimiters>
     private let state: Mutex<State>
@@ -88,8 +88,8 @@ public final class WebService: Service {
         logger: Logger, now: @escaping @Sendable () -> Timestamp, onReady: @escaping @Sendable () throws -> Void
     ) {
         let limiters = HookLimiters(hooks.rates)
-        hookSite = WebSite(Self.edge(hooks, limiters, logger, now), drainTime: drainTime)
-        adminSite = WebSite(Self.edge(admin, logger, now), drainTime: drainTime)
+        hookSite = HookSite(Self.edge(hooks, limiters, logger, now), drainTime: drainTime)
+        adminSite = AdminSite(Self.edge(admin, logger, now), drainTime: drainTime)
         self.limiters = Mutex(limiters)
         state = Mutex(State(tls: tls))
         self.listeners = listeners
@@ -157,7 +157,7 @@ public final class WebService: Service {
 
     @discardableResult
     private func open(_ listener: WebListener) async throws -> WebServer {
-        let site = switch listener.side {
+        let site: any WebSite = switch listener.side {
         case .hooks: hookSite
         case .admin: adminSite
         }
@@ -175,8 +175,8 @@ public final class WebService: Service {
 
     private static func edge(
         _ hooks: HookListener, _ limiters: HookLimiters, _ logger: Logger, _ now: @escaping @Sendable () -> Timestamp
-    ) -> WebEdge {
-        WebEdge(
+    ) -> HookEdge {
+        HookEdge(
             endpoint: HookEndpoint(
                 directory: hooks.directory, receiver: hooks.receiver, authorizer: hooks.authorizer,
                 organization: hooks.organization, bodySize: hooks.limits.bodySize, hookLimiter: limiters.hooks,
@@ -186,10 +186,10 @@ public final class WebService: Service {
 
     private static func edge(
         _ admin: AdminListener, _ logger: Logger, _ now: @escaping @Sendable () -> Timestamp
-    ) -> WebEdge {
-        WebEdge(
+    ) -> AdminEdge {
+        AdminEdge(
             endpoint: AdminEndpoint(data: admin.data, authorizer: admin.authorizer, logger: logger),
-            limits: admin.limits, isTrustedProxy: { _ in false }, now: now)
+            limits: admin.limits, now: now)
     }
 }
 

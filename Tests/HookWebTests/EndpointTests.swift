@@ -64,7 +64,17 @@ enum Fixture {
     }
 
     /// The answer, with `body` if one is asked for.
-    static func answer(_ endpoint: any WebEndpoint, _ request: WebRequest, body: String = "{}") async -> WebAnswer {
+    static func answer(_ endpoint: HookEndpoint, _ request: WebRequest, body: String = "{}") async -> WebAnswer {
+        switch endpoint.step(request) {
+        case .answer(let answer): answer
+        case .body(let post):
+            await withCheckedContinuation { continuation in
+                endpoint.receive(post, post.entityStart + Array(body.utf8)) { continuation.resume(returning: $0) }
+            }
+        }
+    }
+
+    static func answer(_ endpoint: AdminEndpoint, _ request: WebRequest, body: String = "{}") async -> WebAnswer {
         switch endpoint.step(request) {
         case .answer(let answer): answer
         case .work(let work): await work()
@@ -138,16 +148,16 @@ enum Fixture {
         let isForm = ["/v1/hooks/form/tok", "/v1/hooks/form/o"].contains {
             test.path.replacing("http://h.example", with: "").lowercased().hasPrefix($0)
         }
-        #expect((answer.fields[.allowOrigin] == "*") == isForm)
+        #expect(answer.isShared == isForm)
     }
 
     @Test func tooLargeABodyKeepsTheFields() async throws {
         let step = Fixture.endpoint.step(Fixture.request("/v1/hooks/form/tokform"))
-        guard case .body(let limit, _, let then) = step else { throw Missing() }
-        #expect(limit == 100)
-        let answer = await then(nil)
+        guard case .body(let post) = step else { throw Missing() }
+        #expect(post.limit == 100)
+        let answer = Fixture.endpoint.tooLarge(post)
         #expect(answer.status == 413)
-        #expect(answer.fields[.rateLimit] == "2" && answer.fields[.allowOrigin] == "*")
+        #expect(answer.fields[.rateLimit] == "2" && answer.isShared)
     }
 
     struct Missing: Error {}
@@ -191,7 +201,7 @@ enum Fixture {
         fields[.requestHeaders] = asked
         let answer = await Fixture.answer(Fixture.endpoint, Fixture.request("/v1/hooks/form/x", .options, fields))
         #expect(answer.status == 204 && answer.body.isEmpty)
-        #expect(answer.fields[.allowHeaders] == expected && answer.fields[.allowOrigin] == "*")
+        #expect(answer.fields[.allowHeaders] == expected && answer.isShared)
     }
 }
 
@@ -239,9 +249,16 @@ enum Fixture {
     struct Data: ManagementData {
         var organization: String { "org1" }
         var error: StoreError?
+        /// When debug was set, in seconds from now.
+        var watched: Range<Int>? = -90_000 ..< 10
 
         func hooks() -> [ManagedHook] {
-            Fixture.hooks.map { ManagedHook(id: "id-\($0.hook.eventName)", addressed: $0, address: "at \($0.current.token)") }
+            Fixture.hooks.map {
+                ManagedHook(
+                    id: "id-\($0.hook.eventName)", addressed: $0, address: "at \($0.current.token)",
+                    debugSince: watched.map { Fixture.now.advanced(by: .seconds($0.lowerBound)) },
+                    debugUntil: watched.map { Fixture.now.advanced(by: .seconds($0.upperBound)) })
+            }
         }
 
         func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent] {
@@ -318,10 +335,10 @@ enum Fixture {
 
     private func answer(
         _ path: String, key: String? = "reader", _ method: HTTPRequest.Method = .get, error: StoreError? = nil,
-        body: String = "{}"
+        body: String = "{}", watched: Range<Int>? = -90_000 ..< 10
     ) async -> WebAnswer {
         let endpoint = AdminEndpoint(
-            data: Data(error: error), authorizer: TwoKeys(),
+            data: Data(error: error, watched: watched), authorizer: TwoKeys(),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let fields: HTTPFields = key.map { [.authorization: "Bearer \($0)"] } ?? [:]
         return await Fixture.answer(endpoint, Fixture.request(path, method, fields), body: body)
@@ -377,6 +394,16 @@ enum Fixture {
         #expect(transaction["attributes"]?["data"]?.number?.text == "1.10")
         #expect(transaction["relationships"]?["hook"]?["data"]?["id"]?.string == "id-e.form")
         #expect(root["links"]?["self"]?.string == path + "?page=1&pageSize=50")
+    }
+
+    /// What came five seconds ago is there only if somebody watched at that time.
+    @Test(arguments: [
+        (nil, 0), (-10 ..< 86_390, 1), (-5 ..< 86_395, 1), (-4 ..< 86_396, 0), (-86_400 ..< 0, 1), (-86_500 ..< -5, 0),
+    ] as [(Range<Int>?, Int)])
+    func transactionsAreThoseOfWatchedTimes(watched: Range<Int>?, count: Int) async throws {
+        let answer = await answer("/v1/hooks/form/id-e.form/transactions", key: "sender", watched: watched)
+        #expect(answer.status == 200)
+        #expect(try Fixture.root(answer)["data"]?.elements.count == count)
     }
 
     @Test func eventsComeInPages() async throws {

@@ -28,6 +28,8 @@ public struct HookNote: Sendable, Hashable {
     public var state: HookState?
     public var generation: Int?
     public var previousUntil: Timestamp?
+    /// Between these times somebody wants to see what comes.
+    public var debugSince: Timestamp?
     public var debugUntil: Timestamp?
     public var modifiedAt: Timestamp
 
@@ -107,6 +109,7 @@ public struct HookLedger: Sendable {
         note.generation = entry["generation"]?.integerValue
         note.previousUntil = moment("previousUntil")
         note.debugUntil = moment("debugUntil")
+        note.debugSince = moment("debugSince") ?? note.modifiedAt
         return note
     }
 
@@ -142,6 +145,7 @@ public struct HookLedger: Sendable {
             writer.integer(generation)
         }
         writer.member("previousUntil", note.previousUntil?.rfc3339)
+        writer.member("debugSince", note.debugUntil == nil ? nil : note.debugSince?.rfc3339)
         writer.member("debugUntil", note.debugUntil?.rfc3339)
         writer.member("modifiedAt", note.modifiedAt.rfc3339)
         writer.endObject()

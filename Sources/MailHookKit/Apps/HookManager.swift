@@ -79,7 +79,7 @@ struct HookManager: Sendable {
             note.title = change.title ?? note.title
             note.description = change.description ?? note.description
             note.state = change.state ?? note.state
-            if let isWatched = change.isWatched { note.debugUntil = isWatched ? now.advanced(by: Self.debugTime) : nil }
+            if let isWatched = change.isWatched { Self.watch(isWatched, &note, now) }
             if let overlap = change.rotation {
                 note.generation = max(note.generation ?? 1, generation) + 1
                 note.previousUntil = overlap > .zero ? now.advanced(by: overlap) : nil
@@ -87,6 +87,13 @@ struct HookManager: Sendable {
             notes[index] = note
         }
         return try shown(eventName)
+    }
+
+    /// Asking again goes on with what is watched already.
+    private static func watch(_ isWatched: Bool, _ note: inout HookNote, _ now: Timestamp) {
+        let isGoingOn = note.debugUntil.map { now < $0 } ?? false
+        note.debugSince = isWatched ? (isGoingOn ? note.debugSince : nil) ?? now : nil
+        note.debugUntil = isWatched ? now.advanced(by: debugTime) : nil
     }
 
     func remove(_ eventName: String) async throws(ManagementError) {

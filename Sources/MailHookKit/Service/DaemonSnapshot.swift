@@ -77,6 +77,7 @@ extension Setup {
         return ManagedHook(
             id: origin?.id ?? secret.hookID(app: hook.app, eventName: hook.eventName), addressed: addressed,
             address: directory.address(of: addressed) ?? urls.url(of: addressed) ?? "", previousAddress: previous,
-            isOwn: origin != nil, debugUntil: note?.debugUntil, createdAt: origin?.createdAt, modifiedAt: note?.modifiedAt)
+            isOwn: origin != nil, debugSince: note?.debugSince, debugUntil: note?.debugUntil, createdAt: origin?.createdAt,
+            modifiedAt: note?.modifiedAt)
     }
 }

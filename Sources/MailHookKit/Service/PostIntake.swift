@@ -55,10 +55,9 @@ struct PostIntake: PostReceiver {
         _ completion: @escaping @Sendable (PostReception) -> Void
     ) {
         tally.count(.refused)
-        let id = MessageIdentity.id(contentDigest: verdict.contentDigest)
         logger.info(
             "post refused",
-            metadata: ["message": "\(id)", "request": "\(post.requestID)", "outcome": "\(outcome.rawValue)"])
+            metadata: ["message": "\(Self.name(verdict))", "request": "\(post.requestID)", "outcome": "\(outcome.rawValue)"])
         completion(PostReception(answer: outcome))
     }
 
@@ -67,11 +66,10 @@ struct PostIntake: PostReceiver {
         _ completion: @escaping @Sendable (PostReception) -> Void
     ) {
         let (logger, tally, rejections) = (logger, tally, rejections)
-        let id = MessageIdentity.id(contentDigest: verdict.contentDigest)
         let entry = MessageEntry(
             message: post.message, verdict: verdict,
             deliveries: [event.id: snapshot.subscriptions.names(for: event)])
-        let requestID = post.requestID
+        let (requestID, receivedAt) = (post.requestID, post.message.receivedAt)
         store.commit(entry) { result in
             switch result {
             case .success(let receipt):
@@ -80,20 +78,25 @@ struct PostIntake: PostReceiver {
                 logger.info(
                     "post accepted",
                     metadata: [
-                        "message": "\(id)", "request": "\(requestID)", "outcome": "\(answer.rawValue)",
+                        "message": "\(Self.name(verdict))", "request": "\(requestID)", "outcome": "\(answer.rawValue)",
                         "events": "\(receipt.newEvents)",
                     ])
                 completion(PostReception(answer: answer, eventID: event.id))
-                if receipt.newEvents > 0 { rejections?.triggersFailed(id, verdict.hooks, at: post.message.receivedAt) }
+                if receipt.newEvents > 0, verdict.hooks.contains(where: { !$0.failures.isEmpty }) {
+                    rejections?.triggersFailed(Self.name(verdict), verdict.hooks, at: receivedAt)
+                }
             case .failure(let error):
                 tally.count(.failed)
                 logger.error(
                     "post not stored",
-                    metadata: ["message": "\(id)", "request": "\(requestID)", "error": "\(error)"])
+                    metadata: ["message": "\(Self.name(verdict))", "request": "\(requestID)", "error": "\(error)"])
                 completion(PostReception(answer: error.outcome))
             }
         }
     }
+
+    /// Of the message, in logs: made only where somebody reads it.
+    private static func name(_ verdict: Verdict) -> String { MessageIdentity.id(contentDigest: verdict.contentDigest) }
 
     /// No new event means that its identity was there before: the same post again, or, where the content was never
     /// seen, a key that was used for something else. That post is kept, but makes no event.

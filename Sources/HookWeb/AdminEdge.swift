@@ -1,24 +1,23 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Between Hummingbird's server and an endpoint: requests become values, answers become
-// responses, bodies are read within their limit.
+// Between Hummingbird's server and the management interface: requests become values, answers
+// become responses, bodies are read within their limit.
 
 import HookModel
 import HTTPTypes
 import HummingbirdCore
 import NIOCore
 
-struct WebEdge: Sendable {
-    let endpoint: any WebEndpoint
+struct AdminEdge: Sendable {
+    let endpoint: AdminEndpoint
     let limits: WebLimits
-    let isTrustedProxy: @Sendable (String) -> Bool
     let now: @Sendable () -> Timestamp
 
     func respond(
         to request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
     ) async throws {
         let incoming = WebRequest(
-            head: request.head, peer: peer(channel, request.headers), id: WebRequest.makeID(), receivedAt: now())
+            head: request.head, peer: channel.remoteAddress?.ipAddress ?? "unix", id: WebRequest.makeID(), receivedAt: now())
         let answer: WebAnswer
         switch endpoint.step(incoming) {
         case .answer(let ready): answer = ready
@@ -41,6 +40,7 @@ struct WebEdge: Sendable {
     private func head(of answer: WebAnswer, to request: WebRequest) -> HTTPResponse {
         var fields = answer.fields
         fields[.requestID] = request.id
+        fields[.date] = HTTPDate.text(request.receivedAt)
         // RFC 9110 section 8.6: none with 204.
         if answer.status != 204 { fields[.contentLength] = String(answer.body.count) }
         return HTTPResponse(status: .init(code: answer.status), headerFields: fields)
@@ -48,7 +48,7 @@ struct WebEdge: Sendable {
 
     private func body(of answer: WebAnswer, to request: WebRequest) -> ResponseBody {
         // RFC 9110 section 9.3.2.
-        if answer.body.isEmpty || request.head.method == .head { return ResponseBody() }
+        if answer.body.isEmpty || request.method == .head { return ResponseBody() }
         return ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body))
     }
 
@@ -65,17 +65,5 @@ struct WebEdge: Sendable {
         // The connection may have ended before the body did.
         if let announced, bytes.count - prefix.count != announced { throw RequestTruncated() }
         return bytes
-    }
-
-    /// The peer, or behind trusted proxies the nearest that is none: X-Forwarded-For is written from left to right, and
-    /// only what a trusted proxy added can be believed.
-    private func peer(_ channel: any Channel, _ fields: HTTPFields) -> String {
-        let address = channel.remoteAddress?.ipAddress ?? "unix"
-        guard address == "unix" || isTrustedProxy(address), let forwarded = fields[.forwardedFor] else {
-            return address
-        }
-        let hops = forwarded.split(separator: ",").suffix(20).map { String($0.drop { $0 == " " }.prefix { $0 != " " }) }
-        let client = hops.last { !isTrustedProxy($0) } ?? hops.first
-        return client.flatMap { RateLimiter.isAddress($0) ? $0 : nil } ?? address
     }
 }

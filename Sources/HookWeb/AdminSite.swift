@@ -1,39 +1,50 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// One of the two sides of the HTTP front end, public or for the management, as it is now. What a
-// connection is made of is taken when it begins; what answers, at each request.
+// The side for the management as it is now, on Hummingbird. What a connection is made of is taken
+// when it begins; what answers, at each request.
 
 import HookModel
 import HummingbirdCore
+import Logging
 import NIOCore
 import Synchronization
 
-final class WebSite: Sendable {
-    private let edge: Mutex<WebEdge>
+final class AdminSite: WebSite {
+    private let edge: Mutex<AdminEdge>
     private let places: ConnectionPlaces
     /// How long a request may take to end once its listener stops.
     private let drainTime: TimeAmount
 
-    init(_ edge: WebEdge, drainTime: Duration) {
+    init(_ edge: AdminEdge, drainTime: Duration) {
         self.edge = Mutex(edge)
         self.drainTime = TimeAmount(drainTime)
         places = ConnectionPlaces(
             limit: edge.limits.connections, limitPerPeer: edge.limits.connectionsPerPeer,
-            isExempt: Self.exemption(edge))
+            isExempt: { $0 == "unix" })
     }
 
-    private var current: WebEdge { edge.withLock { $0 } }
+    private var current: AdminEdge { edge.withLock { $0 } }
 
     /// Requests from now on are answered by another; connections from now on get its limits.
-    func change(_ edge: WebEdge) {
+    func change(_ edge: AdminEdge) {
         self.edge.withLock { $0 = edge }
         places.change(
             limit: edge.limits.connections, limitPerPeer: edge.limits.connectionsPerPeer,
-            isExempt: Self.exemption(edge))
+            isExempt: { $0 == "unix" })
     }
 
+    func open(_ channel: any Channel) -> EventLoopFuture<WebConnection> {
+        let http = connection()
+        return http.setup(channel: channel, logger: Self.logger).map { value in
+            { await http.handle(value: value, logger: Self.logger) }
+        }
+    }
+
+    /// What the library has to say is none of an operator's news.
+    private static let logger = Logger(label: "mailhookd.http") { _ in SwiftLogNoOpLogHandler() }
+
     /// For one more connection.
-    func connection() -> HTTP1Channel {
+    private func connection() -> HTTP1Channel {
         let (limits, places, drainTime) = (current.limits, places, drainTime)
         let requestTimeout = TimeAmount(limits.requestTimeout)
         return HTTP1Channel(
@@ -48,10 +59,5 @@ final class WebSite: Sendable {
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: limits.headerFieldSize, maxHeaderListSize: limits.headerSize,
                     maxHeaderFieldCount: limits.headerFields)))
-    }
-
-    private static func exemption(_ edge: WebEdge) -> @Sendable (String) -> Bool {
-        let isTrustedProxy = edge.isTrustedProxy
-        return { $0 == "unix" || isTrustedProxy($0) }
     }
 }
