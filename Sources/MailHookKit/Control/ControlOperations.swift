@@ -4,6 +4,7 @@
 
 import HookDelivery
 import HookModel
+import HookStore
 import Logging
 
 struct ControlOperations: Sendable {
@@ -29,6 +30,7 @@ struct ControlOperations: Sendable {
             case .set(let name, let status, let reason): return try await set(name, status, reason)
             case .add(let events): return ControlAnswer(count: try await store.add(events, now: now()))
             case .activity: return ControlAnswer(activities: dispatcher?.monitor.all)
+            case .erase(let subject): return try await erase(subject)
             }
         } catch {
             return ControlAnswer(error: "\(error)")
@@ -49,6 +51,22 @@ struct ControlOperations: Sendable {
         }
         logger.notice("deliveries changed", metadata: ["order": "\(change)", "count": "\(count)"])
         return ControlAnswer(count: count)
+    }
+
+    private func erase(_ subject: ErasureSubject) async throws(StoreError) -> ControlAnswer {
+        guard let store = store as? SQLiteStore else { return ControlAnswer(error: "this store erases nothing") }
+        let receipt = try await store.erase(subject)
+        var answer = ControlAnswer(count: receipt.messages)
+        answer.events = receipt.events
+        guard receipt.messages > 0 else { return answer }
+        logger.notice("erased", metadata: ["messages": "\(receipt.messages)", "events": "\(receipt.events)"])
+        do throws(StoreError) {
+            try await store.emptyJournal()
+        } catch {
+            answer.error = "erased, but its octets are still in journal or log (\(error)); "
+                + "stop the daemon and erase it again by the id of an event"
+        }
+        return answer
     }
 
     private func set(
