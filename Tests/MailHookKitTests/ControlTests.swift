@@ -21,7 +21,7 @@ import Testing
         filter.before = Timestamp(seconds: 1_800_000_001)
         let event = Event(id: "evt_1", type: "a.b", json: Array(#"{"id":"evt_1","data":{"n":34.90,"t":"ü\n"}}"#.utf8))
         return [
-            .change(filter, .redrive), .change(DeliveryFilter(), .cancel), .activity, .erase(.messageID("a \"b\"@x")),
+            .change(filter, .redrive), .change(DeliveryFilter(), .cancel), .activity, .reload, .erase(.messageID("a \"b\"@x")),
             .erase(.event("evt_1")),
             .set(name: "s", .paused, reason: "by hand"),
             .add([

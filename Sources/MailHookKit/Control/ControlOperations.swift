@@ -16,10 +16,12 @@ struct ControlOperations: Sendable {
     let dispatcher: Dispatcher?
     let logger: Logger
     let now: @Sendable () -> Timestamp
+    /// nil where no daemon runs.
+    var reload: ReloadLink?
 
     /// One line to another.
     func answer(_ line: [UInt8]) async -> [UInt8] {
-        guard let request = ControlRequest(line: line) else { return ControlAnswer(error: "no request this version knows").line }
+        guard let request = ControlRequest(line: line) else { return ControlAnswer(error: ControlAnswer.unknownRequest).line }
         return await answer(request).line
     }
 
@@ -31,6 +33,7 @@ struct ControlOperations: Sendable {
             case .add(let events): return ControlAnswer(count: try await store.add(events, now: now()))
             case .activity: return ControlAnswer(activities: dispatcher?.monitor.all)
             case .erase(let subject): return try await erase(subject)
+            case .reload: return await reloaded()
             }
         } catch {
             return ControlAnswer(error: "\(error)")
@@ -51,6 +54,12 @@ struct ControlOperations: Sendable {
         }
         logger.notice("deliveries changed", metadata: ["order": "\(change)", "count": "\(count)"])
         return ControlAnswer(count: count)
+    }
+
+    private func reloaded() async -> ControlAnswer {
+        guard case .failure(let failure) = await reload?() else { return ControlAnswer(count: reload == nil ? 0 : 1) }
+        let errors = failure.diagnostics.filter { $0.severity == .error }.map(\.description)
+        return ControlAnswer(error: errors.joined(separator: "\n"))
     }
 
     private func erase(_ subject: ErasureSubject) async throws(StoreError) -> ControlAnswer {

@@ -14,6 +14,8 @@ enum ControlRequest: Sendable, Hashable {
     /// What the loops are doing.
     case activity
     case erase(ErasureSubject)
+    /// Read everything again.
+    case reload
 
     static func path(_ dataFolder: String) -> String { dataFolder + "/control.sock" }
 
@@ -38,6 +40,7 @@ enum ControlRequest: Sendable, Hashable {
             for event in events { Self.write(event, &writer) }
             writer.endArray()
         case .activity: writer.member("op", "activity")
+        case .reload: writer.member("op", "reload")
         case .erase(let subject):
             writer.member("op", "erase")
             switch subject {
@@ -109,6 +112,7 @@ enum ControlRequest: Sendable, Hashable {
             guard !events.contains(nil) else { return nil }
             self = .add(events.compactMap { $0 })
         case "activity": self = .activity
+        case "reload": self = .reload
         case "erase":
             // Both, or none, is no order to erase anything.
             switch (root["messageID"]?.string, root["event"]?.string) {
@@ -185,6 +189,9 @@ struct ControlAnswer: Sendable {
         writer.endObject()
         return writer.bytes
     }
+
+    /// Of a daemon that is older than the command.
+    static let unknownRequest = "no request this version knows"
 
     init(count: Int = 0, activities: [String: SubscriptionActivity]? = nil, error: String? = nil) {
         self.count = count
