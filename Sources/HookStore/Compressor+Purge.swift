@@ -22,6 +22,8 @@ final class PurgeRequests: Sendable {
         if !isTaken { completion(.failure(.closed)) }
     }
 
+    var isAsked: Bool { waiting.withLock { $0?.isEmpty == false } }
+
     /// Does it once for all who wait, if anybody does.
     func serve(_ body: () throws(StoreError) -> Void) {
         let asked = waiting.withLock { waiting -> [Completion] in

@@ -56,7 +56,8 @@ final class Compressor: @unchecked Sendable {
         guard let statements = try? Statements(path, segments.folder) else { return }
         var pause = options.restingPause
         var activity = activity
-        while answers.takeAll(timeout: pause) != nil {
+        // The answer that told of a purge may have been taken for another one.
+        while answers.takeAll(timeout: purges.isAsked ? 0 : pause) != nil {
             purges.serve { () throws(StoreError) in try purge(statements) }
             let begun = self.activity
             let isResting = begun - activity < Self.restingJobs
