@@ -24,7 +24,9 @@ enum RunningDaemon {
 
     /// The first SMTP listener that was written down; nil where there is none. After a crash the note may be stale:
     /// connecting then fails and says so.
-    static func smtp(dataFolder: String) -> ListenAddress? { first("smtp ", dataFolder) }
+    static func smtp(_ isImplicitTLS: Bool, dataFolder: String) -> ListenAddress? {
+        first(isImplicitTLS ? "smtps " : "smtp ", dataFolder)
+    }
 
     /// The same for form and web hooks.
     static func http(dataFolder: String) -> [HookURLs.Listener] {
