@@ -14,12 +14,15 @@ struct BinaryEvent {
     /// nil if `json` is no CloudEvents JSON object: then it cannot be said in this mode.
     init?(_ json: [UInt8]) {
         guard let root = try? JSONDocument(json, limits: EventEnvelope.limits).root, root.kind == .object else { return nil }
+        var data: JSONValue?
         for member in root.members {
             let name = member.name
             switch name {
-            case "data": body = Array(member.value.text)
+            case "data": data = member.value
             // JSON format section 3.1.1; ours have none.
-            case "data_base64": return nil
+            case "data_base64":
+                guard let octets = member.value.string.flatMap({ Base64.decode($0) }) else { return nil }
+                body = octets
             case "datacontenttype": contentType = member.value.string
             default:
                 // Attribute names are lower-case letters and digits (CloudEvents 1.0.2, naming conventions).
@@ -27,8 +30,20 @@ struct BinaryEvent {
                 headers.append((name: "ce-" + name, value: Self.escaped(text)))
             }
         }
-        // JSON format section 3.1: data without a type is JSON.
-        if contentType == nil, !body.isEmpty { contentType = "application/json" }
+        guard let data else { return }
+        // JSON format section 3.1: data without a type is JSON; a text of another type stands for itself.
+        if let contentType, !Self.isJSON(contentType), let text = data.string {
+            body = Array(text.utf8)
+        } else {
+            contentType = contentType ?? "application/json"
+            body = Array(data.text)
+        }
+    }
+
+    /// JSON format section 3.1: a subtype of `json`, or one that ends in `+json`.
+    private static func isJSON(_ mediaType: String) -> Bool {
+        let type = mediaType.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
+        return type.hasSuffix("/json") || type.hasSuffix("+json")
     }
 
     private static func isName(_ name: String) -> Bool {

@@ -83,6 +83,11 @@ public final class Dispatcher: Service {
 
     /// The sink of this module that a subscription's configuration asks for.
     public static func standardSink(for subscription: Subscription, userAgent: String, logger: Logger) -> any Sink {
+        let sink = plainSink(for: subscription, userAgent: userAgent, logger: logger)
+        return subscription.payload == .event ? sink : ShapedSink(sink: sink, payload: subscription.payload)
+    }
+
+    private static func plainSink(for subscription: Subscription, userAgent: String, logger: Logger) -> any Sink {
         var logger = logger
         logger[metadataKey: "subscription"] = "\(subscription.name)"
         switch subscription.sink {

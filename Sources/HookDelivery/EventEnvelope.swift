@@ -7,8 +7,8 @@ internal import HookModel
 internal import JSONLD
 
 enum EventEnvelope {
-    /// Documents have at most 128 levels, and an event puts them into one more.
-    static let limits = JSONLimits(depth: 160)
+    /// Documents have at most 128 levels, the templates of triggers put them below as many, and an event into one more.
+    static let limits = JSONLimits(depth: 320)
 
     /// One JSON object on one line.
     static func json(of event: Event) -> [UInt8] {

@@ -10,6 +10,8 @@ public struct Subscription: Sendable, Hashable {
     /// An event is delivered when any of these matches its type.
     public var events: [EventPattern]
     public var sink: SinkConfiguration
+    /// What the events carry as their data.
+    public var payload = EventPayload.event
     public var schedule: RetrySchedule
     /// How many deliveries are tried at a time; nil takes the sink's default. At least 1.
     public var concurrency: Int?

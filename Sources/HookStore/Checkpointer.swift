@@ -12,6 +12,9 @@ internal import Synchronization
 
 /// Safe to share: `frames` is touched by the writer thread only (SQLite calls the hook on the thread that commits).
 final class Checkpointer: @unchecked Sendable {
+    /// Milliseconds.
+    private static let shortPatience: Int32 = 100
+
     /// nil after the end.
     private var writerConnection: SQLiteConnection?
     private let path: String
@@ -71,6 +74,14 @@ final class Checkpointer: @unchecked Sendable {
     /// if another checkpoint or a reader was in the way.
     func makeRoom() -> Bool {
         guard let writerConnection else { return false }
+        return checkpoint(writerConnection, SQLITE_CHECKPOINT_TRUNCATE)
+    }
+
+    /// The same for whoever wants nothing to be left in the log. Mail does not wait long for those who read from it.
+    func emptyLog() -> Bool {
+        guard let writerConnection else { return false }
+        sqlite3_busy_timeout(writerConnection.handle, Self.shortPatience)
+        defer { sqlite3_busy_timeout(writerConnection.handle, SQLiteConnection.patience) }
         return checkpoint(writerConnection, SQLITE_CHECKPOINT_TRUNCATE)
     }
 

@@ -21,12 +21,13 @@ final class Compressor: @unchecked Sendable {
     private static let longPause = 20
 
     private let path: String
-    private let writer: WriterLoop
-    private let journal: JournalLoop
-    private let segments: JournalSegments
+    let writer: WriterLoop
+    let journal: JournalLoop
+    let segments: JournalSegments
     private let options: SQLiteStore.Options
     /// Whether the writer stored what it was given last.
     private let answers = StoreQueue<Bool>()
+    let purges = PurgeRequests()
 
     init(
         path: String, writer: WriterLoop, journal: JournalLoop, segments: JournalSegments, options: SQLiteStore.Options
@@ -40,15 +41,24 @@ final class Compressor: @unchecked Sendable {
 
     func close() { answers.close() }
 
+    /// Leaves nothing in the journal but what comes from now on, and nothing in the write-ahead log.
+    func purge(_ completion: @escaping PurgeRequests.Completion) {
+        purges.add(completion)
+        _ = answers.add(false)
+    }
+
     /// The thread's whole life.
     func run() {
+        defer { purges.close() }
         // Of this thread alone on Linux (setpriority(2), Notes).
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
         // Without a connection messages stay as they are, which is no loss.
         guard let statements = try? Statements(path, segments.folder) else { return }
         var pause = options.restingPause
         var activity = activity
-        while answers.takeAll(timeout: pause) != nil {
+        // The answer that told of a purge may have been taken for another one.
+        while answers.takeAll(timeout: purges.isAsked ? 0 : pause) != nil {
+            purges.serve { () throws(StoreError) in try purge(statements) }
             let begun = self.activity
             let isResting = begun - activity < Self.restingJobs
             var isDone = false
@@ -92,7 +102,7 @@ final class Compressor: @unchecked Sendable {
         return answers.takeAll()?.contains(true)
     }
 
-    private final class Statements {
+    final class Statements {
         private let findFresh: SQLiteStatement
         private let findJournaled: SQLiteStatement
         private let folder: String

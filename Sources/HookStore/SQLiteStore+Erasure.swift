@@ -40,6 +40,18 @@ extension SQLiteStore {
         return receipt
     }
 
+    /// Leaves nothing in journal and log of what was erased before, while the store goes on: messages are compressed out
+    /// of the journal's segments, which are overwritten and removed.
+    ///
+    /// - Throws: `busy` where somebody reads from the log for so long that it could not be emptied; `failed` in a store
+    ///   that does not compress.
+    public func emptyJournal() async throws(StoreError) {
+        guard let compressor else { throw .failed("this store does not compress") }
+        try await withCheckedContinuation { continuation in
+            compressor.purge { continuation.resume(returning: $0) }
+        }.get()
+    }
+
     private func perform(_ erasure: WriteJob.Erasure) async throws(StoreError) -> WriteJob.Erased {
         guard let writer else { throw Self.readOnly }
         return try await withCheckedContinuation { continuation in

@@ -53,6 +53,7 @@ public final class SQLiteStore: InspectableStore {
 
     var writer: WriterLoop? { owner?.writer }
     var journal: JournalLoop? { owner?.journal }
+    var compressor: Compressor? { owner?.compressor }
 
     /// What only the owner of a store has.
     private struct Owner {
@@ -171,6 +172,8 @@ public final class SQLiteStore: InspectableStore {
         guard try connection.integer("PRAGMA synchronous") == 2 else {
             throw .failed("\(path): synchronous = FULL was not taken")
         }
+        // Rows that move from page to page leave no copy behind in a page that is written anyway.
+        try connection.execute("PRAGMA secure_delete = FAST")
         try connection.execute("PRAGMA cache_size = -4096")
         try connection.execute("PRAGMA temp_store = MEMORY")
         try Schema.migrate(connection)

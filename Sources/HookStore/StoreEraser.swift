@@ -98,9 +98,9 @@ final class StoreEraser {
             try raise("rows_events", to: last.event)
             for message in messages { try forget(message, &erased) }
         case .persons(let messages):
-            // Freed octets are overwritten, too.
+            // Freed pages are overwritten, too.
             try connection.execute("PRAGMA secure_delete = ON")
-            defer { try? connection.execute("PRAGMA secure_delete = OFF") }
+            defer { try? connection.execute("PRAGMA secure_delete = FAST") }
             for message in messages { try erasePersons(ofMessage: message, &erased) }
         }
         return erased

@@ -180,7 +180,7 @@ final class StoreWriter: @unchecked Sendable {
         case .pack(let messages, _):
             for message in messages { try store(message) }
         case .settle: return .settled(try settle())
-        case .apply: break
+        case .apply, .emptyLog: break
         case .deliveries(let operation, _): return .deliveries(try perform(operation))
         case .erase(let erasure, _):
             return .erased(try eraser.perform(erasure, last: try lastNumbers()))

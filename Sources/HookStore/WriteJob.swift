@@ -12,6 +12,8 @@ enum WriteJob: Sendable {
     case pack([PackedMessage], @Sendable (Result<Void, StoreError>) -> Void)
     /// Makes everything so far durable in the database itself.
     case settle(@Sendable (Result<Settled, StoreError>) -> Void)
+    /// Leaves nothing in the write-ahead log. Not part of any transaction; `busy` while somebody reads from it.
+    case emptyLog(@Sendable (Result<Void, StoreError>) -> Void)
     /// Bring what is in the journal to the database: at once, or soon.
     case apply(atOnce: Bool)
     case deliveries(DeliveryOperation, @Sendable (Result<DeliveryOperation.Answer, StoreError>) -> Void)
@@ -52,7 +54,7 @@ enum WriteJob: Sendable {
     var needsSync: Bool {
         switch self {
         case .claim, .finish, .settle, .erase, .deliveries: true
-        case .pack, .apply: false
+        case .pack, .apply, .emptyLog: false
         }
     }
 
@@ -64,6 +66,8 @@ enum WriteJob: Sendable {
         case (.finish(_, _, let completion), .failure(let error)): completion(.failure(error))
         case (.pack(_, let completion), .success): completion(.success(()))
         case (.pack(_, let completion), .failure(let error)): completion(.failure(error))
+        case (.emptyLog(let completion), .success): completion(.success(()))
+        case (.emptyLog(let completion), .failure(let error)): completion(.failure(error))
         case (.settle(let completion), .success(.settled(let settled))): completion(.success(settled))
         case (.settle(let completion), .failure(let error)): completion(.failure(error))
         case (.apply, _): break

@@ -106,12 +106,15 @@ final class WriterLoop: @unchecked Sendable {
         } catch {
             return jobs.forEach { $0.complete(.failure(error)) }
         }
-        var rest = jobs.filter { !$0.isApply }[...]
+        var rest = jobs.filter { !$0.isApply && !$0.isEmptyLog }[...]
         while !rest.isEmpty {
             let group = rest.prefix(options.groupJobs)
             rest = rest.dropFirst(group.count)
             perform(group)
             checkpointer.committed()
+        }
+        for job in jobs where job.isEmptyLog {
+            job.complete(checkpointer.emptyLog() ? .success(.done) : .failure(.busy("somebody reads from the log")))
         }
     }
 
@@ -175,6 +178,10 @@ final class WriterLoop: @unchecked Sendable {
 extension WriteJob {
     fileprivate var isApply: Bool {
         if case .apply = self { true } else { false }
+    }
+
+    fileprivate var isEmptyLog: Bool {
+        if case .emptyLog = self { true } else { false }
     }
 
     /// More may gather first.

@@ -78,6 +78,23 @@ import Testing
         #expect(try installation.stop() == 0)
     }
 
+    /// The reason comes at once, from the daemon that refuses.
+    @Test func aRefusedReloadIsTold() throws {
+        let installation = try Installation()
+        try installation.start()
+        let configuration = try String(contentsOf: installation.configurationFile, encoding: .utf8)
+        try (configuration + "\nstopTimeout: 31s\n").write(to: installation.configurationFile, atomically: true, encoding: .utf8)
+        let file = try installation.write("first.json", Self.definition("1.0.0"))
+        let start = Date()
+        let installed = try installation.command(["apps", "install", file.path])
+        #expect(Date().timeIntervalSince(start) < 5)
+        #expect(installed.status == 0, "\(installed)")
+        #expect(installed.errors.contains("refused") && installed.errors.contains("stopTimeout"), "\(installed.errors)")
+        try configuration.write(to: installation.configurationFile, atomically: true, encoding: .utf8)
+        let disabled = try installation.command(["apps", "disable", "parcels"])
+        #expect(disabled.errors.contains("has taken it over"), "\(disabled.errors)")
+    }
+
     @Test func pausedAndDisabledHooks() throws {
         let web = try WebInstallation(
             """

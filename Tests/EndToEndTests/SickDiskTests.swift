@@ -178,6 +178,24 @@ private func paddedMail(_ number: String) -> String {
         try sick.expectRecovery("low", acknowledged: ["before"])
     }
 
+    /// The kernel's own doing, below a running daemon. Such a file system has to be mounted anew, for which the daemon must
+    /// let go of it; that it goes on by itself where writing works again is `aDiskThatFails`.
+    @Test(.enabled(if: BreakingDisk.absence == nil, "skipped: \(BreakingDisk.absence ?? "")"))
+    func aFileSystemThatGoesReadOnly() throws {
+        let sick = try SickInstallation()
+        let disk = try BreakingDisk(at: sick.data, megabytes: 64)
+        try sick.start()
+        for index in 0..<5 { #expect(try sick.reply("smtp", paddedMail("before-\(index)")).hasPrefix("250 ")) }
+        try disk.goReadOnly()
+        try sick.expectRefusal("store_failed", smtp: "451 4.3.0 ", "read-only")
+        let log = try #require(sick.installation.daemon?.errors)
+        #expect(log.contains("message not stored") && log.contains("Read-only file system"), "\(log)")
+        #expect(try sick.installation.stop() == 0, "it ends in order")
+        try disk.repair()
+        try sick.start()
+        try sick.expectRecovery("read-only", acknowledged: (0..<5).map { "before-\($0)" })
+    }
+
     struct Failure: CustomTestStringConvertible {
         var error: Int32
         var calls: String

@@ -123,9 +123,6 @@ extension Installation {
         let installation = try Installation()
         for number in ["1", "2", "3"] { #expect(try installation.send(number) == 0) }
         let event = try #require(try installation.events().last?["id"] as? String)
-        try installation.start()
-        #expect(try installation.command(["store", "erase", "--event", event]).status == 75)
-        #expect(try installation.stop() == 0)
         let first = try installation.command(["store", "erase", "--message-id", "<1@fernleaf.example>"])
         #expect(first.status == 0 && first.output == "erased: 1 messages, 1 events\n", "\(first)")
         #expect(try installation.command(["store", "erase", "--event", event]).status == 0)
@@ -136,6 +133,46 @@ extension Installation {
         let file = try Data(contentsOf: installation.folder.appendingPathComponent("data/mailhookd.sqlite"))
         #expect(file.firstRange(of: Data("1@fernleaf.example".utf8)) == nil)
         #expect(file.firstRange(of: Data("2@fernleaf.example".utf8)) != nil)
+    }
+
+    /// While the daemon takes mail and delivers it: over its control socket, and nothing of it is left in any file.
+    @Test func erasureWhileTheDaemonRuns() throws {
+        let installation = try Installation(
+            """
+            subscriptions:
+              - { name: never, events: [">"], exec: { command: ["/bin/sh", "-c", "exit 75"] }, retry: [1h] }
+            """)
+        try installation.start()
+        for number in ["1", "2", "3"] { #expect(try installation.send(number) == 0) }
+        let event = try #require(try installation.events().last?["id"] as? String)
+        let (host, port) = try installation.smtp
+        let load = try Child(
+            "smtp-source",
+            ["-s", "5", "-m", "3000", "-l", "4096", "-f", "a@shop.example", "-t", Installation.alias, "\(host):\(port)"])
+        let first = try installation.command(["store", "erase", "--message-id", "<1@fernleaf.example>"])
+        #expect(first.status == 0 && first.output == "erased: 1 messages, 1 events\n", "\(first)")
+        let second = try installation.command(["store", "erase", "--event", event])
+        #expect(second.status == 0 && second.output == "erased: 1 messages, 1 events\n", "\(second)")
+        let data = installation.folder.appendingPathComponent("data")
+        var isFound = false
+        for name in try FileManager.default.subpathsOfDirectory(atPath: data.path) {
+            guard let octets = FileManager.default.contents(atPath: data.appendingPathComponent(name).path) else { continue }
+            for gone in ["1", "3"] { #expect(octets.firstRange(of: Data("<\(gone)@fernleaf.example>".utf8)) == nil, "\(name)") }
+            isFound = isFound || octets.firstRange(of: Data("2@fernleaf.example".utf8)) != nil
+        }
+        #expect(isFound && installation.daemon?.isRunning == true)
+        #expect(try load.wait().status == 0)
+        #expect(try installation.orderNumbers() == ["2"])
+        let waiting = try installation.command(["deliveries", "list", "--json", "--state", "waiting"])
+        #expect(try Installation.objects(waiting.output).count == 1, "\(waiting)")
+        #expect(try installation.command(["store", "erase", "--message-id", "1@fernleaf.example"]).status == 1)
+        #expect(try installation.command(["store", "check"]).status == 0)
+        // The same mail is known again.
+        #expect(try installation.send("1") == 0)
+        #expect(try installation.orderNumbers() == ["2"])
+        #expect(try installation.stop() == 0)
+        #expect(installation.lastLog.contains("erased") && !installation.lastLog.contains("fernleaf"))
+        #expect(try installation.command(["store", "check", "--deep"]).status == 0)
     }
 
     @Test func summaryAndCompaction() throws {

@@ -37,6 +37,30 @@ import Testing
         #expect(accepted.map { $0.contains("tls=TLSv1.3") } == [true, false, true], "\(accepted)")
     }
 
+    @Test(arguments: ["starttls", "implicit"]) func sendTestVerifies(_ mode: String) throws {
+        let installation = try installation()
+        let authority = installation.folder.path + "/tls.crt"
+        func send(_ options: String...) throws -> Child.Result {
+            try installation.command(["send-test", Installation.orderUpdate, "--tls", mode] + options)
+        }
+        // By the name of the configuration, by another one of the certificate's, by its address, and by none.
+        for options in [[], ["--tls-name", "127.0.0.1"], ["--tls-name", "hooks.example.com"]] {
+            let sent = try installation.command(
+                ["send-test", Installation.orderUpdate, "--tls", mode, "--tls-authority", authority] + options)
+            #expect(sent.status == 0 && sent.output.contains("S: 250 2.0.0 Accepted"), "\(sent)")
+            #expect(sent.output.contains("C: STARTTLS") == (mode == "starttls") && sent.output.contains("(TLS)"))
+        }
+        #expect(try send("--tls-unverified").status == 0)
+        for refused in [try send(), try send("--tls-authority", authority, "--tls-name", "other.example.com")] {
+            #expect(refused.status == 75 && refused.errors.contains("TLS: "), "\(refused)")
+        }
+        #expect(try send("--tls-authority", authority + ".none").status == 66)
+        #expect(try installation.events().count == 4)
+        try installation.stop()
+        let accepted = installation.lastLog.split(separator: "\n").filter { $0.contains("message accepted") }
+        #expect(accepted.count == 4 && accepted.allSatisfy { $0.contains("tls=TLSv1.3") }, "\(accepted)")
+    }
+
     @Test func swaksWithPipelining() throws {
         let installation = try installation()
         for (number, options) in [["--pipeline"], ["--pipeline", "--tls"]].enumerated() {

@@ -73,12 +73,14 @@ import Testing
     @Test(.conformance("standard-webhooks")) func unusableSecretsAreRefused() throws {
         let rows = try #require(try vectors()["secrets"] as? [[String: Any]])
         #expect(rows.count == 2)
+        var refused = 0
         for row in rows {
             let text = try #require(row["secret"] as? String)
-            #expect(throws: WebhookSecretError.self, "\(text)") {
-                try WebhookSecret(text.hasPrefix("whsec_") ? text : "whsec_" + text)
-            }
+            let secret = try? WebhookSecret(text.hasPrefix("whsec_") ? text : "whsec_" + text)
+            #expect(secret == nil, "\(text)")
+            refused += secret == nil ? 1 : 0
         }
+        print("standard-webhooks secrets: ran 2, passed \(refused), failed \(2 - refused), left out 0 [unusable ones, refused]")
     }
 
     @Test func secretsAreNeverShown() throws {

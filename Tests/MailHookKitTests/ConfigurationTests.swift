@@ -117,6 +117,7 @@ import Testing
                 events: ["mailhookd.>"]
                 file: { path: out.ndjson, rotate: { size: 1MiB, age: 1d, keep: 3 } }
                 ordered: true
+                payload: trigger
                 rate: 600/m
                 filter:
                   - { path: /a/b, exists: true }
@@ -129,6 +130,7 @@ import Testing
         #expect(configuration.hooks["a.b"]?.expectEvery == .seconds(36 * 3600))
         let first = configuration.subscriptions[0]
         #expect(first.isOrdered && first.breaker == nil)
+        #expect(configuration.subscriptions.map(\.payload) == [.trigger, .event])
         #expect(first.rate == DeliveryRate(count: 600, per: .seconds(60)))
         var file = FileConfiguration(path: "/etc/mh/out.ndjson")
         (file.rotationSize, file.rotationAge, file.kept) = (1 << 20, .seconds(86_400), 3)
@@ -143,7 +145,7 @@ import Testing
 
     @Test(arguments: [
         ("rate: 0/s", "rate: must be a number and a time"), ("rate: 5", "rate: must be a number and a time"),
-        ("ordered: yes", "ordered: must be true or false"), ("allowPrivate: true", "allowPrivate: only goes with webhook"),
+        ("ordered: yes", "ordered: must be true or false"), ("payload: raw", "payload: must be event or trigger"), ("allowPrivate: true", "allowPrivate: only goes with webhook"),
         ("breaker: \"off\"", "breaker: only goes with webhook"), ("filter: [{ exists: true }]", "filter[0]: needs 'path'"),
         ("filter: [{ path: a, exists: true }]", "is no JSON Pointer"), ("filter: [{ path: /a }]", "needs one of exists, equals and in"),
         ("filter: [{ path: /a, equals: [1] }]", "equals: must be a single value"),

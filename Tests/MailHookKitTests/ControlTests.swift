@@ -4,6 +4,7 @@
 
 import HookDelivery
 import HookModel
+import HookStore
 import Testing
 
 @testable import MailHookKit
@@ -20,7 +21,8 @@ import Testing
         filter.before = Timestamp(seconds: 1_800_000_001)
         let event = Event(id: "evt_1", type: "a.b", json: Array(#"{"id":"evt_1","data":{"n":34.90,"t":"ü\n"}}"#.utf8))
         return [
-            .change(filter, .redrive), .change(DeliveryFilter(), .cancel), .activity,
+            .change(filter, .redrive), .change(DeliveryFilter(), .cancel), .activity, .reload, .erase(.messageID("a \"b\"@x")),
+            .erase(.event("evt_1")),
             .set(name: "s", .paused, reason: "by hand"),
             .add([
                 AddedEvent(event: event, subscriptions: ["s", "t"], message: 7, replaces: true),
@@ -35,7 +37,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "{}", "[]", "no json", #"{"op":"erase"}"#, #"{"op":"cancel","states":["deda"]}"#, #"{"op":"cancel","ids":[1]}"#,
+        "", "{}", "[]", "no json", #"{"op":"erase"}"#, #"{"op":"erase","event":"e","messageID":"m"}"#, #"{"op":"erase","event":1}"#, #"{"op":"cancel","states":["deda"]}"#, #"{"op":"cancel","ids":[1]}"#,
         #"{"op":"cancel","ids":["x"]}"#, #"{"op":"redrive","since":"yesterday"}"#, #"{"op":"redrive","since":5}"#,
         #"{"op":"subscription","name":"s"}"#, #"{"op":"subscription","name":"s","status":"off"}"#, #"{"op":"add"}"#,
         #"{"op":"add","events":[{"id":"x","type":"t"}]}"#, #"{"op":"add","events":[{"id":"x","type":"t","json":"{}"}]}"#,
@@ -51,6 +53,10 @@ import Testing
         let answer = try #require(ControlAnswer(line: ControlAnswer(count: 2, activities: ["s": activity]).line))
         #expect(answer.count == 2 && answer.activities == ["s": activity] && answer.error == nil)
         #expect(ControlAnswer(line: ControlAnswer(error: "x\ny").line)?.error == "x\ny")
+        var erased = ControlAnswer(count: 2)
+        erased.events = 3
+        let read = ControlAnswer(line: erased.line)
+        #expect(read?.count == 2 && read?.events == 3)
         #expect(ControlAnswer(line: []) == nil)
     }
 

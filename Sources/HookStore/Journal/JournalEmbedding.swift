@@ -57,27 +57,33 @@ enum JournalEmbedding {
 
     /// Overwrites all segments of a folder and removes them.
     static func destroySegments(of folder: String) throws(StoreError) {
+        for (number, _) in JournalSegments.list(folder) {
+            try destroy(JournalSegments.path(folder, number), SystemFiles())
+        }
+    }
+
+    /// Overwrites one file and removes it. Nothing happens where it is gone.
+    static func destroy(_ path: String, _ files: any StoreFiles) throws(StoreError) {
+        let descriptor = files.open(path, creating: false)
+        guard descriptor != -ENOENT else { return }
+        guard descriptor >= 0 else { throw StoreError(opening: path, errno: -descriptor) }
+        defer { files.close(descriptor) }
         let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 4096)
         defer { zeros.deallocate() }
         zeros.initializeMemory(as: UInt8.self, repeating: 0)
-        let files = SystemFiles()
-        for (number, octets) in JournalSegments.list(folder) {
-            let path = JournalSegments.path(folder, number)
-            let descriptor = files.open(path, creating: false)
-            guard descriptor >= 0 else { throw StoreError(opening: path, errno: -descriptor) }
-            defer { files.close(descriptor) }
-            var offset = 0
-            while offset < octets {
-                let part = UnsafeRawBufferPointer(rebasing: zeros[..<min(zeros.count, octets - offset)])
-                let status = files.write(descriptor, part, at: offset)
-                guard status == 0 else { throw StoreError(opening: path, errno: status) }
-                offset += part.count
-            }
-            let status = files.synchronize(descriptor)
-            guard status == 0 else { throw StoreError(opening: path, errno: status) }
-            let removed = files.remove(path)
-            guard removed == 0 else { throw StoreError(opening: path, errno: removed) }
+        let octets = StoreFile.size(path) ?? 0
+        var offset = 0
+        while offset < octets {
+            let part = UnsafeRawBufferPointer(rebasing: zeros[..<min(zeros.count, octets - offset)])
+            try check(files.write(descriptor, part, at: offset), path)
+            offset += part.count
         }
+        try check(files.synchronize(descriptor), path)
+        try check(files.remove(path), path)
+    }
+
+    private static func check(_ status: Int32, _ path: String) throws(StoreError) {
+        if status != 0 { throw StoreError(opening: path, errno: status) }
     }
 }
 

@@ -23,6 +23,7 @@ final class JournalLoop: @unchecked Sendable {
     private enum Work: Sendable {
         case commit(Commit)
         case operation(DeliveryOperation, OperationCompletion)
+        case renew(@Sendable (Result<Int64, StoreError>) -> Void)
     }
 
     typealias OperationCompletion = @Sendable (Result<DeliveryOperation.Answer, StoreError>) -> Void
@@ -80,6 +81,11 @@ final class JournalLoop: @unchecked Sendable {
         guard queue.add(.operation(operation, completion)) else { return completion(.failure(.closed)) }
     }
 
+    /// Goes on in another segment, and answers with its number.
+    func renew(_ completion: @escaping @Sendable (Result<Int64, StoreError>) -> Void) {
+        guard queue.add(.renew(completion)) else { return completion(.failure(.closed)) }
+    }
+
     private static func octets(of entry: MessageEntry) -> Int {
         entry.verdict.hooks.reduce(entry.message.bytes.count + 512) { sum, hook in
             hook.events.reduce(sum) { $0 + $1.json.count + 256 }
@@ -99,6 +105,10 @@ final class JournalLoop: @unchecked Sendable {
                     processAll(commits)
                     commits = []
                     run(operation, completion)
+                case .renew(let completion):
+                    processAll(commits)
+                    commits = []
+                    completion(renew())
                 }
             }
             processAll(commits)
@@ -115,6 +125,19 @@ final class JournalLoop: @unchecked Sendable {
             rest = rest.dropFirst(group.count)
             process(group)
             octetsWaiting.subtract(group.reduce(0) { $0 + $1.octets }, ordering: .relaxed)
+        }
+    }
+
+    private func renew() -> Result<Int64, StoreError> {
+        guard let (_, journal) = open else { return .failure(.closed) }
+        do throws(StoreError) {
+            try journal.renew()
+            progress.setCommitted(journal.position)
+            writer.noteJournaled()
+            return .success(journal.position.segment)
+        } catch {
+            journal.rollBack()
+            return .failure(error)
         }
     }
 

@@ -102,8 +102,7 @@ struct JournalCatchUp: Sendable {
     /// - Parameter connection: one to the database, with its tables, outside of a transaction.
     func run(_ connection: SQLiteConnection) throws(StoreError) {
         let folder = StorePlace.journal(of: path)
-        let start = try JournalIndexer.position(connection)
-        let end = JournalRecovery.lastSequence(behind: start, folder: folder, files: files)
+        let end = try lastSequence(connection, folder)
         for _ in 0..<Self.patience {
             if try JournalIndexer.position(connection).sequence >= end { return }
             do throws(StoreError) {
@@ -119,6 +118,18 @@ struct JournalCatchUp: Sendable {
             }
         }
         throw .busy("\(path): the owner does not bring its journal to the database")
+    }
+
+    /// The last record that is whole. The segment that is read from is only given up once the database is in another
+    /// one; so if it still is in the same one afterwards, nothing was taken away meanwhile.
+    private func lastSequence(_ connection: SQLiteConnection, _ folder: String) throws(StoreError) -> Int64 {
+        var start = try JournalIndexer.position(connection)
+        while true {
+            let end = JournalRecovery.lastSequence(behind: start, folder: folder, files: files)
+            let now = try JournalIndexer.position(connection)
+            if now.segment == start.segment { return end }
+            start = now
+        }
     }
 
     /// Does what a new owner would do first, without staying it.

@@ -169,6 +169,18 @@ final class JournalWriter: @unchecked Sendable {
         base += octets.count
     }
 
+    /// Goes on in another segment. That begins with a record that says nothing, so that nobody has to read the ones
+    /// before it any more.
+    func renew() throws(StoreError) {
+        if position.offset > JournalFormat.headerLength { mustBeginAnew = true }
+        try begin(octets: 0)
+        let record = RecordWriter(buffer, sequence: place.sequence + 1, kind: JournalFormat.Kind.opened)
+        record.add(random())
+        record.add(random())
+        finish(record, raw: UnsafeRawBufferPointer(start: nil, count: 0), isLastOfGroup: true)
+        try commit()
+    }
+
     // MARK: - Segments
 
     /// The next group goes to a segment whose salt nobody knows yet.

@@ -20,8 +20,11 @@ final class SQLiteConnection {
     /// In error texts.
     let path: String
 
+    /// Milliseconds for which a lock of another connection is waited for.
+    static let patience: Int32 = 5000
+
     /// - Parameter busyTimeout: how long a lock of another connection is waited for, in milliseconds.
-    init(_ path: String, _ access: Access, busyTimeout: Int32 = 5000) throws(StoreError) {
+    init(_ path: String, _ access: Access, busyTimeout: Int32 = patience) throws(StoreError) {
         var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI | SQLITE_OPEN_EXRESCODE
         flags |= access == .readWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY
         var opened: OpaquePointer?

@@ -200,6 +200,9 @@ extension AppManager {
         switch RunningDaemon.reload(dataFolder: setup.configuration.data) {
         case .noDaemon: nil
         case .done: "the running daemon has taken it over"
+        case .refused(let reasons):
+            "the running daemon has not taken it over, because its reload was refused:\n"
+                + reasons.split(separator: "\n").map { "  \($0)" }.joined(separator: "\n")
         case .unknown: "the running daemon has not taken it over; its log says why"
         case .notPermitted: "the running daemon belongs to another user: have it reload"
         }

@@ -4,6 +4,7 @@
 // bounded, and the dialogue kept so that it can be shown.
 
 import Glibc
+import HookDelivery
 import HookIntake
 
 struct SMTPTestClient {
@@ -15,13 +16,28 @@ struct SMTPTestClient {
 
     /// What was said, `C: ` and `S: ` before each line.
     private(set) var transcript: [String] = []
-    private let descriptor: Int32
+    private var descriptor: Int32
+    private let security: Security
+    private var tunnel: TLSTunnel?
     private var pending: [UInt8] = []
 
     private static let timeoutSeconds = 60
 
-    init(_ address: ListenAddress) throws(SetupError) {
+    /// When the connection is encrypted, and what is asked of the server then.
+    enum Security {
+        case none
+        case startTLS(TLSTunnel.Trust)
+        /// From the first octet.
+        case implicit(TLSTunnel.Trust)
+    }
+
+    init(_ address: ListenAddress, security: Security = .none) throws(SetupError) {
+        self.security = security
         descriptor = try Self.connect(address)
+        setTimeouts()
+    }
+
+    private func setTimeouts() {
         var limit = timeval(tv_sec: Self.timeoutSeconds, tv_usec: 0)
         let size = socklen_t(MemoryLayout<timeval>.size)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
@@ -32,7 +48,18 @@ struct SMTPTestClient {
     /// was taken, or the first that refused it.
     mutating func send(_ message: [UInt8], from sender: String, to recipient: String) throws(SetupError) -> Reply {
         defer { close(descriptor) }
+        if case .implicit(let trust) = security { try encrypt(trust) }
         var reply = try receive()
+        if case .startTLS(let trust) = security {
+            for command in ["EHLO localhost", "STARTTLS"] {
+                guard reply.code < 400 else { return reply }
+                reply = try say(command)
+            }
+            guard reply.code < 400 else { return reply }
+            // What came before the handshake came from anybody (RFC 3207 section 6).
+            pending = []
+            try encrypt(trust)
+        }
         for command in ["EHLO localhost", "MAIL FROM:<\(sender)>", "RCPT TO:<\(recipient)>", "DATA"] {
             guard reply.code < 400 else { return reply }
             reply = try say(command)
@@ -43,6 +70,29 @@ struct SMTPTestClient {
         reply = try receive()
         _ = try? say("QUIT")
         return reply
+    }
+
+    private mutating func encrypt(_ trust: TLSTunnel.Trust) throws(SetupError) {
+        let plain = descriptor
+        // Not closed twice.
+        descriptor = -1
+        do throws(TLSTunnelError) {
+            let tunnel = try TLSTunnel(over: plain, trust: trust)
+            self.tunnel = tunnel
+            descriptor = tunnel.descriptor
+        } catch {
+            throw Self.failure("TLS: \(error.description)")
+        }
+        setTimeouts()
+        transcript.append("   (TLS)")
+    }
+
+    /// With what went wrong below, where that is known.
+    private func ended(_ text: String) -> SetupError {
+        guard let tunnel else { return Self.failure(text) }
+        // Both ends close at about the same time.
+        for _ in 0..<50 where tunnel.failure == nil { usleep(2000) }
+        return Self.failure(tunnel.failure.map { "TLS: \($0)" } ?? text)
     }
 
     /// RFC 5321 section 4.5.2: lines end with CRLF, a dot at the beginning of a line is doubled, CRLF.CRLF ends.
@@ -66,7 +116,9 @@ struct SMTPTestClient {
         return try receive()
     }
 
-    private func transmit(_ bytes: [UInt8]) throws(SetupError) { try Self.transmit(bytes, to: descriptor) }
+    private func transmit(_ bytes: [UInt8]) throws(SetupError) {
+        do throws(SetupError) { try Self.transmit(bytes, to: descriptor) } catch { throw ended(error.description) }
+    }
 
     static func transmit(_ bytes: [UInt8], to descriptor: Int32) throws(SetupError) {
         var sent = 0
@@ -97,7 +149,7 @@ struct SMTPTestClient {
                 return String(decoding: line, as: UTF8.self)
             }
             let count = recv(descriptor, &buffer, buffer.count, 0)
-            guard count > 0, pending.count < 65536 else { throw Self.failure("the daemon gave no answer") }
+            guard count > 0, pending.count < 65536 else { throw ended("the daemon gave no answer") }
             pending += buffer[..<count]
         }
     }

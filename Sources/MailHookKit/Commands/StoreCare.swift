@@ -127,6 +127,9 @@ public enum StoreCare {
         // As a mail's header has it, or without its angle brackets.
         let named = messageID.map { $0.hasPrefix("<") && $0.hasSuffix(">") ? String($0.dropFirst().dropLast()) : $0 }
         guard let subject = named.map(ErasureSubject.messageID) ?? event.map(ErasureSubject.event) else { return nil }
+        if RunningDaemon.hasControl(folder), let answer = try await eraseInDaemon(setup, subject) {
+            return words(messages: answer.count, events: answer.events ?? 0)
+        }
         do throws(StoreError) {
             var options = SQLiteStore.Options()
             options.compresses = false
@@ -145,10 +148,27 @@ public enum StoreCare {
             // Its segments hold what came with the mail until they are used again.
             try StoreUpkeep.emptyJournal(path)
             adoptOwner(folder, path)
-            return "erased: \(receipt.messages) messages, \(receipt.events) events"
+            return words(messages: receipt.messages, events: receipt.events)
         } catch {
             throw failure(error, dataFolder: folder)
         }
+    }
+
+    private static func words(messages: Int, events: Int) -> String? {
+        messages > 0 ? "erased: \(messages) messages, \(events) events" : nil
+    }
+
+    /// nil where no daemon runs.
+    private static func eraseInDaemon(_ setup: Setup, _ subject: ErasureSubject) async throws(SetupError) -> ControlAnswer? {
+        let client = try await ControlClient(setup)
+        guard client.isDaemon else {
+            await client.close()
+            return nil
+        }
+        let result: Result<ControlAnswer, SetupError>
+        do throws(SetupError) { result = .success(try await client.send(.erase(subject))) } catch { result = .failure(error) }
+        await client.close()
+        return try result.get()
     }
 
     static func requireStore(_ path: String) throws(SetupError) {

@@ -86,6 +86,7 @@ public enum SubscriptionListing {
         writer.member("sink", row.subscription?.sink.name)
         writer.member("key", row.key)
         if let subscription = row.subscription {
+            writer.member("payload", subscription.payload.rawValue)
             writer.name("events")
             writer.beginArray()
             subscription.events.forEach { writer.string($0.description) }

@@ -2,10 +2,46 @@
 //
 // `mailhookd send-test`: an example mail to a hook, through the running daemon.
 
+import HookDelivery
 import HookIntake
 public import HookModel
 
 public enum TestMail {
+    /// How the connection is secured.
+    public struct TLS: Sendable {
+        public enum Mode: String, Sendable, CaseIterable {
+            case none
+            case startTLS = "starttls"
+            /// From the beginning, as `listen.smtps` has it.
+            case implicit
+        }
+
+        public var mode: Mode
+        /// What the certificate is for; nil means `hostname` of the configuration.
+        public var name: String?
+        /// A file of authorities that are trusted besides the system's, in PEM.
+        public var authorityFile: String?
+        public var isVerified: Bool
+
+        public init(_ mode: Mode = .none, name: String? = nil, authorityFile: String? = nil, isVerified: Bool = true) {
+            self.mode = mode
+            self.name = name
+            self.authorityFile = authorityFile
+            self.isVerified = isVerified
+        }
+
+        func security(_ configuration: Configuration) throws(FileError) -> SMTPTestClient.Security {
+            guard mode != .none else { return .none }
+            var trust = TLSTunnel.Trust.anybody
+            if isVerified {
+                var authorities: [UInt8]?
+                if let authorityFile { authorities = try Files.read(authorityFile, limit: 4 << 20) }
+                trust = .verified(name: name ?? configuration.hostname, authorities: authorities)
+            }
+            return mode == .implicit ? .implicit(trust) : .startTLS(trust)
+        }
+    }
+
     public struct Result: Sendable {
         /// The dialogue, a line each.
         public var transcript: String
@@ -16,15 +52,15 @@ public enum TestMail {
     ///
     /// - Parameter address: `HOST:PORT` of the daemon; nil means the one that runs on this data folder.
     public static func send(
-        _ mail: [UInt8]?, to name: String, through address: String?, setup: Setup, now: Timestamp
+        _ mail: [UInt8]?, to name: String, through address: String?, tls: TLS = TLS(), setup: Setup, now: Timestamp
     ) throws -> Result {
         let directory = try setup.directory()
         guard let target = target(name, in: directory, now: now) else {
             throw noTarget(name, in: directory)
         }
-        let daemon = try daemonAddress(address, setup)
+        let daemon = try daemonAddress(address, isImplicit: tls.mode == .implicit, setup)
         let message = mail ?? example(for: target.hook, recipient: target.recipient, now: now)
-        var client = try SMTPTestClient(daemon)
+        var client = try SMTPTestClient(daemon, security: tls.security(setup.configuration))
         let reply = try client.send(message, from: "send-test@\(setup.configuration.hostname)", to: target.recipient)
         let status: Int32 =
             switch reply.code {
@@ -52,17 +88,20 @@ public enum TestMail {
     }
 
     /// Given, or what the running daemon wrote down, or the configuration's first fixed port.
-    private static func daemonAddress(_ given: String?, _ setup: Setup) throws(SetupError) -> ListenAddress {
+    private static func daemonAddress(
+        _ given: String?, isImplicit: Bool, _ setup: Setup
+    ) throws(SetupError) -> ListenAddress {
         if let given {
             guard let address = ListenAddress(given) else {
                 throw SetupError("'\(given)' is not HOST:PORT", exitStatus: 64)
             }
             return address
         }
-        let configured = setup.configuration.listen.smtp.first {
+        let listen = setup.configuration.listen
+        let configured = (isImplicit ? listen.smtps : listen.smtp).first {
             if case .tcp(_, let port) = $0 { port != 0 } else { false }
         }
-        guard let address = RunningDaemon.smtp(dataFolder: setup.configuration.data) ?? configured else {
+        guard let address = RunningDaemon.smtp(isImplicit, dataFolder: setup.configuration.data) ?? configured else {
             throw SetupError(
                 "no daemon runs on \(setup.configuration.data); start `mailhookd serve` or name it with --smtp",
                 exitStatus: SysExit.temporaryFailure)

@@ -87,7 +87,7 @@ public struct Trial: Sendable {
         case .webhook(let webhook):
             delivery.sink = "webhook \(webhook.url)"
             delivery.request = WebhookRequestBuilder(webhook, userAgent: "mailhookd/\(Version.text)")
-                .request(for: event, now: now)
+                .request(for: subscription.payload.shaped(event), now: now)
         case .exec(let program): delivery.sink = "exec \(program.arguments.joined(separator: " "))"
         case .file(let file): delivery.sink = "file \(file.path)"
         case .standardOutput: delivery.sink = "stdout"

@@ -21,7 +21,8 @@ struct SubscriptionReader {
     /// nil where something is wrong with it.
     mutating func read(_ node: YAMLNode, place: String) -> Subscription? {
         let keys =
-            ["name", "events", "filter", "retry", "concurrency", "rate", "ordered", "breaker", "allowPrivate"] + Self.sinks
+            ["name", "events", "filter", "payload", "retry", "concurrency", "rate", "ordered", "breaker", "allowPrivate"]
+            + Self.sinks
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         let name = section.value(
             "name", expected: "a word of letters, digits, '-', '_' and '.', at most 64 of them", into: &diagnostics,
@@ -47,6 +48,7 @@ struct SubscriptionReader {
         guard let sink = sink(section, node, allowsPrivate ?? false), let name, let events else { return nil }
         var subscription = Subscription(
             name: name, events: events, sink: sink, schedule: schedule, concurrency: concurrency)
+        subscription.payload = section.choice("payload", into: &diagnostics) ?? .event
         subscription.rate = rate
         subscription.isOrdered = isOrdered
         subscription.filter = filter

@@ -75,7 +75,7 @@ final class ControlClient {
         }
     }
 
-    private static func exchange(_ line: [UInt8], _ descriptor: Int32) -> [UInt8] {
+    static func exchange(_ line: [UInt8], _ descriptor: Int32) -> [UInt8] {
         var rest = (line + [0x0A])[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }

@@ -4,6 +4,7 @@
 
 import HookDelivery
 import HookModel
+import HookStore
 import Logging
 
 struct ControlOperations: Sendable {
@@ -15,10 +16,12 @@ struct ControlOperations: Sendable {
     let dispatcher: Dispatcher?
     let logger: Logger
     let now: @Sendable () -> Timestamp
+    /// nil where no daemon runs.
+    var reload: ReloadLink?
 
     /// One line to another.
     func answer(_ line: [UInt8]) async -> [UInt8] {
-        guard let request = ControlRequest(line: line) else { return ControlAnswer(error: "no request this version knows").line }
+        guard let request = ControlRequest(line: line) else { return ControlAnswer(error: ControlAnswer.unknownRequest).line }
         return await answer(request).line
     }
 
@@ -29,6 +32,8 @@ struct ControlOperations: Sendable {
             case .set(let name, let status, let reason): return try await set(name, status, reason)
             case .add(let events): return ControlAnswer(count: try await store.add(events, now: now()))
             case .activity: return ControlAnswer(activities: dispatcher?.monitor.all)
+            case .erase(let subject): return try await erase(subject)
+            case .reload: return await reloaded()
             }
         } catch {
             return ControlAnswer(error: "\(error)")
@@ -49,6 +54,28 @@ struct ControlOperations: Sendable {
         }
         logger.notice("deliveries changed", metadata: ["order": "\(change)", "count": "\(count)"])
         return ControlAnswer(count: count)
+    }
+
+    private func reloaded() async -> ControlAnswer {
+        guard case .failure(let failure) = await reload?() else { return ControlAnswer(count: reload == nil ? 0 : 1) }
+        let errors = failure.diagnostics.filter { $0.severity == .error }.map(\.description)
+        return ControlAnswer(error: errors.joined(separator: "\n"))
+    }
+
+    private func erase(_ subject: ErasureSubject) async throws(StoreError) -> ControlAnswer {
+        guard let store = store as? SQLiteStore else { return ControlAnswer(error: "this store erases nothing") }
+        let receipt = try await store.erase(subject)
+        var answer = ControlAnswer(count: receipt.messages)
+        answer.events = receipt.events
+        guard receipt.messages > 0 else { return answer }
+        logger.notice("erased", metadata: ["messages": "\(receipt.messages)", "events": "\(receipt.events)"])
+        do throws(StoreError) {
+            try await store.emptyJournal()
+        } catch {
+            answer.error = "erased, but its octets are still in journal or log (\(error)); "
+                + "stop the daemon and erase it again by the id of an event"
+        }
+        return answer
     }
 
     private func set(

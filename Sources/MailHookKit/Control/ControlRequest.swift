@@ -4,6 +4,7 @@
 
 import HookDelivery
 import HookModel
+import HookStore
 import JSONLD
 
 enum ControlRequest: Sendable, Hashable {
@@ -12,6 +13,9 @@ enum ControlRequest: Sendable, Hashable {
     case add([AddedEvent])
     /// What the loops are doing.
     case activity
+    case erase(ErasureSubject)
+    /// Read everything again.
+    case reload
 
     static func path(_ dataFolder: String) -> String { dataFolder + "/control.sock" }
 
@@ -36,6 +40,13 @@ enum ControlRequest: Sendable, Hashable {
             for event in events { Self.write(event, &writer) }
             writer.endArray()
         case .activity: writer.member("op", "activity")
+        case .reload: writer.member("op", "reload")
+        case .erase(let subject):
+            writer.member("op", "erase")
+            switch subject {
+            case .messageID(let id): writer.member("messageID", id)
+            case .event(let id): writer.member("event", id)
+            }
         }
         writer.endObject()
         return writer.bytes
@@ -101,6 +112,14 @@ enum ControlRequest: Sendable, Hashable {
             guard !events.contains(nil) else { return nil }
             self = .add(events.compactMap { $0 })
         case "activity": self = .activity
+        case "reload": self = .reload
+        case "erase":
+            // Both, or none, is no order to erase anything.
+            switch (root["messageID"]?.string, root["event"]?.string) {
+            case (let id?, nil): self = .erase(.messageID(id))
+            case (nil, let id?): self = .erase(.event(id))
+            default: return nil
+            }
         default: return nil
         }
     }
@@ -139,8 +158,10 @@ enum ControlRequest: Sendable, Hashable {
 
 /// What came of a request.
 struct ControlAnswer: Sendable {
-    /// Deliveries that were changed or made.
+    /// Deliveries that were changed or made, or messages that were erased.
     var count = 0
+    /// Events that were erased.
+    var events: Int?
     /// By subscription; nil where no daemon runs.
     var activities: [String: SubscriptionActivity]?
     /// Why it was not done.
@@ -152,6 +173,10 @@ struct ControlAnswer: Sendable {
         writer.member("error", error)
         writer.name("count")
         writer.integer(count)
+        if let events {
+            writer.name("events")
+            writer.integer(events)
+        }
         if let activities {
             writer.name("subscriptions")
             writer.beginObject()
@@ -165,6 +190,9 @@ struct ControlAnswer: Sendable {
         return writer.bytes
     }
 
+    /// Of a daemon that is older than the command.
+    static let unknownRequest = "no request this version knows"
+
     init(count: Int = 0, activities: [String: SubscriptionActivity]? = nil, error: String? = nil) {
         self.count = count
         self.activities = activities
@@ -175,6 +203,7 @@ struct ControlAnswer: Sendable {
         guard let root = try? JSONDocument(line).root, let count = root["count"]?.integerValue else { return nil }
         self.count = count
         error = root["error"]?.string
+        events = root["events"]?.integerValue
         guard let members = root["subscriptions"]?.members else { return }
         activities = Dictionary(members.map { ($0.name, Self.activity($0.value)) }) { first, _ in first }
     }

@@ -10,10 +10,10 @@ import Logging
 
 enum ControlWiring {
     static func service(
-        dataFolder: String, store: any DeliveryStore, dispatcher: Dispatcher, logger: Logger
+        dataFolder: String, store: any DeliveryStore, dispatcher: Dispatcher, reload: ReloadLink, logger: Logger
     ) -> ControlIntake {
         let operations = ControlOperations(
-            store: store, dispatcher: dispatcher, logger: logger, now: Timestamp.now)
+            store: store, dispatcher: dispatcher, logger: logger, now: Timestamp.now, reload: reload)
         return ControlIntake(path: ControlRequest.path(dataFolder), logger: logger) { await operations.answer($0) }
     }
 }

@@ -89,7 +89,7 @@ final class DaemonServices: Sendable {
             store: store, subscriptions: snapshot.subscribers, userAgent: "mailhookd/\(Version.text)",
             limits: limits, reporter: reporter, logger: logger)
         control = ControlWiring.service(
-            dataFolder: configuration.data, store: store, dispatcher: dispatcher, logger: logger)
+            dataFolder: configuration.data, store: store, dispatcher: dispatcher, reload: reload, logger: logger)
         silence = SilenceWatch(
             expected: { current.value.expected }, store: store, reporter: reporter, logger: logger,
             clock: SystemDeliveryClock())

@@ -24,7 +24,9 @@ enum RunningDaemon {
 
     /// The first SMTP listener that was written down; nil where there is none. After a crash the note may be stale:
     /// connecting then fails and says so.
-    static func smtp(dataFolder: String) -> ListenAddress? { first("smtp ", dataFolder) }
+    static func smtp(_ isImplicitTLS: Bool, dataFolder: String) -> ListenAddress? {
+        first(isImplicitTLS ? "smtps " : "smtp ", dataFolder)
+    }
 
     /// The same for form and web hooks.
     static func http(dataFolder: String) -> [HookURLs.Listener] {
@@ -43,7 +45,9 @@ enum RunningDaemon {
     enum ReloadResult: Sendable, Hashable {
         case noDaemon
         case done
-        /// It was refused, or takes long; the daemon's log tells.
+        /// Why, a line each.
+        case refused(String)
+        /// It takes long; the daemon's log tells.
         case unknown
         /// The daemon belongs to somebody else.
         case notPermitted
@@ -51,6 +55,11 @@ enum RunningDaemon {
 
     /// Has the daemon of a data folder read everything again, and waits for that, ten seconds at most.
     static func reload(dataFolder: String) -> ReloadResult {
+        if let descriptor = try? PipeSocket.connection(ControlRequest.path(dataFolder)) {
+            defer { close(descriptor) }
+            let answer = ControlAnswer(line: ControlClient.exchange(ControlRequest.reload.line, descriptor))
+            if let answer, answer.error != ControlAnswer.unknownRequest { return answer.error.map { .refused($0) } ?? .done }
+        }
         // A reload that was applied ends with a new note.
         let before = inode(path(dataFolder))
         guard let sent = PipeSocket.withDaemon(dataFolder: dataFolder, { kill($0, SIGHUP) }) else { return .noDaemon }

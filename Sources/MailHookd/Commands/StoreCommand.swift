@@ -115,7 +115,7 @@ struct StoreCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "erase", abstract: "Erase a message with its duplicates and events, whatever its retention.",
             discussion: """
-                The daemon must not run. What is still to be delivered of it is not delivered any more. Backups, and what \
+                Also while the daemon runs. What is still to be delivered of it is not delivered any more. Backups, and what \
                 subscribers have received, are not reached. Exit status 1 when there is nothing of it.
                 """)
 

@@ -57,9 +57,11 @@ final class Installation {
     var configurationFile: URL { folder.appendingPathComponent("mailhookd.yaml") }
 
     /// Starts `mailhookd serve` and waits until it says where it listens.
-    func start(_ arguments: [String] = [], environment: [String: String] = [:]) throws {
-        let child = try Child(
-            Self.binary, ["serve", "--config", configurationFile.path] + arguments, environment: environment)
+    ///
+    /// - Parameter wrapper: a command that runs what follows it in its own place.
+    func start(_ arguments: [String] = [], environment: [String: String] = [:], within wrapper: [String] = []) throws {
+        let command = wrapper + [Self.binary, "serve", "--config", configurationFile.path] + arguments
+        let child = try Child(command[0], Array(command.dropFirst()), environment: environment)
         daemon = child
         try child.waitForOutput("says where it listens") { lines in
             lines.contains { $0.hasPrefix("smtp ") } || !child.isRunning

@@ -50,6 +50,58 @@ final class SmallDisk {
     func makeRoom() { unlink(path + "/ballast") }
 }
 
+/// A file system on a loop device that the kernel makes read-only as after an error on the disk, with files open in it.
+/// A remount by hand is not that: it is refused while anybody has a file open for writing.
+final class BreakingDisk {
+    /// Why there is none, or nil.
+    static let absence: String? = {
+        guard geteuid() == 0 else { return "needs root" }
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mailhookd-loop-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        guard (try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)) != nil,
+            (try? BreakingDisk(at: folder, megabytes: 8)) != nil
+        else { return "needs a loop device and mkfs.ext4" }
+        return nil
+    }()
+
+    private let path: String
+    private let image: String
+
+    /// - Parameter path: a folder that exists.
+    init(at path: String, megabytes: Int) throws {
+        self.path = path
+        image = path + ".image"
+        try #require(FileManager.default.createFile(atPath: image, contents: nil) && truncate(image, megabytes << 20) == 0)
+        try Self.run("mkfs.ext4", ["-q", image])
+        try Self.run("mount", ["-o", "loop", image, path])
+    }
+
+    deinit {
+        umount2(path, Int32(MNT_DETACH))
+        unlink(image)
+    }
+
+    /// ext4(5): `abort` does what an error of the kind would do.
+    func goReadOnly() throws { try Self.run("mount", ["-o", "remount,abort", path]) }
+
+    /// What an administrator does when nobody uses it any more.
+    func repair() throws {
+        try Self.run("umount", [path])
+        // 1 stands for errors that were corrected.
+        let check = try Child.run("/sbin/e2fsck", ["-fy", image])
+        try #require(check.status <= 1, "\(check)")
+        try Self.run("mount", ["-o", "loop", image, path])
+    }
+
+    private static func run(_ program: String, _ arguments: [String]) throws {
+        let folders = "/usr/sbin:/sbin:" + (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin")
+        let child = try Child(program, arguments, environment: ["PATH": folders])
+        child.closeInput()
+        let result = try child.wait()
+        try #require(result.status == 0, "\(program): \(result.errors)")
+    }
+}
+
 /// Makes writes to files of a program fail.
 struct FailingDisk {
     /// Why there is none, or nil.
