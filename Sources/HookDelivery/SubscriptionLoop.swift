@@ -12,6 +12,10 @@ struct SubscriptionLoop: Sendable {
         case claimed([ClaimedDelivery], limit: Int, at: Timestamp)
         case claimFailed(StoreError)
         case tried([ClaimedDelivery], [SinkAnswer], took: Duration)
+        /// By the tap; nothing if there is something new about it.
+        case handed([LeasedDelivery])
+        /// By the sink's queue.
+        case reported([SinkReport])
         case finished([DeliveryResult])
         case finishFailed([DeliveryResult], [AddedEvent], StoreError)
         case foundNextDue(Timestamp?)
@@ -49,18 +53,25 @@ struct SubscriptionLoop: Sendable {
             StateMachine.Settings(
                 maxBatch: max(1, sink.maxBatch), concurrency: max(1, sink.concurrency), timeout: sink.timeout,
                 schedule: subscription.schedule, limits: limits, rate: subscription.rate, breaker: subscription.breaker,
-                isOrdered: subscription.isOrdered, isDisabledWhenExhausted: subscription.isDisabledWhenExhausted))
+                isOrdered: subscription.isOrdered, isDisabledWhenExhausted: subscription.isDisabledWhenExhausted,
+                hasQueue: sink.queue != nil))
+        sink.queue?.start(now: clock.now) { [mailbox] in mailbox.post(.reported($0)) }
         monitor.update(name) { _ in }
         var reports = Reports()
         // Whether it is paused is known before anything is begun.
         process(mailbox.take(), &machine, &reports)
+        let tap = SubscriptionTap(now: clock.now) { [mailbox] in mailbox.post(.handed($0)) }
+        store.setTap(tap, of: name)
+        var seen = (deliveries: 0, octets: 0)
         // Two groups, because calls of the sink are cancelled before the results are stored.
         await withDiscardingTaskGroup { storeCalls in
             await withDiscardingTaskGroup { sinkCalls in
                 while true {
                     switch machine.next(now: clock.now()) {
                     case .deliver(let batch): sinkCalls.addTask { await deliver(batch) }
-                    case .cancelCalls: sinkCalls.cancelAll()
+                    case .enqueue(let deliveries): sink.queue?.add(deliveries, now: clock.now())
+                    case .recall: sink.queue?.recall()
+                    case .cancelCalls: cancelCalls(&sinkCalls)
                     case .claim(let limit, let lease): storeCalls.addTask { await claim(limit, lease) }
                     case .finish(let results):
                         let events = reports.take(results)
@@ -68,15 +79,26 @@ struct SubscriptionLoop: Sendable {
                     case .lookUpNextDue: storeCalls.addTask { await lookUpNextDue() }
                     case .disable(let reason): storeCalls.addTask { await disable(reason) }
                     case .expire(let time): storeCalls.addTask { await expire(before: time) }
-                    case .wait(let until): await receive(&machine, &reports, until: until)
+                    case .wait(let until):
+                        let isLast = machine.tapped(tap.set(machine.tapRoom, seen: seen))
+                        seen = (0, 0)
+                        if isLast { continue }
+                        seen = await receive(&machine, &reports, until: until)
                     case .stop: return
                     }
-                    if Task.isCancelled { return sinkCalls.cancelAll() }
+                    if Task.isCancelled { return cancelCalls(&sinkCalls) }
                 }
             }
         }
+        store.setTap(nil, of: name)
+        await sink.queue?.end()
         await storeLastResults(&machine, &reports)
         await sink.shutdown()
+    }
+
+    private func cancelCalls(_ calls: inout DiscardingTaskGroup) {
+        calls.cancelAll()
+        sink.queue?.cancel()
     }
 
     /// After a cancellation there may be results nobody has stored yet. One try: leases cover the rest.
@@ -183,13 +205,19 @@ extension SubscriptionLoop {
 extension SubscriptionLoop {
     private func receive(
         _ machine: inout StateMachine, _ reports: inout Reports, until deadline: Timestamp?
-    ) async {
+    ) async -> (deliveries: Int, octets: Int) {
         var mail = mailbox.take()
         if mail.isEmpty {
             await wait(until: deadline)
             mail = mailbox.take()
         }
         process(mail, &machine, &reports)
+        var handed = (deliveries: 0, octets: 0)
+        for case .handed(let deliveries) in mail.messages {
+            handed.deliveries += deliveries.count
+            for leased in deliveries { handed.octets += leased.delivery.event.json.count }
+        }
+        return handed
     }
 
     /// Returns at the deadline, when there is mail, or when the task is cancelled.
@@ -217,6 +245,13 @@ extension SubscriptionLoop {
                 note(batch, results, machine.breaker, now)
                 reports.add(batch, results, by: reporter, now)
                 log(batch, results)
+            case .handed(let deliveries): machine.handed(deliveries)
+            case .reported(let sinkReports):
+                var generator = SystemRandomNumberGenerator()
+                let (tried, results) = machine.reported(sinkReports, now: now, using: &generator)
+                note(tried, results, machine.breaker, now)
+                reports.add(tried, results, by: reporter, now)
+                log(tried, results)
             case .finished(let results): machine.finished(results)
             case .foundNextDue(let due): machine.foundNextDue(due, now: now)
             case .claimFailed(let error):

@@ -132,11 +132,18 @@ public protocol EventStore: Sendable {
     /// Events after `sequence` in their order, at most `limit`.
     func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent]
 
-    /// `handler` is called after each commit that made deliveries, with the names of their subscriptions.
+    /// `handler` is called after each commit that made deliveries to be claimed, with the names of their subscriptions.
     func onNewDeliveries(_ handler: @escaping @Sendable (Set<String>) -> Void)
+
+    /// From now on new deliveries of `subscription` are offered to `tap` first; nil ends that. Those it takes are not
+    /// told of by `onNewDeliveries`.
+    func setTap(_ tap: (any DeliveryTap)?, of subscription: String)
 }
 
 extension EventStore {
+    /// A store may leave all deliveries to be claimed.
+    public func setTap(_ tap: (any DeliveryTap)?, of subscription: String) {}
+
     /// `commit` for callers that can wait.
     public func commit(_ entry: MessageEntry) async throws(StoreError) -> CommitReceipt {
         let result = await withCheckedContinuation { continuation in

@@ -116,7 +116,7 @@ public final class SQLiteStore: InspectableStore {
         try writer.voidLeases()
         let last = try writer.lastNumbers()
         let planner = try CommitPlanner(
-            try SQLiteConnection(path, .readOnly), keys: writer.keys, lastMessage: last.message, lastEvent: last.event)
+            try SQLiteConnection(path, .readOnly), keys: writer.keys, last: last)
         let journal = JournalWriter(
             segments,
             options: .init(segmentOctets: options.segmentOctets, reservedOctets: options.reservedOctets),
@@ -210,10 +210,14 @@ public final class SQLiteStore: InspectableStore {
     }
 
     public func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError) {
-        guard let writer = owner?.writer else { throw Self.readOnly }
+        guard let journal = owner?.journal else { throw Self.readOnly }
         try await withCheckedContinuation { continuation in
-            writer.add(.finish(results, now: now) { continuation.resume(returning: $0) })
+            journal.add(results, now: now) { continuation.resume(returning: $0) }
         }.get()
+    }
+
+    public func setTap(_ tap: (any DeliveryTap)?, of subscription: String) {
+        owner?.journal.setTap(tap, of: subscription)
     }
 
     /// A delivery that is being tried counts with the end of its lease.

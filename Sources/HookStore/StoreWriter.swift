@@ -15,7 +15,7 @@ final class StoreWriter: @unchecked Sendable {
     private let eraser: StoreEraser
     private let findDue: SQLiteStatement
     private let lease: SQLiteStatement
-    private let finish: SQLiteStatement
+    private let results: ResultRows
     private let insertPacked: SQLiteStatement
     private let deleteFresh: SQLiteStatement
     private let deleteJournaled: SQLiteStatement
@@ -36,7 +36,8 @@ final class StoreWriter: @unchecked Sendable {
         self.connection = connection
         keys = try KeyIndex(connection, waitingLimit: options.waitingKeys)
         subscriptions = try SubscriptionRows(connection)
-        indexer = try JournalIndexer(connection, keys, subscriptions, folder: journal)
+        results = try ResultRows(connection)
+        indexer = try JournalIndexer(connection, keys, subscriptions, results, folder: journal)
         eraser = try StoreEraser(connection, keys: keys)
         findDue = try connection.prepare(
             """
@@ -46,11 +47,6 @@ final class StoreWriter: @unchecked Sendable {
             """)
         lease = try connection.prepare(
             "UPDATE deliveries SET state = 1, attempts = attempts + 1, due = ?2, changed_at = ?3 WHERE id = ?1")
-        finish = try connection.prepare(
-            """
-            UPDATE deliveries SET state = ?2, due = coalesce(?3, due), reason = ?4, changed_at = ?5
-            WHERE id = ?1 AND state < 2
-            """)
         insertPacked = try connection.prepare("INSERT INTO packed VALUES (?1, ?2, ?3)")
         deleteFresh = try connection.prepare("DELETE FROM fresh WHERE message = ?1")
         deleteJournaled = try connection.prepare("DELETE FROM journaled WHERE message = ?1")
@@ -63,7 +59,7 @@ final class StoreWriter: @unchecked Sendable {
     }
 
     /// The highest numbers that messages and events have, or ever had.
-    func lastNumbers() throws(StoreError) -> (message: Int64, event: Int64) {
+    func lastNumbers() throws(StoreError) -> (message: Int64, event: Int64, delivery: Int64) {
         // Whoever deletes rows keeps their highest number in a counter, so that none is used twice.
         (
             max(
@@ -71,7 +67,9 @@ final class StoreWriter: @unchecked Sendable {
                 try connection.integer("SELECT value FROM counters WHERE name = 'rows_messages'")),
             max(
                 try connection.integer("SELECT max(sequence) FROM events"),
-                try connection.integer("SELECT value FROM counters WHERE name = 'rows_events'"))
+                try connection.integer("SELECT value FROM counters WHERE name = 'rows_events'")),
+            // The last row is never deleted.
+            try connection.integer("SELECT max(id) FROM deliveries")
         )
     }
 
@@ -175,15 +173,14 @@ final class StoreWriter: @unchecked Sendable {
     private func perform(_ job: WriteJob) throws(StoreError) -> WriteJob.Answer {
         switch job {
         case .claim(let claim, _): return .claimed(try self.claim(claim))
-        case .finish(let results, let now, _):
-            for result in results { try store(result, now: now) }
         case .pack(let messages, _):
             for message in messages { try store(message) }
         case .settle: return .settled(try settle())
         case .apply: break
         case .deliveries(let operation, _): return .deliveries(try perform(operation))
         case .erase(let erasure, _):
-            return .erased(try eraser.perform(erasure, last: try lastNumbers()))
+            let last = try lastNumbers()
+            return .erased(try eraser.perform(erasure, last: (last.message, last.event)))
         }
         return .done
     }
@@ -243,23 +240,6 @@ extension StoreWriter {
     }
 
     func store(_ result: DeliveryResult, now: Timestamp) throws(StoreError) {
-        if case .untried(let due) = result.state { return try giveBack(result.id, due: due, now: now) }
-        if result.state != .delivered { try keepAttempt(result, now: now) }
-        finish.bind(1, result.id)
-        switch result.state {
-        case .delivered:
-            finish.bind(2, Schema.DeliveryState.delivered)
-            finish.bindNull(3)
-        case .retry(let due):
-            finish.bind(2, Schema.DeliveryState.waiting)
-            finish.bind(3, due.microseconds)
-        case .dead:
-            finish.bind(2, Schema.DeliveryState.dead)
-            finish.bindNull(3)
-        case .untried: return
-        }
-        finish.bind(4, result.reason)
-        finish.bind(5, now.microseconds)
-        try finish.run()
+        try results.store(result, now: now)
     }
 }

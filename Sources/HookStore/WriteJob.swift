@@ -8,7 +8,6 @@ internal import HookModel
 /// One piece of work inside a group's transaction. `complete` is called exactly once.
 enum WriteJob: Sendable {
     case claim(Claim, @Sendable (Result<[ClaimedDelivery], StoreError>) -> Void)
-    case finish([DeliveryResult], now: Timestamp, @Sendable (Result<Void, StoreError>) -> Void)
     case pack([PackedMessage], @Sendable (Result<Void, StoreError>) -> Void)
     /// Makes everything so far durable in the database itself.
     case settle(@Sendable (Result<Settled, StoreError>) -> Void)
@@ -51,7 +50,7 @@ enum WriteJob: Sendable {
     /// Whether its transaction has to be durable before the answer.
     var needsSync: Bool {
         switch self {
-        case .claim, .finish, .settle, .erase, .deliveries: true
+        case .claim, .settle, .erase, .deliveries: true
         case .pack, .apply: false
         }
     }
@@ -60,8 +59,6 @@ enum WriteJob: Sendable {
         switch (self, answer) {
         case (.claim(_, let completion), .success(.claimed(let deliveries))): completion(.success(deliveries))
         case (.claim(_, let completion), .failure(let error)): completion(.failure(error))
-        case (.finish(_, _, let completion), .success): completion(.success(()))
-        case (.finish(_, _, let completion), .failure(let error)): completion(.failure(error))
         case (.pack(_, let completion), .success): completion(.success(()))
         case (.pack(_, let completion), .failure(let error)): completion(.failure(error))
         case (.settle(let completion), .success(.settled(let settled))): completion(.success(settled))

@@ -119,6 +119,14 @@ final class JournalWriter: @unchecked Sendable {
         if buffer.count > Self.bufferLimit { try flush() }
     }
 
+    /// Adds the ends of attempts to the group under way.
+    func append(_ results: [DeliveryResult], now: Timestamp, isLastOfGroup: Bool) throws(StoreError) {
+        let record = RecordWriter(buffer, sequence: place.sequence + 1, kind: JournalFormat.Kind.results)
+        record.add(results, now: now)
+        finish(record, raw: UnsafeRawBufferPointer(start: nil, count: 0), isLastOfGroup: isLastOfGroup)
+        if buffer.count > Self.bufferLimit { try flush() }
+    }
+
     private func finish(_ record: RecordWriter, raw: UnsafeRawBufferPointer, isLastOfGroup: Bool) {
         complete(
             record.finish(raw: raw, isLastOfGroup: isLastOfGroup, chain: place.chain), isLastOfGroup: isLastOfGroup)
