@@ -75,7 +75,7 @@ struct SubscriptionLoop: Sendable {
                     case .claim(let limit, let lease): storeCalls.addTask { await claim(limit, lease) }
                     case .finish(let results):
                         let events = reports.take(results)
-                        storeCalls.addTask { await finish(results, events) }
+                        if events.isEmpty { finish(results) } else { storeCalls.addTask { await finish(results, events) } }
                     case .lookUpNextDue: storeCalls.addTask { await lookUpNextDue() }
                     case .disable(let reason): storeCalls.addTask { await disable(reason) }
                     case .expire(let time): storeCalls.addTask { await expire(before: time) }
@@ -175,7 +175,16 @@ extension SubscriptionLoop {
         }
     }
 
-    private func finish(_ results: [DeliveryResult], _ events: [AddedEvent] = []) async {
+    private func finish(_ results: [DeliveryResult]) {
+        store.finish(results, now: clock.now()) { [mailbox] stored in
+            switch stored {
+            case .success: mailbox.post(.finished(results))
+            case .failure(let error): mailbox.post(.finishFailed(results, [], error))
+            }
+        }
+    }
+
+    private func finish(_ results: [DeliveryResult], _ events: [AddedEvent]) async {
         do throws(StoreError) {
             if events.isEmpty {
                 try await store.finish(results, now: clock.now())

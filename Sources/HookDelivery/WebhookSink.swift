@@ -47,10 +47,7 @@ public final class WebhookSink: Sink {
             client,
             EndpointQueue.Work(
                 concurrency: max(1, concurrency), timeout: configuration.timeout,
-                request: { event, now in
-                    let built = requests.request(for: event, now: now)
-                    return client.encoded(built.headers, built.body)
-                },
+                request: WebhookWire(requests, client).request,
                 answer: Self.answer, prepare: watch.look))
     }
 

@@ -126,6 +126,10 @@ public protocol EventStore: Sendable {
     /// Stores how attempts ended.
     func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError)
 
+    /// The same for callers that do not wait; `completion` is called once, on a thread of the store's, and must not block.
+    func finish(
+        _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void)
+
     /// When the earliest waiting delivery of `subscription` falls due; nil when none waits.
     func nextDue(subscription: String) async throws(StoreError) -> Timestamp?
 
@@ -141,6 +145,19 @@ public protocol EventStore: Sendable {
 }
 
 extension EventStore {
+    public func finish(
+        _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void
+    ) {
+        Task {
+            do throws(StoreError) {
+                try await finish(results, now: now)
+                completion(.success(()))
+            } catch {
+                completion(.failure(error))
+            }
+        }
+    }
+
     /// A store may leave all deliveries to be claimed.
     public func setTap(_ tap: (any DeliveryTap)?, of subscription: String) {}
 

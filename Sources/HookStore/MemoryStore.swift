@@ -42,6 +42,16 @@ public final class MemoryStore: InspectableStore {
         try await ask { content in results.forEach { content.finish($0, now) } }
     }
 
+    public func finish(
+        _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void
+    ) {
+        let isTaken = thread.queue.add { thread in
+            results.forEach { thread.content.finish($0, now) }
+            completion(.success(()))
+        }
+        if !isTaken { completion(.failure(.closed)) }
+    }
+
     /// A delivery that is being tried counts with the end of its lease.
     public func nextDue(subscription: String) async throws(StoreError) -> Timestamp? {
         try await ask { $0.pending(subscription).first?.due }

@@ -1,6 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// What the end of an attempt changes in the tables. Depends on nothing but the result and the rows,
+// What the beginning and the end of an attempt change in the tables. Depends on nothing but the result and the rows,
 // so that a record of the journal that is read again leads to the same.
 
 internal import HookModel
@@ -11,6 +11,7 @@ final class ResultRows: @unchecked Sendable {
     private let insertAttempt: SQLiteStatement
     private let trimAttempts: SQLiteStatement
     private let giveBack: SQLiteStatement
+    private let lease: SQLiteStatement
 
     init(_ connection: SQLiteConnection) throws(StoreError) {
         finish = try connection.prepare(
@@ -28,11 +29,24 @@ final class ResultRows: @unchecked Sendable {
             DELETE FROM attempts WHERE delivery = ?1 AND id <= (
                 SELECT id FROM attempts WHERE delivery = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)
             """)
+        lease = try connection.prepare(
+            """
+            UPDATE deliveries SET state = 1, attempts = attempts + 1, due = ?2, changed_at = ?3
+            WHERE id = ?1 AND state < 2
+            """)
         giveBack = try connection.prepare(
             """
             UPDATE deliveries SET state = 0, attempts = max(0, attempts - 1), due = ?2, changed_at = ?3
             WHERE id = ?1 AND state < 2
             """)
+    }
+
+    /// An attempt begins.
+    func lease(_ id: Int64, until end: Int64, now: Int64) throws(StoreError) {
+        lease.bind(1, id)
+        lease.bind(2, end)
+        lease.bind(3, now)
+        try lease.run()
     }
 
     func store(_ result: DeliveryResult, now: Timestamp) throws(StoreError) {

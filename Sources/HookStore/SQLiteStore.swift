@@ -58,6 +58,7 @@ public final class SQLiteStore: InspectableStore {
     private struct Owner {
         var journal: JournalLoop
         var writer: WriterLoop
+        var claimsUnderWay: ClaimsUnderWay
         var checkpointer: Checkpointer
         var filter: KeyFilter
         var keeper: SegmentKeeper
@@ -133,7 +134,7 @@ public final class SQLiteStore: InspectableStore {
                 path: path, writer: loop, journal: journalLoop, segments: segments, options: options)
         return (
             Owner(
-                journal: journalLoop, writer: loop, checkpointer: checkpointer, filter: writer.keys.filter,
+                journal: journalLoop, writer: loop, claimsUnderWay: writer.claimsUnderWay, checkpointer: checkpointer, filter: writer.keys.filter,
                 keeper: keeper, compressor: compressor, sweeper: RetentionSweeper(path: path, writer: loop)), reads
         )
     }
@@ -202,18 +203,35 @@ public final class SQLiteStore: InspectableStore {
     public func claimDue(
         subscription: String, now: Timestamp, lease: Duration, limit: Int
     ) async throws(StoreError) -> [ClaimedDelivery] {
-        guard let writer = owner?.writer else { throw Self.readOnly }
+        guard let owner else { throw Self.readOnly }
         let claim = WriteJob.Claim(subscription: subscription, now: now, lease: lease, limit: limit)
-        return try await withCheckedContinuation { continuation in
-            writer.add(.claim(claim) { continuation.resume(returning: $0) })
-        }.get()
+        let result: Result<[ClaimedDelivery], StoreError> = await withCheckedContinuation { continuation in
+            owner.writer.add(.claim(claim) { [journal = owner.journal, underWay = owner.claimsUnderWay] result in
+                guard case .success(let deliveries) = result, !deliveries.isEmpty else {
+                    return continuation.resume(returning: result)
+                }
+                let ids = deliveries.map(\.id)
+                // The attempt is stored before anybody has the delivery.
+                journal.add(ids, claim) { stored in
+                    if case .failure = stored { underWay.remove(ids) }
+                    continuation.resume(returning: stored.map { deliveries })
+                }
+            })
+        }
+        return try result.get()
     }
 
     public func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError) {
-        guard let journal = owner?.journal else { throw Self.readOnly }
         try await withCheckedContinuation { continuation in
-            journal.add(results, now: now) { continuation.resume(returning: $0) }
+            finish(results, now: now) { continuation.resume(returning: $0) }
         }.get()
+    }
+
+    public func finish(
+        _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void
+    ) {
+        guard let journal = owner?.journal else { return reads.add { _ in completion(.failure(Self.readOnly)) } }
+        journal.add(results, now: now, completion)
     }
 
     public func setTap(_ tap: (any DeliveryTap)?, of subscription: String) {

@@ -14,7 +14,6 @@ final class StoreWriter: @unchecked Sendable {
     let subscriptions: SubscriptionRows
     private let eraser: StoreEraser
     private let findDue: SQLiteStatement
-    private let lease: SQLiteStatement
     private let results: ResultRows
     private let insertPacked: SQLiteStatement
     private let deleteFresh: SQLiteStatement
@@ -45,8 +44,6 @@ final class StoreWriter: @unchecked Sendable {
             FROM deliveries INDEXED BY deliveries_due JOIN events ON events.sequence = event
             WHERE subscription = ?1 AND state < 2 AND due <= ?2 ORDER BY due, deliveries.id LIMIT ?3
             """)
-        lease = try connection.prepare(
-            "UPDATE deliveries SET state = 1, attempts = attempts + 1, due = ?2, changed_at = ?3 WHERE id = ?1")
         insertPacked = try connection.prepare("INSERT INTO packed VALUES (?1, ?2, ?3)")
         deleteFresh = try connection.prepare("DELETE FROM fresh WHERE message = ?1")
         deleteJournaled = try connection.prepare("DELETE FROM journaled WHERE message = ?1")
@@ -88,6 +85,7 @@ final class StoreWriter: @unchecked Sendable {
 
     // MARK: - Transactions
 
+    var claimsUnderWay: ClaimsUnderWay { indexer.claimsUnderWay }
     /// Up to where the journal is in the database.
     var position: JournalPosition { indexer.position }
     /// The last message that came from the journal since the store was opened; 0 before.
@@ -133,6 +131,8 @@ final class StoreWriter: @unchecked Sendable {
             }
         } catch {
             subscriptions.forget()
+            // Nobody is handed what they chose.
+            for case .claimed(let deliveries) in answers { claimsUnderWay.remove(deliveries.map(\.id)) }
             throw error
         }
         return answers
@@ -214,29 +214,31 @@ final class StoreWriter: @unchecked Sendable {
 // MARK: - Deliveries
 
 extension StoreWriter {
+    /// Chooses deliveries that are due, and no other claim has chosen. Changes nothing.
     private func claim(_ claim: WriteJob.Claim) throws(StoreError) -> [ClaimedDelivery] {
         guard claim.limit > 0, let subscription = try subscriptions.find(claim.subscription) else { return [] }
+        let underWay = indexer.claimsUnderWay
         var claimed: [ClaimedDelivery] = []
         findDue.bind(1, subscription)
         findDue.bind(2, claim.now.microseconds)
-        findDue.bind(3, claim.limit)
-        while try findDue.step() {
+        findDue.bind(3, claim.limit + underWay.count)
+        while claimed.count < claim.limit, try findDue.step() {
+            let id = findDue.integer(0)
+            if underWay.contains(id) { continue }
             claimed.append(
                 ClaimedDelivery(
-                    id: findDue.integer(0), subscription: claim.subscription,
+                    id: id, subscription: claim.subscription,
                     event: Event(id: findDue.text(3), type: findDue.text(4), json: findDue.octets(5)),
                     attempt: Int(findDue.integer(1)) + 1,
                     createdAt: Timestamp(microseconds: findDue.integer(2))))
         }
-        for delivery in claimed { try leaseDelivery(delivery.id, claim) }
+        findDue.reset()
+        underWay.add(claimed.map(\.id))
         return claimed
     }
 
     func leaseDelivery(_ id: Int64, _ claim: WriteJob.Claim) throws(StoreError) {
-        lease.bind(1, id)
-        lease.bind(2, claim.now.advanced(by: claim.lease).microseconds)
-        lease.bind(3, claim.now.microseconds)
-        try lease.run()
+        try results.lease(id, until: claim.now.advanced(by: claim.lease).microseconds, now: claim.now.microseconds)
     }
 
     func store(_ result: DeliveryResult, now: Timestamp) throws(StoreError) {

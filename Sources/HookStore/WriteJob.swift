@@ -7,6 +7,7 @@ internal import HookModel
 
 /// One piece of work inside a group's transaction. `complete` is called exactly once.
 enum WriteJob: Sendable {
+    /// Chooses deliveries. What is chosen counts once its record is in the journal, see `SQLiteStore.claimDue`.
     case claim(Claim, @Sendable (Result<[ClaimedDelivery], StoreError>) -> Void)
     case pack([PackedMessage], @Sendable (Result<Void, StoreError>) -> Void)
     /// Makes everything so far durable in the database itself.
@@ -50,8 +51,8 @@ enum WriteJob: Sendable {
     /// Whether its transaction has to be durable before the answer.
     var needsSync: Bool {
         switch self {
-        case .claim, .settle, .erase, .deliveries: true
-        case .pack, .apply: false
+        case .settle, .erase, .deliveries: true
+        case .claim, .pack, .apply: false
         }
     }
 

@@ -29,7 +29,8 @@ final class EndpointClient: Sendable {
     private static let idleTime = TimeAmount.seconds(30)
 
     private let url: WebhookURL
-    private let head: [UInt8]
+    /// The first lines of each request.
+    let head: [UInt8]
     private let tls: TLSSettings?
     private let resolver: any HostResolver
     private let isAllowed: @Sendable (IPAddress) -> Bool

@@ -17,6 +17,7 @@ final class JournalIndexer: @unchecked Sendable {
     private let insertEvent: SQLiteStatement
     private let newDeliveries: NewDeliveries
     private let results: ResultRows
+    let claimsUnderWay = ClaimsUnderWay()
     private let setPosition: SQLiteStatement
     private let findKey: SQLiteStatement
     private let hasEvent: SQLiteStatement
@@ -120,6 +121,18 @@ final class JournalIndexer: @unchecked Sendable {
                 try newDeliveries.insertAll()
                 try results.store(result, now: ended.now)
             }
+        case JournalFormat.Kind.claims:
+            guard var claims = JournaledClaims(octets) else {
+                throw .failed("\(folder): record \(head.sequence) has no claims")
+            }
+            try newDeliveries.insertAll()
+            var ids: [Int64] = []
+            for _ in 0..<claims.count {
+                guard let id = claims.next() else { throw .failed("\(folder): record \(head.sequence) lacks a claim") }
+                try results.lease(id, until: claims.leaseEnds, now: claims.now)
+                ids.append(id)
+            }
+            claimsUnderWay.remove(ids)
         case JournalFormat.Kind.opened: break
         // To leave one out could lose what was acknowledged.
         default: throw .failed("\(folder): record \(head.sequence) is of a kind that this version does not know")

@@ -15,6 +15,7 @@ final class JournalLoop: @unchecked Sendable {
     private enum Content: Sendable {
         case message(MessageEntry)
         case results([DeliveryResult], now: Timestamp)
+        case claims([Int64], WriteJob.Claim)
     }
 
     private struct Commit: Sendable {
@@ -76,6 +77,13 @@ final class JournalLoop: @unchecked Sendable {
     ) {
         let octets = results.reduce(64) { $0 + 64 + $1.detail.utf8.count }
         add(Commit(content: .results(results, now: now), octets: octets) { completion($0.map { _ in }) })
+    }
+
+    /// Queues deliveries that are handed out.
+    func add(
+        _ ids: [Int64], _ claim: WriteJob.Claim, _ completion: @escaping @Sendable (Result<Void, StoreError>) -> Void
+    ) {
+        add(Commit(content: .claims(ids, claim), octets: 64 + 8 * ids.count) { completion($0.map { _ in }) })
     }
 
     func setTap(_ tap: (any DeliveryTap)?, of subscription: String) { taps.withLock { $0[subscription] = tap } }
@@ -216,6 +224,9 @@ final class JournalLoop: @unchecked Sendable {
                         CommitReceipt(isDuplicate: numbers.duplicateOf != 0, newEvents: numbers.newEvents.count))
                 case .results(let results, let now):
                     try journal.append(results, now: now, isLastOfGroup: isLast)
+                    receipts.append(CommitReceipt(isDuplicate: false, newEvents: 0))
+                case .claims(let ids, let claim):
+                    try journal.append(ids, claim, isLastOfGroup: isLast)
                     receipts.append(CommitReceipt(isDuplicate: false, newEvents: 0))
                 }
             }

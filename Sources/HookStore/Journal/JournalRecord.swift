@@ -30,6 +30,8 @@ enum JournalFormat {
         /// How attempts ended.
         static let results: UInt8 = 3
         static let message: UInt8 = 4
+        /// Deliveries were handed out to be tried.
+        static let claims: UInt8 = 5
 
         static func isMessage(_ kind: UInt8) -> Bool { kind == message || kind == oldMessage }
     }
