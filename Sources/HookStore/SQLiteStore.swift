@@ -6,10 +6,11 @@
 internal import Glibc
 public import HookModel
 
-/// Messages, events and deliveries in an SQLite database, behind a journal of messages.
+/// Messages, events and deliveries in an SQLite database, behind a journal of messages and attempts.
 ///
 /// `commit` answers after the message's record in the journal was synced; the database follows within milliseconds, and
-/// whoever reads waits for it. Everything else is answered after a synced transaction. Memory: each entry that waits is
+/// whoever reads waits for it. Claims and results of deliveries go the same way; everything else is answered after a synced
+/// transaction. Memory: each entry that waits is
 /// held until it is answered; `Options.queueOctets` bounds their sum, and what passes it is answered with `busy`.
 public final class SQLiteStore: InspectableStore {
     public enum Role: Sendable, Hashable {
