@@ -26,6 +26,8 @@ struct SubscriptionLoop: Sendable {
         /// Somebody changed the subscription's status.
         case status(SubscriptionStatus)
         case shutDown
+        /// The alarm has rung.
+        case woken
         /// Somebody wants to know that the loop turns.
         case probe(@Sendable () -> Void)
     }
@@ -63,6 +65,7 @@ struct SubscriptionLoop: Sendable {
         let tap = SubscriptionTap(now: clock.now) { [mailbox] in mailbox.post(.handed($0)) }
         store.setTap(tap, of: name)
         var seen = (deliveries: 0, octets: 0)
+        var alarm = Alarm(clock: clock) { [mailbox] in mailbox.post(.woken) }
         // Two groups, because calls of the sink are cancelled before the results are stored.
         await withDiscardingTaskGroup { storeCalls in
             await withDiscardingTaskGroup { sinkCalls in
@@ -83,7 +86,10 @@ struct SubscriptionLoop: Sendable {
                         let isLast = machine.tapped(tap.set(machine.tapRoom, seen: seen))
                         seen = (0, 0)
                         if isLast { continue }
-                        seen = await receive(&machine, &reports, until: until)
+                        alarm.set(until)
+                        let mail = await receive(&machine, &reports)
+                        if mail.messages.contains(where: { if case .woken = $0 { true } else { false } }) { alarm.reset() }
+                        seen = Self.handed(mail)
                     case .stop: return
                     }
                     if Task.isCancelled { return cancelCalls(&sinkCalls) }
@@ -213,31 +219,24 @@ extension SubscriptionLoop {
 
 extension SubscriptionLoop {
     private func receive(
-        _ machine: inout StateMachine, _ reports: inout Reports, until deadline: Timestamp?
-    ) async -> (deliveries: Int, octets: Int) {
+        _ machine: inout StateMachine, _ reports: inout Reports
+    ) async -> Mailbox<Message>.Mail {
         var mail = mailbox.take()
         if mail.isEmpty {
-            await wait(until: deadline)
+            await mailbox.wait()
             mail = mailbox.take()
         }
         process(mail, &machine, &reports)
+        return mail
+    }
+
+    private static func handed(_ mail: Mailbox<Message>.Mail) -> (deliveries: Int, octets: Int) {
         var handed = (deliveries: 0, octets: 0)
         for case .handed(let deliveries) in mail.messages {
             handed.deliveries += deliveries.count
             for leased in deliveries { handed.octets += leased.delivery.event.json.count }
         }
         return handed
-    }
-
-    /// Returns at the deadline, when there is mail, or when the task is cancelled.
-    private func wait(until deadline: Timestamp?) async {
-        guard let deadline else { return await mailbox.wait() }
-        await withTaskGroup { group in
-            group.addTask { try? await clock.sleep(until: deadline) }
-            group.addTask { await mailbox.wait() }
-            await group.next()
-            group.cancelAll()
-        }
     }
 
     private func process(_ mail: Mailbox<Message>.Mail, _ machine: inout StateMachine, _ reports: inout Reports) {
@@ -282,6 +281,8 @@ extension SubscriptionLoop {
                 machine.suspend(status != .active)
                 note([], [], machine.breaker, now)
             case .shutDown: machine.shutDown(now: now)
+            // The time says what to do.
+            case .woken: break
             case .probe(let answer): answer()
             }
         }
