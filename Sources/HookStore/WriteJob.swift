@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// What the writer is asked to do, each with whom to tell. Messages are not among it: they go to the
-// journal first.
+// What the writer is asked to do, each with whom to tell. Messages and results of deliveries are not
+// among it: they go to the journal first.
 
 internal import HookModel
 
