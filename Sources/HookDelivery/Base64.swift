@@ -5,6 +5,9 @@
 enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
+    /// The digit of six bits.
+    static func digit(_ value: UInt32) -> UInt8 { alphabet[Int(value & 0x3F)] }
+
     /// With padding, without line breaks.
     static func encode(_ bytes: some Sequence<UInt8>) -> String {
         var text: [UInt8] = []

@@ -5,7 +5,7 @@
 /// Limits of the dispatcher. Each is per subscription unless it says otherwise.
 public struct DeliveryLimits: Sendable, Hashable {
     /// Deliveries held in memory, claimed or under way. Memory follows this, never the backlog.
-    public var window = 512
+    public var window = 2048
     /// Octets of claimed events held in memory, as far as recent events tell: a run of big events makes claims
     /// smaller. At least one delivery is always claimed.
     public var windowOctets = 16 * 1024 * 1024

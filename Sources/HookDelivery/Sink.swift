@@ -60,10 +60,38 @@ public protocol Sink: Sendable {
 
     /// Lets go of connections, files and threads. No `deliver` is under way, and none follows.
     func shutdown() async
+
+    /// Takes deliveries ahead of time instead of by calls of `answers`; nil for a sink that is called.
+    var queue: (any SinkQueue)? { get }
 }
 
 extension Sink {
+    public var queue: (any SinkQueue)? { nil }
+
     public func answers(_ batch: [ClaimedDelivery], now: Timestamp) async -> [SinkAnswer] {
         await deliver(batch, now: now).map { SinkAnswer($0) }
     }
+}
+
+/// What became of a delivery that a queue was given.
+public enum SinkReport: Sendable {
+    case tried(LeasedDelivery, SinkAnswer, took: Duration)
+    /// It was not begun, and is not in the queue any more.
+    case returned(LeasedDelivery)
+}
+
+/// A sink's own queue, for receivers that take more than one turn of a subscription's loop for each delivery would
+/// allow. It begins one after the other, `Sink.concurrency` at a time. Each is reported once.
+///
+/// What goes wrong ends the queue: all that were not begun are returned, and nothing more is begun until `add`.
+public protocol SinkQueue: Sendable {
+    /// Says what time it is and where reports go; called before anything else.
+    func start(now: @escaping @Sendable () -> Timestamp, _ report: @escaping @Sendable ([SinkReport]) -> Void)
+    func add(_ deliveries: [LeasedDelivery], now: Timestamp)
+    /// Returns all that were not begun.
+    func recall()
+    /// The same, and ends attempts that are under way; they are reported as `interrupted`. Nothing is added later.
+    func cancel()
+    /// Returns when everything that was added has been reported, also in a task that is cancelled.
+    func end() async
 }

@@ -17,13 +17,13 @@ public struct StandardWebhooksSigner: Sendable {
     /// Signed is `id.timestamp.body`, so `id` must hold no full stop. `timestamp` is in seconds since 1970.
     public func signature(id: String, timestamp: Int64, body: [UInt8]) -> String {
         let prefix = Array("\(id).\(timestamp).".utf8)
-        return secrets.map { sign(prefix, body, with: $0) }.joined(separator: " ")
+        return secrets.map { Self.sign(prefix, body, with: $0) }.joined(separator: " ")
     }
 
-    private func sign(_ prefix: [UInt8], _ body: [UInt8], with secret: WebhookSecret) -> String {
+    static func sign(_ prefix: [UInt8], _ body: [UInt8], with secret: WebhookSecret) -> String {
         switch secret.key {
         case .symmetric(let keyed):
-            return "v1," + Base64.encode(Self.code(prefix, body, keyed: keyed))
+            return "v1," + Base64.encode(code(prefix, body, keyed: keyed))
         case .asymmetric(let privateKey):
             // Ed25519 signing of a valid key does not fail; an empty signature would be refused by any receiver.
             return "v1a," + ((try? privateKey.signature(for: prefix + body)).map { Base64.encode($0) } ?? "")

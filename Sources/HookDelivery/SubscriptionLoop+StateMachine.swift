@@ -19,11 +19,17 @@ extension SubscriptionLoop {
             /// The end of one delivery makes the next of its type due.
             var isOrdered = false
             var isDisabledWhenExhausted = false
+            /// The sink has a queue of its own.
+            var hasQueue = false
         }
 
         enum Action: Equatable {
             case claim(limit: Int, lease: Duration)
             case deliver([ClaimedDelivery])
+            /// Put into the sink's queue.
+            case enqueue([LeasedDelivery])
+            /// Have back what the sink's queue has not begun.
+            case recall
             case finish([DeliveryResult])
             case lookUpNextDue
             /// Store that the subscription gets nothing more.
@@ -45,11 +51,6 @@ extension SubscriptionLoop {
             case cancelled
         }
 
-        private struct Claimed {
-            var delivery: ClaimedDelivery
-            var leaseEnds: Timestamp
-        }
-
         private let settings: Settings
         private var phase = Phase.running
 
@@ -61,12 +62,16 @@ extension SubscriptionLoop {
         private var dueMeanwhile: Timestamp?
         /// New deliveries were signalled after the claim under way was begun.
         private var isClaimStale = false
+        /// The last claim brought all there was.
+        private var isCaughtUp = false
+        /// Deliveries on their way from the tap.
+        private var tapped = 0
         private var isClaiming = false
         private var isFinishing = false
         private var isLookingUp = false
 
         /// Claimed and not yet tried, oldest last, so that taking one is cheap.
-        private var waiting: [Claimed] = []
+        private var waiting: [LeasedDelivery] = []
         private var calls = 0
         private var deliveriesUnderWay = 0
         private var octetsHeld = 0
@@ -86,6 +91,8 @@ extension SubscriptionLoop {
         private var isDisabling = false
         private var mustExpire = false
         private var isExpiring = false
+        /// What the sink's queue holds is not to be begun any more.
+        private var mustRecall = false
         private var storeFailures = 0
         private var storeRetryAt: Timestamp?
 
@@ -110,6 +117,7 @@ extension SubscriptionLoop.StateMachine {
     mutating func suspend(_ isSuspended: Bool) {
         self.isSuspended = isSuspended
         disableReason = nil
+        if isSuspended, settings.hasQueue, calls > 0 { mustRecall = true }
         guard !isSuspended else { return }
         breaker.reset()
         pausedUntil = nil
@@ -134,13 +142,23 @@ extension SubscriptionLoop.StateMachine {
     mutating func claimed(_ deliveries: [ClaimedDelivery], limit: Int, claimedAt: Timestamp) {
         isClaiming = false
         storeWorked()
-        if deliveries.count < limit, !isClaimStale { mayBeDue = false }
+        isCaughtUp = deliveries.count < limit
+        if isCaughtUp, !isClaimStale { mayBeDue = false }
         let leaseEnds = claimedAt.advanced(by: lease)
-        waiting.insert(contentsOf: deliveries.reversed().map { Claimed(delivery: $0, leaseEnds: leaseEnds) }, at: 0)
+        hold(deliveries.map { LeasedDelivery($0, leaseEnds: leaseEnds) })
+    }
+
+    /// The tap took them as they were made.
+    mutating func handed(_ deliveries: [LeasedDelivery]) {
+        if !deliveries.isEmpty { hold(deliveries) }
+    }
+
+    private mutating func hold(_ deliveries: [LeasedDelivery]) {
+        waiting.insert(contentsOf: deliveries.reversed(), at: 0)
         largestEvent = largestEvent / 8 * 7
-        for delivery in deliveries {
-            octetsHeld += delivery.event.json.count
-            largestEvent = max(largestEvent, delivery.event.json.count)
+        for leased in deliveries {
+            octetsHeld += leased.delivery.event.json.count
+            largestEvent = max(largestEvent, leased.delivery.event.json.count)
         }
     }
 
@@ -159,18 +177,50 @@ extension SubscriptionLoop.StateMachine {
         using generator: inout some RandomNumberGenerator
     ) -> ArraySlice<DeliveryResult> {
         calls -= 1
-        deliveriesUnderWay -= batch.count
         let first = results.count
         for (index, delivery) in batch.enumerated() {
-            octetsHeld -= delivery.event.json.count
             // A sink that answers for fewer than it was given has not delivered the rest.
             let verdict = index < verdicts.count ? verdicts[index] : .retry(reason: "no_verdict")
-            learn(from: verdict, took: took, now: now, using: &generator)
-            var result = result(of: delivery, verdict, now: now, using: &generator)
-            if index < details.count { result.detail = details[index] }
-            results.append(result)
+            note(delivery, verdict, detail: index < details.count ? details[index] : "", took, now, &generator)
         }
         return results[first...]
+    }
+
+    private mutating func note(
+        _ delivery: ClaimedDelivery, _ verdict: DeliveryVerdict, detail: String, _ took: Duration, _ now: Timestamp,
+        _ generator: inout some RandomNumberGenerator
+    ) {
+        deliveriesUnderWay -= 1
+        octetsHeld -= delivery.event.json.count
+        learn(from: verdict, took: took, now: now, using: &generator)
+        var result = result(of: delivery, verdict, now: now, using: &generator)
+        result.detail = detail
+        results.append(result)
+    }
+
+    /// What the sink's queue reports. Returns those that were tried and what will be stored, in one order.
+    mutating func reported(
+        _ reports: [SinkReport], now: Timestamp, using generator: inout some RandomNumberGenerator
+    ) -> (tried: [ClaimedDelivery], results: ArraySlice<DeliveryResult>) {
+        let first = results.count
+        var tried: [ClaimedDelivery] = []
+        tried.reserveCapacity(reports.count)
+        var returned: [LeasedDelivery] = []
+        for report in reports {
+            calls -= 1
+            switch report {
+            case .tried(let leased, let answer, let took):
+                tried.append(leased.delivery)
+                note(leased.delivery, answer.verdict, detail: answer.detail, took, now, &generator)
+            case .returned(let leased):
+                returned.append(leased)
+                deliveriesUnderWay -= 1
+                // If it was the one that was to find out, another one has to.
+                breaker.ended(.untried, now: now, using: &generator)
+            }
+        }
+        waiting += returned.reversed()
+        return (tried, results[first...])
     }
 
     /// Results are stored.
@@ -205,7 +255,9 @@ extension SubscriptionLoop.StateMachine {
 
     /// Begins to stop. A second call changes nothing.
     mutating func shutDown(now: Timestamp) {
-        if phase == .running { phase = .draining(until: now.advanced(by: settings.limits.shutdownGrace)) }
+        guard phase == .running else { return }
+        phase = .draining(until: now.advanced(by: settings.limits.shutdownGrace))
+        if settings.hasQueue, calls > 0 { mustRecall = true }
     }
 
     private mutating func storeWorked() {
@@ -291,6 +343,10 @@ extension SubscriptionLoop.StateMachine {
         if let until = pausedUntil, until <= now { pausedUntil = nil }
         if let until = storeRetryAt, until <= now { storeRetryAt = nil }
         breaker.tick(now: now)
+        if mustRecall {
+            mustRecall = false
+            return .recall
+        }
         giveBack(now: now)
         if !results.isEmpty, !isFinishing, storeRetryAt == nil || phase == .cancelled {
             isFinishing = true
@@ -313,7 +369,7 @@ extension SubscriptionLoop.StateMachine {
     }
 
     private var isIdle: Bool {
-        calls == 0 && results.isEmpty && !isFinishing && !isClaiming && !isLookingUp && !isDisabling && !isExpiring
+        calls == 0 && tapped == 0 && results.isEmpty && !isFinishing && !isClaiming && !isLookingUp && !isDisabling && !isExpiring
     }
 
     /// Puts deliveries back that were claimed and can no longer be tried within their lease, or not at all.
@@ -333,7 +389,8 @@ extension SubscriptionLoop.StateMachine {
             (mustExpire, isExpiring) = (false, true)
             return .expire(before: now.advanced(by: .zero - settings.schedule.length))
         }
-        if mayBegin, calls < settings.concurrency, !waiting.isEmpty, gate.opens(now: now) == nil {
+        if settings.hasQueue, mayBegin, !waiting.isEmpty, let action = enqueue(now: now) { return action }
+        if !settings.hasQueue, mayBegin, calls < settings.concurrency, !waiting.isEmpty, gate.opens(now: now) == nil {
             let room = min(settings.maxBatch, breaker.allowance ?? settings.maxBatch, gate.room(in: .zero) ?? settings.maxBatch)
             let batch = waiting.suffix(room).reversed().map(\.delivery)
             waiting.removeLast(batch.count)
@@ -357,20 +414,61 @@ extension SubscriptionLoop.StateMachine {
         return .wait(until: wakeTime(now: now))
     }
 
+    /// All that waits, if nothing speaks against that the queue begins them one after the other as it can.
+    private mutating func enqueue(now: Timestamp) -> Action? {
+        var room = waiting.count
+        if let allowance = breaker.allowance { room = min(room, allowance) }
+        if let open = gate.room(in: .zero) {
+            guard gate.opens(now: now) == nil, calls < settings.concurrency else { return nil }
+            room = min(room, open)
+        }
+        let batch = Array(waiting.suffix(room).reversed())
+        waiting.removeLast(batch.count)
+        calls += batch.count
+        breaker.began()
+        gate.began(batch.count, now: now)
+        deliveriesUnderWay += batch.count
+        return .enqueue(batch)
+    }
+
     /// Whether a delivery may begin as far as the receiver is concerned.
     private var mayBegin: Bool { pausedUntil == nil && !isSuspended && breaker.allowance != 0 }
 
-    /// How many to claim, or nil while there is enough at hand.
-    private var claimLimit: Int? {
+    /// What may be taken from the tap. Nothing while older deliveries wait in the store, or while something speaks
+    /// against beginning one.
+    var tapRoom: SubscriptionTap.Room {
+        guard phase == .running, mayBegin, isCaughtUp, !settings.isOrdered, settings.rate == nil, breaker.allowance == nil,
+            storeRetryAt == nil
+        else { return .none }
+        return SubscriptionTap.Room(
+            deliveries: target - waiting.count - deliveriesUnderWay, octets: settings.limits.windowOctets - octetsHeld,
+            lease: lease)
+    }
+
+    /// How many are on their way from the tap.
+    ///
+    /// - Returns: whether that was the last thing to wait for.
+    mutating func tapped(_ count: Int) -> Bool {
+        defer { tapped = count }
+        return phase != .running && tapped > 0 && count == 0
+    }
+
+    /// How many deliveries to hold at a time.
+    private var target: Int {
         let base = settings.concurrency * settings.maxBatch
         var target = base
         if let pace {
             let rounds = pace > .zero ? settings.limits.lookAhead / pace : Double(settings.limits.window)
             target += Int(min(Double(base) * rounds, Double(settings.limits.window)))
         }
-        target = min(target, max(1, settings.limits.window))
+        return min(target, max(1, settings.limits.window))
+    }
+
+    /// How many to claim, or nil while there is enough at hand.
+    private var claimLimit: Int? {
+        var target = target
         if let room = gate.room(in: settings.limits.lookAhead) { target = min(target, room) }
-        let held = waiting.count + deliveriesUnderWay
+        let held = waiting.count + deliveriesUnderWay + tapped
         // What is under way from before tells nothing about whether the one may be claimed.
         if let allowance = breaker.allowance { return waiting.isEmpty ? allowance : nil }
         // Half a window at a time while there is work at hand: many small claims cost more than a few big ones.

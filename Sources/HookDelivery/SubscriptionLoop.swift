@@ -12,6 +12,10 @@ struct SubscriptionLoop: Sendable {
         case claimed([ClaimedDelivery], limit: Int, at: Timestamp)
         case claimFailed(StoreError)
         case tried([ClaimedDelivery], [SinkAnswer], took: Duration)
+        /// By the tap; nothing if there is something new about it.
+        case handed([LeasedDelivery])
+        /// By the sink's queue.
+        case reported([SinkReport])
         case finished([DeliveryResult])
         case finishFailed([DeliveryResult], [AddedEvent], StoreError)
         case foundNextDue(Timestamp?)
@@ -22,6 +26,8 @@ struct SubscriptionLoop: Sendable {
         /// Somebody changed the subscription's status.
         case status(SubscriptionStatus)
         case shutDown
+        /// The alarm has rung.
+        case woken
         /// Somebody wants to know that the loop turns.
         case probe(@Sendable () -> Void)
     }
@@ -49,34 +55,56 @@ struct SubscriptionLoop: Sendable {
             StateMachine.Settings(
                 maxBatch: max(1, sink.maxBatch), concurrency: max(1, sink.concurrency), timeout: sink.timeout,
                 schedule: subscription.schedule, limits: limits, rate: subscription.rate, breaker: subscription.breaker,
-                isOrdered: subscription.isOrdered, isDisabledWhenExhausted: subscription.isDisabledWhenExhausted))
+                isOrdered: subscription.isOrdered, isDisabledWhenExhausted: subscription.isDisabledWhenExhausted,
+                hasQueue: sink.queue != nil))
+        sink.queue?.start(now: clock.now) { [mailbox] in mailbox.post(.reported($0)) }
         monitor.update(name) { _ in }
         var reports = Reports()
         // Whether it is paused is known before anything is begun.
         process(mailbox.take(), &machine, &reports)
+        let tap = SubscriptionTap(now: clock.now) { [mailbox] in mailbox.post(.handed($0)) }
+        store.setTap(tap, of: name)
+        var seen = (deliveries: 0, octets: 0)
+        var alarm = Alarm(clock: clock) { [mailbox] in mailbox.post(.woken) }
         // Two groups, because calls of the sink are cancelled before the results are stored.
         await withDiscardingTaskGroup { storeCalls in
             await withDiscardingTaskGroup { sinkCalls in
                 while true {
                     switch machine.next(now: clock.now()) {
                     case .deliver(let batch): sinkCalls.addTask { await deliver(batch) }
-                    case .cancelCalls: sinkCalls.cancelAll()
+                    case .enqueue(let deliveries): sink.queue?.add(deliveries, now: clock.now())
+                    case .recall: sink.queue?.recall()
+                    case .cancelCalls: cancelCalls(&sinkCalls)
                     case .claim(let limit, let lease): storeCalls.addTask { await claim(limit, lease) }
                     case .finish(let results):
                         let events = reports.take(results)
-                        storeCalls.addTask { await finish(results, events) }
+                        if events.isEmpty { finish(results) } else { storeCalls.addTask { await finish(results, events) } }
                     case .lookUpNextDue: storeCalls.addTask { await lookUpNextDue() }
                     case .disable(let reason): storeCalls.addTask { await disable(reason) }
                     case .expire(let time): storeCalls.addTask { await expire(before: time) }
-                    case .wait(let until): await receive(&machine, &reports, until: until)
+                    case .wait(let until):
+                        let isLast = machine.tapped(tap.set(machine.tapRoom, seen: seen))
+                        seen = (0, 0)
+                        if isLast { continue }
+                        alarm.set(until)
+                        let mail = await receive(&machine, &reports)
+                        if mail.messages.contains(where: { if case .woken = $0 { true } else { false } }) { alarm.reset() }
+                        seen = Self.handed(mail)
                     case .stop: return
                     }
-                    if Task.isCancelled { return sinkCalls.cancelAll() }
+                    if Task.isCancelled { return cancelCalls(&sinkCalls) }
                 }
             }
         }
+        store.setTap(nil, of: name)
+        await sink.queue?.end()
         await storeLastResults(&machine, &reports)
         await sink.shutdown()
+    }
+
+    private func cancelCalls(_ calls: inout DiscardingTaskGroup) {
+        calls.cancelAll()
+        sink.queue?.cancel()
     }
 
     /// After a cancellation there may be results nobody has stored yet. One try: leases cover the rest.
@@ -153,7 +181,16 @@ extension SubscriptionLoop {
         }
     }
 
-    private func finish(_ results: [DeliveryResult], _ events: [AddedEvent] = []) async {
+    private func finish(_ results: [DeliveryResult]) {
+        store.finish(results, now: clock.now()) { [mailbox] stored in
+            switch stored {
+            case .success: mailbox.post(.finished(results))
+            case .failure(let error): mailbox.post(.finishFailed(results, [], error))
+            }
+        }
+    }
+
+    private func finish(_ results: [DeliveryResult], _ events: [AddedEvent]) async {
         do throws(StoreError) {
             if events.isEmpty {
                 try await store.finish(results, now: clock.now())
@@ -182,25 +219,24 @@ extension SubscriptionLoop {
 
 extension SubscriptionLoop {
     private func receive(
-        _ machine: inout StateMachine, _ reports: inout Reports, until deadline: Timestamp?
-    ) async {
+        _ machine: inout StateMachine, _ reports: inout Reports
+    ) async -> Mailbox<Message>.Mail {
         var mail = mailbox.take()
         if mail.isEmpty {
-            await wait(until: deadline)
+            await mailbox.wait()
             mail = mailbox.take()
         }
         process(mail, &machine, &reports)
+        return mail
     }
 
-    /// Returns at the deadline, when there is mail, or when the task is cancelled.
-    private func wait(until deadline: Timestamp?) async {
-        guard let deadline else { return await mailbox.wait() }
-        await withTaskGroup { group in
-            group.addTask { try? await clock.sleep(until: deadline) }
-            group.addTask { await mailbox.wait() }
-            await group.next()
-            group.cancelAll()
+    private static func handed(_ mail: Mailbox<Message>.Mail) -> (deliveries: Int, octets: Int) {
+        var handed = (deliveries: 0, octets: 0)
+        for case .handed(let deliveries) in mail.messages {
+            handed.deliveries += deliveries.count
+            for leased in deliveries { handed.octets += leased.delivery.event.json.count }
         }
+        return handed
     }
 
     private func process(_ mail: Mailbox<Message>.Mail, _ machine: inout StateMachine, _ reports: inout Reports) {
@@ -217,6 +253,13 @@ extension SubscriptionLoop {
                 note(batch, results, machine.breaker, now)
                 reports.add(batch, results, by: reporter, now)
                 log(batch, results)
+            case .handed(let deliveries): machine.handed(deliveries)
+            case .reported(let sinkReports):
+                var generator = SystemRandomNumberGenerator()
+                let (tried, results) = machine.reported(sinkReports, now: now, using: &generator)
+                note(tried, results, machine.breaker, now)
+                reports.add(tried, results, by: reporter, now)
+                log(tried, results)
             case .finished(let results): machine.finished(results)
             case .foundNextDue(let due): machine.foundNextDue(due, now: now)
             case .claimFailed(let error):
@@ -238,6 +281,8 @@ extension SubscriptionLoop {
                 machine.suspend(status != .active)
                 note([], [], machine.breaker, now)
             case .shutDown: machine.shutDown(now: now)
+            // The time says what to do.
+            case .woken: break
             case .probe(let answer): answer()
             }
         }

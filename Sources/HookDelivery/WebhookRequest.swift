@@ -30,6 +30,16 @@ public struct WebhookRequestBuilder: Sendable {
         fixedHeaders = [("user-agent", userAgent)] + configuration.headers
     }
 
+    /// What signs requests that carry an event as it is; nil where they do not, or are signed otherwise.
+    var plainSecrets: SecretList? {
+        if case .standardWebhooks(let list) = signing, mode == .structured { list } else { nil }
+    }
+
+    /// The fields of such a request but for those of the signature.
+    var plainHeaders: [(name: String, value: String)] { [("content-type", Self.structuredType)] + fixedHeaders }
+
+    private static let structuredType = "application/cloudevents+json; charset=UTF-8"
+
     /// The request of an attempt that begins at `now`, which is part of the signature.
     public func request(for event: Event, now: Timestamp) -> WebhookRequest { request(for: [event], now: now) }
 
@@ -40,10 +50,10 @@ public struct WebhookRequestBuilder: Sendable {
         switch mode {
         // CloudEvents HTTP binding 1.0.2 section 3.2: structured content mode.
         case .structured:
-            return signed("application/cloudevents+json; charset=UTF-8", [], event.json, id: event.id, now)
+            return signed(Self.structuredType, [], event.json, id: event.id, now)
         case .binary:
             guard let binary = BinaryEvent(event.json) else {
-                return signed("application/cloudevents+json; charset=UTF-8", [], event.json, id: event.id, now)
+                return signed(Self.structuredType, [], event.json, id: event.id, now)
             }
             return signed(binary.contentType, binary.headers, binary.body, id: event.id, now)
         // Section 3.3: batched content mode.

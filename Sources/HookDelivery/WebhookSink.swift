@@ -12,8 +12,6 @@ public final class WebhookSink: Sink {
     /// Events and octets of one request in batch mode.
     private static let batchLimit = 100
     private static let batchOctets = 1 << 20
-    /// How often the files of secrets are looked at.
-    private static let refreshTime = Duration.seconds(5)
 
     public let maxBatch: Int
     public let concurrency: Int
@@ -22,8 +20,9 @@ public final class WebhookSink: Sink {
     private let configuration: WebhookConfiguration
     private let requests: WebhookRequestBuilder
     private let client: EndpointClient
-    private let logger: Logger
-    private let refreshed = Mutex(Timestamp(microseconds: 0))
+    private let watch: SecretWatch
+    private let ownQueue: EndpointQueue?
+    public var queue: (any SinkQueue)? { ownQueue }
 
     /// `concurrency` requests are under way at a time, each on its own connection, which is kept.
     public convenience init(_ configuration: WebhookConfiguration, concurrency: Int = 20, userAgent: String, logger: Logger) {
@@ -37,11 +36,19 @@ public final class WebhookSink: Sink {
     init(_ configuration: WebhookConfiguration, client: EndpointClient, concurrency: Int, userAgent: String, logger: Logger) {
         self.configuration = configuration
         self.client = client
-        self.logger = logger
         self.concurrency = max(1, concurrency)
         maxBatch = configuration.mode == .batch ? Self.batchLimit : 1
         timeout = configuration.timeout
-        requests = WebhookRequestBuilder(configuration, userAgent: userAgent)
+        let watch = SecretWatch(configuration.signing, logger)
+        self.watch = watch
+        let requests = WebhookRequestBuilder(configuration, userAgent: userAgent)
+        self.requests = requests
+        ownQueue = maxBatch > 1 ? nil : EndpointQueue(
+            client,
+            EndpointQueue.Work(
+                concurrency: max(1, concurrency), timeout: configuration.timeout,
+                request: WebhookWire(requests, client).request,
+                answer: Self.answer, prepare: watch.look))
     }
 
     public func deliver(_ batch: [ClaimedDelivery], now: Timestamp) async -> [DeliveryVerdict] {
@@ -49,7 +56,7 @@ public final class WebhookSink: Sink {
     }
 
     public func answers(_ batch: [ClaimedDelivery], now: Timestamp) async -> [SinkAnswer] {
-        refreshSecrets(now)
+        watch.look(now)
         var answers: [SinkAnswer] = []
         var rest = batch[...]
         while !rest.isEmpty {
@@ -62,7 +69,10 @@ public final class WebhookSink: Sink {
         return answers
     }
 
-    public func shutdown() async { client.shutdown() }
+    public func shutdown() async {
+        ownQueue?.shutdown()
+        client.shutdown()
+    }
 
     /// How many of these make one request.
     private func requestLength(_ deliveries: ArraySlice<ClaimedDelivery>) -> Int {
@@ -75,26 +85,24 @@ public final class WebhookSink: Sink {
         return deliveries.count
     }
 
-    private func refreshSecrets(_ now: Timestamp) {
-        guard case .standardWebhooks(let secrets) = configuration.signing else { return }
-        let isTime = refreshed.withLock { last in
-            // A clock that was set back must not end this.
-            guard now < last || now.duration(since: last) >= Self.refreshTime else { return false }
-            last = now
-            return true
-        }
-        if isTime, secrets.refresh() { logger.notice("secrets of the webhook were read again") }
-    }
-
     private func send(_ events: [Event], now: Timestamp) async -> SinkAnswer {
         if Task.isCancelled { return SinkAnswer(.interrupted) }
         let built = requests.request(for: events, now: now)
         do throws(EndpointFailure) {
             let answer = try await client.post(.init(headers: built.headers, body: built.body), within: timeout)
-            let verdict = WebhookResponse.verdict(status: answer.status, retryAfter: answer.retryAfter, now: now)
-            return SinkAnswer(verdict, detail: verdict == .delivered ? "" : Self.text(answer.excerpt))
+            return Self.answer(.success(answer), now)
         } catch {
-            return SinkAnswer(error.reason == "interrupted" ? .interrupted : .retry(reason: error.reason))
+            return Self.answer(.failure(error), now)
+        }
+    }
+
+    private static func answer(_ result: Result<EndpointAnswer, EndpointFailure>, _ now: Timestamp) -> SinkAnswer {
+        switch result {
+        case .success(let answer):
+            let verdict = WebhookResponse.verdict(status: answer.status, retryAfter: answer.retryAfter, now: now)
+            return SinkAnswer(verdict, detail: verdict == .delivered ? "" : text(answer.excerpt))
+        case .failure(let failure):
+            return SinkAnswer(failure.reason == "interrupted" ? .interrupted : .retry(reason: failure.reason))
         }
     }
 
@@ -102,6 +110,31 @@ public final class WebhookSink: Sink {
     private static func text(_ excerpt: [UInt8]) -> String {
         let text = String(decoding: excerpt, as: UTF8.self)
         return String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
+    }
+}
+
+/// Looks at the files of secrets now and then.
+private final class SecretWatch: Sendable {
+    private static let time = Duration.seconds(5)
+
+    private let signing: WebhookSigning
+    private let logger: Logger
+    private let last = Mutex(Timestamp(microseconds: 0))
+
+    init(_ signing: WebhookSigning, _ logger: Logger) {
+        self.signing = signing
+        self.logger = logger
+    }
+
+    func look(_ now: Timestamp) {
+        guard case .standardWebhooks(let secrets) = signing else { return }
+        let isTime = last.withLock { last in
+            // A clock that was set back must not end this.
+            guard now < last || now.duration(since: last) >= Self.time else { return false }
+            last = now
+            return true
+        }
+        if isTime, secrets.refresh() { logger.notice("secrets of the webhook were read again") }
     }
 }
 

@@ -126,17 +126,41 @@ public protocol EventStore: Sendable {
     /// Stores how attempts ended.
     func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError)
 
+    /// The same for callers that do not wait; `completion` is called once, on a thread of the store's, and must not block.
+    func finish(
+        _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void)
+
     /// When the earliest waiting delivery of `subscription` falls due; nil when none waits.
     func nextDue(subscription: String) async throws(StoreError) -> Timestamp?
 
     /// Events after `sequence` in their order, at most `limit`.
     func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent]
 
-    /// `handler` is called after each commit that made deliveries, with the names of their subscriptions.
+    /// `handler` is called after each commit that made deliveries to be claimed, with the names of their subscriptions.
     func onNewDeliveries(_ handler: @escaping @Sendable (Set<String>) -> Void)
+
+    /// From now on new deliveries of `subscription` are offered to `tap` first; nil ends that. Those it takes are not
+    /// told of by `onNewDeliveries`.
+    func setTap(_ tap: (any DeliveryTap)?, of subscription: String)
 }
 
 extension EventStore {
+    public func finish(
+        _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void
+    ) {
+        Task {
+            do throws(StoreError) {
+                try await finish(results, now: now)
+                completion(.success(()))
+            } catch {
+                completion(.failure(error))
+            }
+        }
+    }
+
+    /// A store may leave all deliveries to be claimed.
+    public func setTap(_ tap: (any DeliveryTap)?, of subscription: String) {}
+
     /// `commit` for callers that can wait.
     public func commit(_ entry: MessageEntry) async throws(StoreError) -> CommitReceipt {
         let result = await withCheckedContinuation { continuation in

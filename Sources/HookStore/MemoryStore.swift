@@ -23,8 +23,10 @@ public final class MemoryStore: InspectableStore {
         _ entry: MessageEntry, completion: @escaping @Sendable (Result<CommitReceipt, StoreError>) -> Void
     ) {
         let isTaken = thread.queue.add { thread in
-            let (receipt, new) = thread.content.commit(entry)
+            var tapped = TappedDeliveries(thread.taps)
+            let (receipt, new) = thread.content.commit(entry, &tapped)
             completion(.success(receipt))
+            tapped.handOver()
             if !new.isEmpty { thread.handler?(new) }
         }
         if !isTaken { completion(.failure(.closed)) }
@@ -40,6 +42,16 @@ public final class MemoryStore: InspectableStore {
         try await ask { content in results.forEach { content.finish($0, now) } }
     }
 
+    public func finish(
+        _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void
+    ) {
+        let isTaken = thread.queue.add { thread in
+            results.forEach { thread.content.finish($0, now) }
+            completion(.success(()))
+        }
+        if !isTaken { completion(.failure(.closed)) }
+    }
+
     /// A delivery that is being tried counts with the end of its lease.
     public func nextDue(subscription: String) async throws(StoreError) -> Timestamp? {
         try await ask { $0.pending(subscription).first?.due }
@@ -53,6 +65,10 @@ public final class MemoryStore: InspectableStore {
 
     public func onNewDeliveries(_ handler: @escaping @Sendable (Set<String>) -> Void) {
         _ = thread.queue.add { $0.handler = handler }
+    }
+
+    public func setTap(_ tap: (any DeliveryTap)?, of subscription: String) {
+        _ = thread.queue.add { $0.taps[subscription] = tap }
     }
 
     public func event(id: String) async throws(StoreError) -> StoredEvent? {
@@ -101,6 +117,7 @@ final class MemoryThread: @unchecked Sendable {
     let queue = StoreQueue<@Sendable (MemoryThread) -> Void>()
     var content = MemoryContent()
     var handler: (@Sendable (Set<String>) -> Void)?
+    var taps: [String: any DeliveryTap] = [:]
 
     func run() {
         while let jobs = queue.takeAll() { jobs.forEach { $0(self) } }
@@ -138,7 +155,7 @@ struct MemoryContent {
     /// The delivery with id n is at n - 1.
     var deliveries: [DeliveryRow] = []
 
-    mutating func commit(_ entry: MessageEntry) -> (receipt: CommitReceipt, new: Set<String>) {
+    mutating func commit(_ entry: MessageEntry, _ tapped: inout TappedDeliveries) -> (receipt: CommitReceipt, new: Set<String>) {
         let message = insert(entry)
         var new: Set<String> = []
         var newEvents = 0
@@ -148,8 +165,16 @@ struct MemoryContent {
             events.append(
                 EventRow(stored: StoredEvent(sequence: Int64(events.count + 1), event: event), message: message.id))
             for subscription in entry.deliveries[event.id] ?? [] {
-                insertDelivery(ofEvent: events.count - 1, to: subscription, at: entry.message.receivedAt)
-                new.insert(subscription)
+                let time = entry.message.receivedAt
+                insertDelivery(ofEvent: events.count - 1, to: subscription, at: time)
+                let place = deliveries.count - 1
+                if let end = tapped.offer(event, to: subscription, id: Int64(place + 1), createdAt: time) {
+                    deliveries[place].state = .leased
+                    deliveries[place].attempts = 1
+                    deliveries[place].due = end
+                } else {
+                    new.insert(subscription)
+                }
             }
         }
         return (CommitReceipt(isDuplicate: message.duplicateOf != nil, newEvents: newEvents), new)

@@ -6,10 +6,11 @@
 internal import Glibc
 public import HookModel
 
-/// Messages, events and deliveries in an SQLite database, behind a journal of messages.
+/// Messages, events and deliveries in an SQLite database, behind a journal of messages and attempts.
 ///
 /// `commit` answers after the message's record in the journal was synced; the database follows within milliseconds, and
-/// whoever reads waits for it. Everything else is answered after a synced transaction. Memory: each entry that waits is
+/// whoever reads waits for it. Claims and results of deliveries go the same way; everything else is answered after a synced
+/// transaction. Memory: each entry that waits is
 /// held until it is answered; `Options.queueOctets` bounds their sum, and what passes it is answered with `busy`.
 public final class SQLiteStore: InspectableStore {
     public enum Role: Sendable, Hashable {
@@ -59,6 +60,7 @@ public final class SQLiteStore: InspectableStore {
     private struct Owner {
         var journal: JournalLoop
         var writer: WriterLoop
+        var claimsUnderWay: ClaimsUnderWay
         var checkpointer: Checkpointer
         var filter: KeyFilter
         var keeper: SegmentKeeper
@@ -117,7 +119,7 @@ public final class SQLiteStore: InspectableStore {
         try writer.voidLeases()
         let last = try writer.lastNumbers()
         let planner = try CommitPlanner(
-            try SQLiteConnection(path, .readOnly), keys: writer.keys, lastMessage: last.message, lastEvent: last.event)
+            try SQLiteConnection(path, .readOnly), keys: writer.keys, last: last)
         let journal = JournalWriter(
             segments,
             options: .init(segmentOctets: options.segmentOctets, reservedOctets: options.reservedOctets),
@@ -134,7 +136,7 @@ public final class SQLiteStore: InspectableStore {
                 path: path, writer: loop, journal: journalLoop, segments: segments, options: options)
         return (
             Owner(
-                journal: journalLoop, writer: loop, checkpointer: checkpointer, filter: writer.keys.filter,
+                journal: journalLoop, writer: loop, claimsUnderWay: writer.claimsUnderWay, checkpointer: checkpointer, filter: writer.keys.filter,
                 keeper: keeper, compressor: compressor, sweeper: RetentionSweeper(path: path, writer: loop)), reads
         )
     }
@@ -205,18 +207,39 @@ public final class SQLiteStore: InspectableStore {
     public func claimDue(
         subscription: String, now: Timestamp, lease: Duration, limit: Int
     ) async throws(StoreError) -> [ClaimedDelivery] {
-        guard let writer = owner?.writer else { throw Self.readOnly }
+        guard let owner else { throw Self.readOnly }
         let claim = WriteJob.Claim(subscription: subscription, now: now, lease: lease, limit: limit)
-        return try await withCheckedContinuation { continuation in
-            writer.add(.claim(claim) { continuation.resume(returning: $0) })
-        }.get()
+        let result: Result<[ClaimedDelivery], StoreError> = await withCheckedContinuation { continuation in
+            owner.writer.add(.claim(claim) { [journal = owner.journal, underWay = owner.claimsUnderWay] result in
+                guard case .success(let deliveries) = result, !deliveries.isEmpty else {
+                    return continuation.resume(returning: result)
+                }
+                let ids = deliveries.map(\.id)
+                // The attempt is stored before anybody has the delivery.
+                journal.add(ids, claim) { stored in
+                    if case .failure = stored { underWay.remove(ids) }
+                    continuation.resume(returning: stored.map { deliveries })
+                }
+            })
+        }
+        return try result.get()
     }
 
     public func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError) {
-        guard let writer = owner?.writer else { throw Self.readOnly }
         try await withCheckedContinuation { continuation in
-            writer.add(.finish(results, now: now) { continuation.resume(returning: $0) })
+            finish(results, now: now) { continuation.resume(returning: $0) }
         }.get()
+    }
+
+    public func finish(
+        _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void
+    ) {
+        guard let journal = owner?.journal else { return reads.add { _ in completion(.failure(Self.readOnly)) } }
+        journal.add(results, now: now, completion)
+    }
+
+    public func setTap(_ tap: (any DeliveryTap)?, of subscription: String) {
+        owner?.journal.setTap(tap, of: subscription)
     }
 
     /// A delivery that is being tried counts with the end of its lease.

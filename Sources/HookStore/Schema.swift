@@ -7,7 +7,7 @@ internal import HookModel
 
 enum Schema {
     /// Migration n leads from `user_version` n - 1 to n.
-    static let migrations: [StaticString] = [version1, version2, deliveryHistory, version4]
+    static let migrations: [StaticString] = [version1, version2, deliveryHistory, version4, version5]
 
     /// What this program writes and reads.
     static var known: Int { migrations.count }
@@ -139,6 +139,9 @@ enum Schema {
 
         PRAGMA user_version = 4;
         """
+
+    /// No table changes; but the journal has records that an older program would pass over.
+    private static let version5: StaticString = "PRAGMA user_version = 5;"
 
     /// Brings a database to the version this program knows, in one step: whoever reads meanwhile never meets a version
     /// between.

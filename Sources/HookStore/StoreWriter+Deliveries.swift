@@ -6,9 +6,6 @@ internal import HookModel
 
 /// Statements about deliveries that the writer keeps.
 struct DeliveryStatements {
-    let insertAttempt: SQLiteStatement
-    let trimAttempts: SQLiteStatement
-    let giveBack: SQLiteStatement
     let redrive: SQLiteStatement
     let end: SQLiteStatement
     let replaceEvent: SQLiteStatement
@@ -21,21 +18,6 @@ struct DeliveryStatements {
     let rows: DeliveryRows
 
     init(_ connection: SQLiteConnection) throws(StoreError) {
-        insertAttempt = try connection.prepare(
-            """
-            INSERT INTO attempts (delivery, number, ended_at, reason, detail)
-            SELECT id, attempts, ?2, ?3, ?4 FROM deliveries WHERE id = ?1 AND state < 2
-            """)
-        trimAttempts = try connection.prepare(
-            """
-            DELETE FROM attempts WHERE delivery = ?1 AND id <= (
-                SELECT id FROM attempts WHERE delivery = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)
-            """)
-        giveBack = try connection.prepare(
-            """
-            UPDATE deliveries SET state = 0, attempts = max(0, attempts - 1), due = ?2, changed_at = ?3
-            WHERE id = ?1 AND state < 2
-            """)
         redrive = try connection.prepare(
             "UPDATE deliveries SET state = 0, attempts = 0, due = ?2, changed_at = ?2, ordered = ?3 WHERE id = ?1")
         end = try connection.prepare("UPDATE deliveries SET state = ?2, reason = ?3, changed_at = ?4 WHERE id = ?1")
@@ -76,30 +58,6 @@ extension StoreWriter {
             return .done
         case .claimInOrder(let claim): return .claimed(try claimInOrder(claim))
         }
-    }
-
-    // MARK: - Results
-
-    /// Keeps a failed attempt. Of successes the delivery itself tells.
-    func keepAttempt(_ result: DeliveryResult, now: Timestamp) throws(StoreError) {
-        let insert = deliveryStatements.insertAttempt
-        insert.bind(1, result.id)
-        insert.bind(2, now.microseconds)
-        insert.bind(3, result.reason)
-        insert.bind(4, result.detail)
-        try insert.run()
-        let trim = deliveryStatements.trimAttempts
-        trim.bind(1, result.id)
-        trim.bind(2, StoredAttempt.limit)
-        try trim.run()
-    }
-
-    func giveBack(_ id: Int64, due: Timestamp, now: Timestamp) throws(StoreError) {
-        let statement = deliveryStatements.giveBack
-        statement.bind(1, id)
-        statement.bind(2, due.microseconds)
-        statement.bind(3, now.microseconds)
-        try statement.run()
     }
 
     // MARK: - Orders

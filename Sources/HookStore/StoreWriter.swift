@@ -14,8 +14,7 @@ final class StoreWriter: @unchecked Sendable {
     let subscriptions: SubscriptionRows
     private let eraser: StoreEraser
     private let findDue: SQLiteStatement
-    private let lease: SQLiteStatement
-    private let finish: SQLiteStatement
+    private let results: ResultRows
     private let insertPacked: SQLiteStatement
     private let deleteFresh: SQLiteStatement
     private let deleteJournaled: SQLiteStatement
@@ -36,20 +35,14 @@ final class StoreWriter: @unchecked Sendable {
         self.connection = connection
         keys = try KeyIndex(connection, waitingLimit: options.waitingKeys)
         subscriptions = try SubscriptionRows(connection)
-        indexer = try JournalIndexer(connection, keys, subscriptions, folder: journal)
+        results = try ResultRows(connection)
+        indexer = try JournalIndexer(connection, keys, subscriptions, results, folder: journal)
         eraser = try StoreEraser(connection, keys: keys)
         findDue = try connection.prepare(
             """
             SELECT deliveries.id, attempts, created_at, events.id, type, json
             FROM deliveries INDEXED BY deliveries_due JOIN events ON events.sequence = event
             WHERE subscription = ?1 AND state < 2 AND due <= ?2 ORDER BY due, deliveries.id LIMIT ?3
-            """)
-        lease = try connection.prepare(
-            "UPDATE deliveries SET state = 1, attempts = attempts + 1, due = ?2, changed_at = ?3 WHERE id = ?1")
-        finish = try connection.prepare(
-            """
-            UPDATE deliveries SET state = ?2, due = coalesce(?3, due), reason = ?4, changed_at = ?5
-            WHERE id = ?1 AND state < 2
             """)
         insertPacked = try connection.prepare("INSERT INTO packed VALUES (?1, ?2, ?3)")
         deleteFresh = try connection.prepare("DELETE FROM fresh WHERE message = ?1")
@@ -63,7 +56,7 @@ final class StoreWriter: @unchecked Sendable {
     }
 
     /// The highest numbers that messages and events have, or ever had.
-    func lastNumbers() throws(StoreError) -> (message: Int64, event: Int64) {
+    func lastNumbers() throws(StoreError) -> (message: Int64, event: Int64, delivery: Int64) {
         // Whoever deletes rows keeps their highest number in a counter, so that none is used twice.
         (
             max(
@@ -71,7 +64,9 @@ final class StoreWriter: @unchecked Sendable {
                 try connection.integer("SELECT value FROM counters WHERE name = 'rows_messages'")),
             max(
                 try connection.integer("SELECT max(sequence) FROM events"),
-                try connection.integer("SELECT value FROM counters WHERE name = 'rows_events'"))
+                try connection.integer("SELECT value FROM counters WHERE name = 'rows_events'")),
+            // The last row is never deleted.
+            try connection.integer("SELECT max(id) FROM deliveries")
         )
     }
 
@@ -90,6 +85,7 @@ final class StoreWriter: @unchecked Sendable {
 
     // MARK: - Transactions
 
+    var claimsUnderWay: ClaimsUnderWay { indexer.claimsUnderWay }
     /// Up to where the journal is in the database.
     var position: JournalPosition { indexer.position }
     /// The last message that came from the journal since the store was opened; 0 before.
@@ -135,6 +131,8 @@ final class StoreWriter: @unchecked Sendable {
             }
         } catch {
             subscriptions.forget()
+            // Nobody is handed what they chose.
+            for case .claimed(let deliveries) in answers { claimsUnderWay.remove(deliveries.map(\.id)) }
             throw error
         }
         return answers
@@ -175,15 +173,14 @@ final class StoreWriter: @unchecked Sendable {
     private func perform(_ job: WriteJob) throws(StoreError) -> WriteJob.Answer {
         switch job {
         case .claim(let claim, _): return .claimed(try self.claim(claim))
-        case .finish(let results, let now, _):
-            for result in results { try store(result, now: now) }
         case .pack(let messages, _):
             for message in messages { try store(message) }
         case .settle: return .settled(try settle())
         case .apply, .emptyLog: break
         case .deliveries(let operation, _): return .deliveries(try perform(operation))
         case .erase(let erasure, _):
-            return .erased(try eraser.perform(erasure, last: try lastNumbers()))
+            let last = try lastNumbers()
+            return .erased(try eraser.perform(erasure, last: (last.message, last.event)))
         }
         return .done
     }
@@ -217,49 +214,34 @@ final class StoreWriter: @unchecked Sendable {
 // MARK: - Deliveries
 
 extension StoreWriter {
+    /// Chooses deliveries that are due, and no other claim has chosen. Changes nothing.
     private func claim(_ claim: WriteJob.Claim) throws(StoreError) -> [ClaimedDelivery] {
         guard claim.limit > 0, let subscription = try subscriptions.find(claim.subscription) else { return [] }
+        let underWay = indexer.claimsUnderWay
         var claimed: [ClaimedDelivery] = []
         findDue.bind(1, subscription)
         findDue.bind(2, claim.now.microseconds)
-        findDue.bind(3, claim.limit)
-        while try findDue.step() {
+        findDue.bind(3, claim.limit + underWay.count)
+        while claimed.count < claim.limit, try findDue.step() {
+            let id = findDue.integer(0)
+            if underWay.contains(id) { continue }
             claimed.append(
                 ClaimedDelivery(
-                    id: findDue.integer(0), subscription: claim.subscription,
+                    id: id, subscription: claim.subscription,
                     event: Event(id: findDue.text(3), type: findDue.text(4), json: findDue.octets(5)),
                     attempt: Int(findDue.integer(1)) + 1,
                     createdAt: Timestamp(microseconds: findDue.integer(2))))
         }
-        for delivery in claimed { try leaseDelivery(delivery.id, claim) }
+        findDue.reset()
+        underWay.add(claimed.map(\.id))
         return claimed
     }
 
     func leaseDelivery(_ id: Int64, _ claim: WriteJob.Claim) throws(StoreError) {
-        lease.bind(1, id)
-        lease.bind(2, claim.now.advanced(by: claim.lease).microseconds)
-        lease.bind(3, claim.now.microseconds)
-        try lease.run()
+        try results.lease(id, until: claim.now.advanced(by: claim.lease).microseconds, now: claim.now.microseconds)
     }
 
     func store(_ result: DeliveryResult, now: Timestamp) throws(StoreError) {
-        if case .untried(let due) = result.state { return try giveBack(result.id, due: due, now: now) }
-        if result.state != .delivered { try keepAttempt(result, now: now) }
-        finish.bind(1, result.id)
-        switch result.state {
-        case .delivered:
-            finish.bind(2, Schema.DeliveryState.delivered)
-            finish.bindNull(3)
-        case .retry(let due):
-            finish.bind(2, Schema.DeliveryState.waiting)
-            finish.bind(3, due.microseconds)
-        case .dead:
-            finish.bind(2, Schema.DeliveryState.dead)
-            finish.bindNull(3)
-        case .untried: return
-        }
-        finish.bind(4, result.reason)
-        finish.bind(5, now.microseconds)
-        try finish.run()
+        try results.store(result, now: now)
     }
 }

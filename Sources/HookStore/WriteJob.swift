@@ -1,14 +1,14 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// What the writer is asked to do, each with whom to tell. Messages are not among it: they go to the
-// journal first.
+// What the writer is asked to do, each with whom to tell. Messages and results of deliveries are not
+// among it: they go to the journal first.
 
 internal import HookModel
 
 /// One piece of work inside a group's transaction. `complete` is called exactly once.
 enum WriteJob: Sendable {
+    /// Chooses deliveries. What is chosen counts once its record is in the journal, see `SQLiteStore.claimDue`.
     case claim(Claim, @Sendable (Result<[ClaimedDelivery], StoreError>) -> Void)
-    case finish([DeliveryResult], now: Timestamp, @Sendable (Result<Void, StoreError>) -> Void)
     case pack([PackedMessage], @Sendable (Result<Void, StoreError>) -> Void)
     /// Makes everything so far durable in the database itself.
     case settle(@Sendable (Result<Settled, StoreError>) -> Void)
@@ -53,8 +53,8 @@ enum WriteJob: Sendable {
     /// Whether its transaction has to be durable before the answer.
     var needsSync: Bool {
         switch self {
-        case .claim, .finish, .settle, .erase, .deliveries: true
-        case .pack, .apply, .emptyLog: false
+        case .settle, .erase, .deliveries: true
+        case .claim, .pack, .apply, .emptyLog: false
         }
     }
 
@@ -62,8 +62,6 @@ enum WriteJob: Sendable {
         switch (self, answer) {
         case (.claim(_, let completion), .success(.claimed(let deliveries))): completion(.success(deliveries))
         case (.claim(_, let completion), .failure(let error)): completion(.failure(error))
-        case (.finish(_, _, let completion), .success): completion(.success(()))
-        case (.finish(_, _, let completion), .failure(let error)): completion(.failure(error))
         case (.pack(_, let completion), .success): completion(.success(()))
         case (.pack(_, let completion), .failure(let error)): completion(.failure(error))
         case (.emptyLog(let completion), .success): completion(.success(()))

@@ -3,6 +3,7 @@
 // What one subscription does next, decided without clock, store or sink.
 
 import HookModel
+import Synchronization
 import TestSupport
 import Testing
 
@@ -136,5 +137,152 @@ import Testing
         }
         machine.finished(stored)
         #expect(machine.next(now: after(10)) == .stop)
+    }
+
+    // MARK: - A sink with a queue, and a tap
+
+    private func queueing() -> Machine {
+        var breaker = BreakerSettings()
+        breaker.failures = 2
+        breaker.pause = .seconds(10)
+        return Machine(
+            .init(
+                maxBatch: 1, concurrency: 2, timeout: .seconds(20),
+                schedule: RetrySchedule(delays: [.seconds(5), .seconds(60)], jitter: 0), limits: DeliveryLimits(),
+                breaker: breaker, hasQueue: true))
+    }
+
+    private func leased(_ id: Int64) -> LeasedDelivery { LeasedDelivery(delivery(id), leaseEnds: after(32)) }
+
+    private func report(_ id: Int64, _ verdict: DeliveryVerdict) -> SinkReport {
+        .tried(leased(id), SinkAnswer(verdict), took: .microseconds(100))
+    }
+
+    @Test func aQueueGetsAllAndWhatComesBackGoesFirst() {
+        var machine = queueing()
+        var generator = SplitMix64(state: 1)
+        guard case .claim(let limit, _) = machine.next(now: start) else { return }
+        machine.claimed((1...2).map { delivery($0) }, limit: limit, claimedAt: start)
+        #expect(machine.next(now: start) == .enqueue([leased(1), leased(2)]))
+        machine.handed([leased(3), leased(4)])
+        #expect(machine.next(now: start) == .enqueue([leased(3), leased(4)]))
+        let (tried, results) = machine.reported(
+            [report(1, .delivered), report(2, .retry(reason: "http_404")), .returned(leased(3)), .returned(leased(4))], now: start,
+            using: &generator)
+        #expect(tried.map(\.id) == [1, 2] && results.map(\.state) == [.delivered, .retry(at: after(5))])
+        machine.handed([leased(5)])
+        guard case .finish = machine.next(now: start) else {
+            Issue.record("results are stored first")
+            return
+        }
+        #expect(machine.next(now: start) == .enqueue([leased(3), leased(4), leased(5)]))
+    }
+
+    @Test func whatFailsStopsTheQueueAndOneFindsOut() {
+        var machine = queueing()
+        var generator = SplitMix64(state: 1)
+        guard case .claim(let limit, _) = machine.next(now: start) else { return }
+        machine.claimed((1...2).map { delivery($0) }, limit: limit, claimedAt: start)
+        _ = machine.next(now: start)
+        machine.handed([leased(3)])
+        _ = machine.next(now: start)
+        _ = machine.reported(
+            [report(1, .retry(reason: "http_500")), report(2, .retry(reason: "http_500")), .returned(leased(3))], now: start,
+            using: &generator)
+        // What was not begun is given back without its attempt.
+        guard case .finish(let results) = machine.next(now: start), case .untried = results.last?.state else {
+            Issue.record("the breaker is open")
+            return
+        }
+        machine.finished(results)
+        #expect(machine.tapRoom == .none)
+        machine.newDeliveries()
+        guard case .claim(1, _) = machine.next(now: after(13)) else {
+            Issue.record("one is claimed to find out")
+            return
+        }
+        machine.claimed([delivery(4)], limit: 1, claimedAt: after(13))
+        let probe = LeasedDelivery(delivery(4), leaseEnds: after(45))
+        #expect(machine.next(now: after(13)) == .enqueue([probe]))
+        // It was not begun: another one has to.
+        _ = machine.reported([.returned(probe)], now: after(13), using: &generator)
+        #expect(machine.next(now: after(13)) == .enqueue([probe]))
+    }
+
+    @Test(arguments: [true, false]) func suspensionAndShutdownHaveTheQueueBack(_ isShutdown: Bool) {
+        var machine = queueing()
+        var generator = SplitMix64(state: 1)
+        guard case .claim(let limit, _) = machine.next(now: start) else { return }
+        machine.claimed((1...2).map { delivery($0) }, limit: limit, claimedAt: start)
+        _ = machine.next(now: start)
+        if isShutdown { machine.shutDown(now: start) } else { machine.suspend(true) }
+        #expect(machine.next(now: start) == .recall)
+        _ = machine.reported([report(1, .delivered), .returned(leased(2))], now: start, using: &generator)
+        guard case .finish(let results) = machine.next(now: start) else {
+            Issue.record("both are stored")
+            return
+        }
+        #expect(results.map(\.state) == [.delivered, .untried(at: start)])
+        machine.finished(results)
+        guard isShutdown else { return }
+        // What is on its way from the tap is waited for.
+        #expect(machine.tapped(1) == false)
+        guard case .wait = machine.next(now: start) else {
+            Issue.record("one is on its way")
+            return
+        }
+        machine.handed([leased(3)])
+        #expect(machine.tapped(0) == true)
+        guard case .finish(let last) = machine.next(now: start), case .untried = last.first?.state else {
+            Issue.record("it is given back")
+            return
+        }
+        machine.finished(last)
+        #expect(machine.next(now: start) == .stop)
+    }
+
+    @Test func theTapIsOpenWhileTheLoopKeepsUp() {
+        var machine = queueing()
+        #expect(machine.tapRoom == .none, "nobody knows what waits in the store")
+        guard case .claim(let limit, _) = machine.next(now: start) else { return }
+        machine.claimed((1...Int64(limit)).map { delivery($0) }, limit: limit, claimedAt: start)
+        #expect(machine.tapRoom == .none, "more may wait in the store")
+        _ = machine.next(now: start)
+        var generator = SplitMix64(state: 1)
+        _ = machine.reported((1...Int64(limit)).map { report($0, .delivered) }, now: start, using: &generator)
+        _ = machine.next(now: start)
+        guard case .claim(let more, _) = machine.next(now: start) else {
+            Issue.record("asks for more")
+            return
+        }
+        machine.claimed([], limit: more, claimedAt: start)
+        #expect(machine.tapRoom.deliveries == DeliveryLimits().window && machine.tapRoom.octets == DeliveryLimits().windowOctets)
+        machine.handed([leased(9)])
+        #expect(machine.tapRoom.deliveries == DeliveryLimits().window - 1)
+        machine.suspend(true)
+        #expect(machine.tapRoom == .none)
+        machine.suspend(false)
+        machine.shutDown(now: start)
+        #expect(machine.tapRoom == .none)
+    }
+
+    @Test func aTapTakesNoMoreThanItsRoom() {
+        let handed = Mutex<[Int]>([])
+        let tap = SubscriptionTap(now: { [start] in start }) { deliveries in handed.withLock { $0.append(deliveries.count) } }
+        #expect(tap.lease(octets: 1) == nil)
+        #expect(tap.set(.init(deliveries: 2, octets: 100, lease: .seconds(30)), seen: (0, 0)) == 0)
+        #expect(tap.lease(octets: 101) == nil)
+        #expect(tap.lease(octets: 60) == after(30))
+        #expect(tap.lease(octets: 60) == nil)
+        #expect(tap.lease(octets: 40) == after(30))
+        #expect(tap.lease(octets: 0) == nil)
+        // What was not seen yet is not counted by the loop.
+        #expect(tap.set(.init(deliveries: 3, octets: 100, lease: .seconds(30)), seen: (0, 0)) == 2)
+        #expect(tap.lease(octets: 0) == after(30) && tap.lease(octets: 0) == nil)
+        tap.giveBack(1, octets: 0)
+        tap.take([leased(1), leased(2)])
+        #expect(handed.withLock { $0 } == [0, 2])
+        #expect(tap.set(.none, seen: (2, 100)) == 0)
+        #expect(tap.lease(octets: 0) == nil)
     }
 }

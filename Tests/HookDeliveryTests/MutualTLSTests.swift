@@ -6,6 +6,7 @@ import Foundation
 import HookModel
 import Logging
 import TestSupport
+import Synchronization
 import Testing
 
 @testable import HookDelivery
@@ -60,6 +61,15 @@ import Testing
             createdAt: Timestamp(seconds: 0))
         // TLS 1.3 tells a client late that its certificate was wanted: both requests are judged.
         let verdicts = await sink.deliver([delivery], now: Timestamp(seconds: 0))
+        // By the sink's queue it comes to the same.
+        let queued = Mutex<DeliveryVerdict?>(nil)
+        let queue = try #require(sink.queue)
+        queue.start(now: { Timestamp(seconds: 0) }) { reports in
+            for case .tried(_, let answer, _) in reports { queued.withLock { $0 = answer.verdict } }
+        }
+        queue.add([LeasedDelivery(delivery, leaseEnds: Timestamp(seconds: 100))], now: Timestamp(seconds: 0))
+        await queue.end()
+        #expect((queued.withLock { $0 } == .delivered) == (verdicts.first == .delivered))
         await sink.shutdown()
         return verdicts.first
     }

@@ -43,6 +43,9 @@ import Testing
     /// again; every answer is noted in the log.
     private func work(_ store: SQLiteStore, _ log: PowerCutLog, prefix: String, rounds: Int) async throws {
         for round in 0..<rounds {
+            // Some are handed on as they are committed; one of two is delivered.
+            let tap = NotingTap(log, room: round % 3 * 2)
+            store.setTap(tap, of: "s")
             let ids = (0..<14).map { "\(prefix)\(round * 14 + $0)" }
             let answers = Tally<String>()
             for id in ids {
@@ -61,6 +64,10 @@ import Testing
             let done = Array(claimed.prefix(3))
             try await store.finish(done.map { DeliveryResult(id: $0.id, state: .delivered, reason: "") }, now: at(2001))
             for delivery in done { log.add(.note("done \(delivery.event.id)")) }
+            store.setTap(nil, of: "s")
+            let tapped = tap.taken.enumerated().filter { $0.offset % 2 == 0 }.map(\.element.delivery)
+            try await store.finish(tapped.map { DeliveryResult(id: $0.id, state: .delivered, reason: "") }, now: at(2001))
+            for delivery in tapped { log.add(.note("done \(delivery.event.id)")) }
             if round % 4 == 3 { try await Task.sleep(for: .milliseconds(60)) }
         }
     }
@@ -211,4 +218,32 @@ import Testing
         print("fault injection: \(checked) points during recoveries (seed \(seed))")
         #expect(checked >= 60)
     }
+}
+
+/// Notes what it takes as an attempt that was begun.
+private final class NotingTap: DeliveryTap {
+    private let log: PowerCutLog
+    private let state: Mutex<(room: Int, taken: [LeasedDelivery])>
+
+    init(_ log: PowerCutLog, room: Int) {
+        self.log = log
+        state = Mutex((room, []))
+    }
+
+    var taken: [LeasedDelivery] { state.withLock { $0.taken } }
+
+    func lease(octets: Int) -> Timestamp? {
+        state.withLock { state in
+            guard state.room > 0 else { return nil }
+            state.room -= 1
+            return at(3000)
+        }
+    }
+
+    func take(_ deliveries: [LeasedDelivery]) {
+        for leased in deliveries { log.add(.note("claim \(leased.delivery.event.id) \(leased.delivery.attempt)")) }
+        state.withLock { $0.taken += deliveries }
+    }
+
+    func giveBack(_ count: Int, octets: Int) {}
 }

@@ -8,6 +8,12 @@ internal import NIOPosix
 internal import NIOSSL
 internal import Synchronization
 
+/// A connection that is open.
+struct EndpointConnection: Sendable {
+    var channel: any Channel
+    var exchange: NIOLoopBound<EndpointExchange>
+}
+
 /// The connections to one endpoint. As many are opened as requests are under way at a time.
 final class EndpointClient: Sendable {
     /// A request without what is the same each time.
@@ -22,17 +28,13 @@ final class EndpointClient: Sendable {
     private static let addressLimit = 4
     private static let idleTime = TimeAmount.seconds(30)
 
-    private struct Connection: Sendable {
-        var channel: any Channel
-        var exchange: NIOLoopBound<EndpointExchange>
-    }
-
     private let url: WebhookURL
-    private let head: [UInt8]
+    /// The first lines of each request.
+    let head: [UInt8]
     private let tls: TLSSettings?
     private let resolver: any HostResolver
     private let isAllowed: @Sendable (IPAddress) -> Bool
-    private let ready = Mutex<[Connection]>([])
+    private let ready = Mutex<[EndpointConnection]>([])
 
     /// - Parameters:
     ///   - tls: used where the URL asks for it.
@@ -52,7 +54,7 @@ final class EndpointClient: Sendable {
     /// Sends the request and returns the answer. Ends soon when the task is cancelled.
     func post(_ request: Request, within timeout: Duration) async throws(EndpointFailure) -> EndpointAnswer {
         let deadline = NIODeadline.now() + .nanoseconds(timeout.wholeNanoseconds)
-        let octets = encoded(request)
+        let octets = encoded(request.headers, request.body)
         if let kept = takeReady() {
             do throws(EndpointFailure) {
                 return try await exchange(octets, on: kept, until: deadline)
@@ -60,7 +62,10 @@ final class EndpointClient: Sendable {
                 guard error.isStale else { throw error }
             }
         }
-        return try await exchange(octets, on: try await connect(until: deadline), until: deadline)
+        let connection = try await connect(on: MultiThreadedEventLoopGroup.singleton.next(), until: deadline) { [weak self] in
+            self?.keep($0)
+        }
+        return try await exchange(octets, on: connection, until: deadline)
     }
 
     /// Ends connections that carry nothing. No `post` is under way, and none follows.
@@ -73,7 +78,7 @@ final class EndpointClient: Sendable {
         for connection in connections { connection.channel.close(promise: nil) }
     }
 
-    private func takeReady() -> Connection? {
+    private func takeReady() -> EndpointConnection? {
         ready.withLock { ready in
             while let last = ready.popLast() {
                 if last.channel.isActive { return last }
@@ -82,26 +87,32 @@ final class EndpointClient: Sendable {
         }
     }
 
-    private func encoded(_ request: Request) -> ByteBuffer {
-        var size = head.count + request.body.count + 64
-        for header in request.headers { size += header.name.utf8.count + header.value.utf8.count + 4 }
+    /// A whole request as it goes over the wire.
+    func encoded(_ headers: [(name: String, value: String)], _ body: [UInt8]) -> ByteBuffer {
+        var size = head.count + body.count + 64
+        for header in headers { size += header.name.utf8.count + header.value.utf8.count + 4 }
         var buffer = ByteBufferAllocator().buffer(capacity: size)
         buffer.writeBytes(head)
-        for header in request.headers { buffer.writeString("\(header.name): \(header.value)\r\n") }
-        buffer.writeString("content-length: \(request.body.count)\r\n\r\n")
-        buffer.writeBytes(request.body)
+        for header in headers {
+            buffer.writeString(header.name)
+            buffer.writeStaticString(": ")
+            buffer.writeString(header.value)
+            buffer.writeStaticString("\r\n")
+        }
+        buffer.writeString("content-length: \(body.count)\r\n\r\n")
+        buffer.writeBytes(body)
         return buffer
     }
 
     // MARK: - Exchange
 
     private func exchange(
-        _ request: ByteBuffer, on connection: Connection, until deadline: NIODeadline
+        _ request: ByteBuffer, on connection: EndpointConnection, until deadline: NIODeadline
     ) async throws(EndpointFailure) -> EndpointAnswer {
         let channel = connection.channel
         let promise = channel.eventLoop.makePromise(of: EndpointAnswer.self)
         channel.eventLoop.execute {
-            connection.exchange.value.begin(request, until: deadline, promise: promise)
+            connection.exchange.value.begin(request, until: deadline) { promise.completeWith($0.mapError { $0 as any Error }) }
         }
         do {
             return try await withTaskCancellationHandler {
@@ -117,7 +128,12 @@ final class EndpointClient: Sendable {
 
     // MARK: - Connecting
 
-    private func connect(until deadline: NIODeadline) async throws(EndpointFailure) -> Connection {
+    /// Opens a connection to an address that was resolved and checked for it.
+    ///
+    /// - Parameter keep: called on `eventLoop` each time the connection may carry another request.
+    func connect(
+        on eventLoop: any EventLoop, until deadline: NIODeadline, keep: @escaping @Sendable (EndpointConnection) -> Void
+    ) async throws(EndpointFailure) -> EndpointConnection {
         let found = try await addresses(until: deadline)
         let allowed = found.filter { address in IPAddress(address).map(isAllowed) ?? false }
         guard !allowed.isEmpty else { throw EndpointFailure(reason: "address_refused") }
@@ -130,7 +146,8 @@ final class EndpointClient: Sendable {
             // The last one may take all the time there is.
             let share = TimeAmount.nanoseconds(left.nanoseconds / Int64(tried.count - index))
             do {
-                return try await open(address, within: min(share, .nanoseconds(Self.connectTime.wholeNanoseconds)))
+                let time = min(share, .nanoseconds(Self.connectTime.wholeNanoseconds))
+                return try await open(address, on: eventLoop, within: time, keep)
             } catch {
                 failure = EndpointFailure(reason: WebhookFailure.reason(error))
             }
@@ -158,19 +175,22 @@ final class EndpointClient: Sendable {
         }
     }
 
-    private func open(_ address: SocketAddress, within time: TimeAmount) async throws -> Connection {
+    private func open(
+        _ address: SocketAddress, on eventLoop: any EventLoop, within time: TimeAmount,
+        _ keep: @escaping @Sendable (EndpointConnection) -> Void
+    ) async throws -> EndpointConnection {
         let (context, host) = (url.isSecure ? tls?.context : nil, url.host)
-        return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        return try await ClientBootstrap(group: eventLoop)
             .connectTimeout(time)
             .channelOption(.socketOption(.tcp_nodelay), value: 1)
             .connect(to: address) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let exchange = EndpointExchange(idleTime: Self.idleTime) { [weak self] exchange in
-                        self?.keep(channel, exchange)
+                    let exchange = EndpointExchange(idleTime: Self.idleTime) { exchange in
+                        keep(EndpointConnection(channel: channel, exchange: NIOLoopBound(exchange, eventLoop: channel.eventLoop)))
                     }
                     if let context { try channel.pipeline.syncOperations.addHandler(Self.tlsHandler(context, host)) }
                     try channel.pipeline.syncOperations.addHandler(exchange)
-                    return Connection(channel: channel, exchange: NIOLoopBound(exchange, eventLoop: channel.eventLoop))
+                    return EndpointConnection(channel: channel, exchange: NIOLoopBound(exchange, eventLoop: channel.eventLoop))
                 }
             }
     }
@@ -188,8 +208,5 @@ final class EndpointClient: Sendable {
     }
 
     /// On the connection's event loop.
-    private func keep(_ channel: any Channel, _ exchange: EndpointExchange) {
-        let connection = Connection(channel: channel, exchange: NIOLoopBound(exchange, eventLoop: channel.eventLoop))
-        ready.withLock { $0.append(connection) }
-    }
+    private func keep(_ connection: EndpointConnection) { ready.withLock { $0.append(connection) } }
 }

@@ -26,17 +26,22 @@ final class EndpointExchange: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
+    typealias Completion = (Result<EndpointAnswer, EndpointFailure>) -> Void
+
     private struct Exchange {
         var parser = HTTPResponseParser()
-        var promise: EventLoopPromise<EndpointAnswer>
-        var timeout: Scheduled<Void>
+        var completion: Completion
         var isFirst: Bool
     }
 
     private var exchange: Exchange?
     private var failure: EndpointFailure?
     private var exchanges = 0
-    private var idle: Scheduled<Void>?
+    /// When the exchange, or the time without one, is over.
+    private var end = NIODeadline.distantFuture
+    /// One timer for both, which is late rather than set anew: ends move on with each request.
+    private var timer: Scheduled<Void>?
+    private var timerEnd = NIODeadline.distantFuture
     private let idleTime: TimeAmount
     /// Called when the connection may carry another request.
     private let onReady: (EndpointExchange) -> Void
@@ -51,21 +56,32 @@ final class EndpointExchange: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
-    func begin(_ request: ByteBuffer, until deadline: NIODeadline, promise: EventLoopPromise<EndpointAnswer>) {
-        idle?.cancel()
-        idle = nil
+    /// Sends a request. `completion` is called once, on the event loop.
+    func begin(_ request: ByteBuffer, until deadline: NIODeadline, completion: @escaping Completion) {
         guard let context, context.channel.isActive, exchange == nil else {
-            return promise.fail(failure ?? EndpointFailure(reason: "connection_closed", isStale: exchanges > 0))
+            return completion(.failure(failure ?? EndpointFailure(reason: "connection_closed", isStale: exchanges > 0)))
         }
-        let channel = context.channel
-        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        let timeout = context.eventLoop.scheduleTask(deadline: deadline) {
-            bound.value.fail(EndpointFailure(reason: "timeout"))
-            channel.close(promise: nil)
-        }
-        exchange = Exchange(promise: promise, timeout: timeout, isFirst: exchanges == 0)
+        exchange = Exchange(completion: completion, isFirst: exchanges == 0)
         exchanges += 1
+        arm(deadline, context)
         context.writeAndFlush(wrapOutboundOut(request), promise: nil)
+    }
+
+    private func arm(_ end: NIODeadline, _ context: ChannelHandlerContext) {
+        self.end = end
+        if timer != nil, timerEnd <= end { return }
+        timer?.cancel()
+        timerEnd = end
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(deadline: end) { bound.value.timerHasFired() }
+    }
+
+    private func timerHasFired() {
+        timer = nil
+        guard let context else { return }
+        if .now() < end { return arm(end, context) }
+        fail(EndpointFailure(reason: "timeout"))
+        context.close(promise: nil)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -76,7 +92,8 @@ final class EndpointExchange: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        idle?.cancel()
+        timer?.cancel()
+        timer = nil
         guard let exchange else { return }
         var parser = exchange.parser
         // Nothing came on a connection that was used before: the receiver had closed it meanwhile.
@@ -102,12 +119,11 @@ final class EndpointExchange: ChannelInboundHandler {
         case .complete(let isReusable):
             guard let exchange else { return }
             self.exchange = nil
-            exchange.timeout.cancel()
             let parser = exchange.parser
             // First the connection, then the answer: whoever gets it may ask for a connection at once.
             isReusable ? becomeReady(context) : context.close(promise: nil)
-            exchange.promise.succeed(
-                EndpointAnswer(status: parser.status, retryAfter: parser.retryAfter, excerpt: parser.excerpt))
+            exchange.completion(
+                .success(EndpointAnswer(status: parser.status, retryAfter: parser.retryAfter, excerpt: parser.excerpt)))
         case .malformed:
             fail(EndpointFailure(reason: "bad_response"))
             context.close(promise: nil)
@@ -118,14 +134,13 @@ final class EndpointExchange: ChannelInboundHandler {
     }
 
     private func becomeReady(_ context: ChannelHandlerContext) {
-        let channel = context.channel
-        idle = context.eventLoop.scheduleTask(in: idleTime) { channel.close(promise: nil) }
+        arm(.now() + idleTime, context)
         onReady(self)
     }
 
     private func fail(_ failure: EndpointFailure) {
-        exchange?.timeout.cancel()
-        exchange?.promise.fail(failure)
-        exchange = nil
+        guard let exchange else { return }
+        self.exchange = nil
+        exchange.completion(.failure(failure))
     }
 }

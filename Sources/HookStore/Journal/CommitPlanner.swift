@@ -12,10 +12,12 @@ final class CommitPlanner: @unchecked Sendable {
     private let hasDigest: SQLiteStatement
     private let hasEvent: SQLiteStatement
     private let lastRow: SQLiteStatement
+    private let lastDeliveryRow: SQLiteStatement
 
     /// The last numbers given out.
     private var lastMessage: Int64
     private var lastEvent: Int64
+    private var lastDelivery: Int64
     /// What was planned and may not be in the database yet.
     private var messages: [[UInt8]: Int64] = [:]
     private var events: [String: Int64] = [:]
@@ -23,7 +25,7 @@ final class CommitPlanner: @unchecked Sendable {
     /// How many of `planned` are over; they are removed now and then.
     private var forgotten = 0
     private var groupStart = 0
-    private var groupNumbers: (message: Int64, event: Int64) = (0, 0)
+    private var groupNumbers: (message: Int64, event: Int64, delivery: Int64) = (0, 0, 0)
 
     private struct Planned {
         /// The message's number, which rises with the records.
@@ -34,11 +36,13 @@ final class CommitPlanner: @unchecked Sendable {
     }
 
     /// - Parameter connection: one of its own, to look into the tables.
-    init(_ connection: SQLiteConnection, keys: KeyIndex, lastMessage: Int64, lastEvent: Int64) throws(StoreError) {
+    init(
+        _ connection: SQLiteConnection, keys: KeyIndex, last: (message: Int64, event: Int64, delivery: Int64)
+    ) throws(StoreError) {
         self.keys = keys
-        self.lastMessage = lastMessage
-        self.lastEvent = lastEvent
+        (lastMessage, lastEvent, lastDelivery) = last
         lastRow = try connection.prepare("SELECT max(sequence) FROM events")
+        lastDeliveryRow = try connection.prepare("SELECT max(id) FROM deliveries")
         findRow = try connection.prepare("SELECT row FROM keys WHERE key = ?1")
         hasDigest = try connection.prepare("SELECT 1 FROM messages WHERE id = ?1 AND digest = ?2")
         hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
@@ -48,13 +52,13 @@ final class CommitPlanner: @unchecked Sendable {
 
     func beginGroup() {
         groupStart = planned.count
-        groupNumbers = (lastMessage, lastEvent)
+        groupNumbers = (lastMessage, lastEvent, lastDelivery)
     }
 
     /// The group was not written: its numbers are given out again.
     func rollBackGroup() {
         while planned.count > groupStart, let last = planned.popLast() { forget(last) }
-        (lastMessage, lastEvent) = groupNumbers
+        (lastMessage, lastEvent, lastDelivery) = groupNumbers
     }
 
     /// Message `number` and those before it can be found in the database from now on.
@@ -74,20 +78,25 @@ final class CommitPlanner: @unchecked Sendable {
         for id in one.events { events[id] = nil }
     }
 
-    /// Somebody else made events.
+    /// Somebody else made events and deliveries.
     func learnEvents() throws(StoreError) {
         guard try lastRow.step() else { return }
         lastEvent = max(lastEvent, lastRow.integer(0))
         lastRow.reset()
+        guard try lastDeliveryRow.step() else { return }
+        lastDelivery = max(lastDelivery, lastDeliveryRow.integer(0))
+        lastDeliveryRow.reset()
     }
 
     // MARK: - One commit
 
-    func plan(_ entry: MessageEntry) throws(StoreError) -> CommitNumbers {
+    /// - Parameter tapped: is offered the new deliveries.
+    func plan(_ entry: MessageEntry, _ tapped: inout TappedDeliveries) throws(StoreError) -> CommitNumbers {
         let digest = entry.verdict.contentDigest
         let first = try firstMessage(digest)
         var numbers = CommitNumbers(
-            message: lastMessage + 1, duplicateOf: first ?? 0, firstEvent: lastEvent + 1, newEvents: [])
+            message: lastMessage + 1, duplicateOf: first ?? 0, firstEvent: lastEvent + 1, newEvents: [],
+            firstDelivery: lastDelivery + 1)
         var ids: [String] = []
         var index = 0
         for hook in entry.verdict.hooks {
@@ -95,6 +104,12 @@ final class CommitPlanner: @unchecked Sendable {
                 if try !exists(event.id), !ids.contains(event.id) {
                     ids.append(event.id)
                     numbers.newEvents.append(index)
+                    for subscription in entry.deliveries[event.id] ?? [] {
+                        lastDelivery += 1
+                        let lease = tapped.offer(
+                            event, to: subscription, id: lastDelivery, createdAt: entry.message.receivedAt)
+                        numbers.leases.append(lease?.microseconds ?? 0)
+                    }
                 }
                 index += 1
             }

@@ -15,7 +15,9 @@ final class JournalIndexer: @unchecked Sendable {
     private let insertMessage: SQLiteStatement
     private let insertJournaled: SQLiteStatement
     private let insertEvent: SQLiteStatement
-    private let insertDelivery: SQLiteStatement
+    private let newDeliveries: NewDeliveries
+    private let results: ResultRows
+    let claimsUnderWay = ClaimsUnderWay()
     private let setPosition: SQLiteStatement
     private let findKey: SQLiteStatement
     private let hasEvent: SQLiteStatement
@@ -24,11 +26,14 @@ final class JournalIndexer: @unchecked Sendable {
     private(set) var lastMessage: Int64 = 0
 
     init(
-        _ connection: SQLiteConnection, _ keys: KeyIndex, _ subscriptions: SubscriptionRows, folder: String
+        _ connection: SQLiteConnection, _ keys: KeyIndex, _ subscriptions: SubscriptionRows, _ results: ResultRows,
+        folder: String
     ) throws(StoreError) {
         self.connection = connection
         self.keys = keys
         self.subscriptions = subscriptions
+        self.results = results
+        newDeliveries = try NewDeliveries(connection)
         reader = JournalReader(folder: folder, at: try Self.position(connection))
         insertMessage = try connection.prepare(
             """
@@ -39,11 +44,6 @@ final class JournalIndexer: @unchecked Sendable {
         insertJournaled = try connection.prepare("INSERT INTO journaled VALUES (?1, ?2, ?3, ?4)")
         insertEvent = try connection.prepare(
             "INSERT INTO events (id, type, message, json, sequence) VALUES (?1, ?2, ?3, ?4, ?5)")
-        insertDelivery = try connection.prepare(
-            """
-            INSERT INTO deliveries (event, subscription, state, attempts, due, created_at, changed_at, reason, ordered)
-            VALUES (?1, ?2, 0, 0, ?3, ?3, ?3, '', ?4)
-            """)
         findKey = try connection.prepare("SELECT row FROM keys WHERE key = ?1")
         hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
         setPosition = try connection.prepare(
@@ -66,6 +66,7 @@ final class JournalIndexer: @unchecked Sendable {
     func move(to position: JournalPosition) {
         reader.move(to: position)
         subscriptions.forget()
+        newDeliveries.forget()
     }
 
     /// Applies records in the transaction under way, at most `limit` of them.
@@ -87,14 +88,10 @@ final class JournalIndexer: @unchecked Sendable {
                 // It was written and synced by this process.
                 throw .failed("\(folder): record \(reader.position.sequence + 1) cannot be read")
             }
-            if head.kind == JournalFormat.Kind.message {
-                guard let message = JournaledMessage(octets) else {
-                    throw .failed("\(folder): record \(head.sequence) is not a message")
-                }
-                try apply(message)
-            }
+            try apply(head, octets)
             count += 1
         }
+        try newDeliveries.insertAll()
         guard count > 0 else { return false }
         let place = reader.position
         setPosition.bind(1, place.sequence)
@@ -106,6 +103,41 @@ final class JournalIndexer: @unchecked Sendable {
     }
 
     private var folder: String { reader.folder }
+
+    private func apply(_ head: RecordHead, _ octets: UnsafeRawBufferPointer) throws(StoreError) {
+        switch head.kind {
+        case JournalFormat.Kind.message, JournalFormat.Kind.oldMessage:
+            guard let message = JournaledMessage(octets, kind: head.kind) else {
+                throw .failed("\(folder): record \(head.sequence) is not a message")
+            }
+            try apply(message)
+        case JournalFormat.Kind.results:
+            guard var ended = JournaledResults(octets) else {
+                throw .failed("\(folder): record \(head.sequence) has no results")
+            }
+            for _ in 0..<ended.count {
+                guard let result = ended.next() else { throw .failed("\(folder): record \(head.sequence) lacks a result") }
+                if newDeliveries.finish(result, now: ended.now) { continue }
+                try newDeliveries.insertAll()
+                try results.store(result, now: ended.now)
+            }
+        case JournalFormat.Kind.claims:
+            guard var claims = JournaledClaims(octets) else {
+                throw .failed("\(folder): record \(head.sequence) has no claims")
+            }
+            try newDeliveries.insertAll()
+            var ids: [Int64] = []
+            for _ in 0..<claims.count {
+                guard let id = claims.next() else { throw .failed("\(folder): record \(head.sequence) lacks a claim") }
+                try results.lease(id, until: claims.leaseEnds, now: claims.now)
+                ids.append(id)
+            }
+            claimsUnderWay.remove(ids)
+        case JournalFormat.Kind.opened: break
+        // To leave one out could lose what was acknowledged.
+        default: throw .failed("\(folder): record \(head.sequence) is of a kind that this version does not know")
+        }
+    }
 
     private func apply(_ given: JournaledMessage) throws(StoreError) {
         var message = given
@@ -120,11 +152,12 @@ final class JournalIndexer: @unchecked Sendable {
         keys.addMessage(
             message.id, digest: message.duplicateOf == nil ? KeyIndex.key(digest: message.digest) : nil,
             messageID: message.messageID.map { KeyIndex.key(messageID: $0) })
+        var delivery = message.firstDelivery
         for offset in 0..<message.newEvents {
             guard let event = message.nextEvent() else {
                 throw .failed("\(folder): message \(message.id) lacks an event")
             }
-            try insert(event, sequence: message.firstEvent + Int64(offset), of: message)
+            try insert(event, sequence: message.firstEvent + Int64(offset), of: message, &delivery)
         }
         lastMessage = message.id
     }
@@ -150,7 +183,7 @@ final class JournalIndexer: @unchecked Sendable {
     }
 
     private func insert(
-        _ event: JournaledMessage.NewEvent, sequence: Int64, of message: JournaledMessage
+        _ event: JournaledMessage.NewEvent, sequence: Int64, of message: JournaledMessage, _ delivery: inout Int64?
     ) throws(StoreError) {
         insertEvent.bind(1, borrowingText: event.id)
         insertEvent.bind(2, borrowingText: event.type)
@@ -159,18 +192,27 @@ final class JournalIndexer: @unchecked Sendable {
         insertEvent.bind(5, sequence)
         try insertEvent.run()
         keys.addEvent(sequence, key: KeyIndex.key(event: event.id))
-        for subscription in event.subscriptions {
-            try insertDelivery(event: sequence, to: subscription, at: message.receivedAt)
-            signalled.insert(subscription)
+        for new in event.deliveries {
+            try add(delivery, event: sequence, to: new.subscription, at: message.receivedAt, leaseEnds: new.leaseEnds)
+            if new.leaseEnds == 0 { signalled.insert(new.subscription) }
+            delivery? += 1
         }
     }
 
+    /// - Parameter id: nil for the next number.
+    private func add(
+        _ id: Int64?, event: Int64, to subscription: String, at time: Int64, leaseEnds: Int64
+    ) throws(StoreError) {
+        try newDeliveries.add(
+            NewDeliveries.Row(
+                id: id, event: event, subscription: try subscriptions.make(subscription), createdAt: time,
+                leaseEnds: leaseEnds, isOrdered: subscriptions.ordered.contains(subscription)))
+    }
+
+    /// Outside of `apply`.
     func insertDelivery(event: Int64, to subscription: String, at time: Int64) throws(StoreError) {
-        insertDelivery.bind(1, event)
-        insertDelivery.bind(2, try subscriptions.make(subscription))
-        insertDelivery.bind(3, time)
-        insertDelivery.bind(4, subscriptions.ordered.contains(subscription) ? 1 : 0)
-        try insertDelivery.run()
+        try add(nil, event: event, to: subscription, at: time, leaseEnds: 0)
+        try newDeliveries.insertAll()
     }
 
     // MARK: - Events that no message brings now

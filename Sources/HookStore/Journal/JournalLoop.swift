@@ -12,8 +12,14 @@ internal import Synchronization
 final class JournalLoop: @unchecked Sendable {
     typealias Completion = @Sendable (Result<CommitReceipt, StoreError>) -> Void
 
+    private enum Content: Sendable {
+        case message(MessageEntry)
+        case results([DeliveryResult], now: Timestamp)
+        case claims([Int64], WriteJob.Claim)
+    }
+
     private struct Commit: Sendable {
-        var entry: MessageEntry
+        var content: Content
         var octets: Int
         /// Not admitted: only the answer is the thread's.
         var isRefused = false
@@ -42,6 +48,8 @@ final class JournalLoop: @unchecked Sendable {
     private let options: SQLiteStore.Options
     private let octetsWaiting = Atomic<Int>(0)
     private let recordsDone = Atomic<Int>(0)
+    /// By subscription.
+    private let taps = Mutex<[String: any DeliveryTap]>([:])
     /// Of the thread: the database was found to be damaged.
     private var corruption: StoreError?
 
@@ -61,7 +69,28 @@ final class JournalLoop: @unchecked Sendable {
 
     /// Queues an entry, or answers it with `busy` or `closed`.
     func add(_ entry: MessageEntry, _ completion: @escaping Completion) {
-        var commit = Commit(entry: entry, octets: Self.octets(of: entry), completion: completion)
+        add(Commit(content: .message(entry), octets: Self.octets(of: entry), completion: completion))
+    }
+
+    /// Queues the ends of attempts, or answers them with `busy` or `closed`.
+    func add(
+        _ results: [DeliveryResult], now: Timestamp, _ completion: @escaping @Sendable (Result<Void, StoreError>) -> Void
+    ) {
+        let octets = results.reduce(64) { $0 + 64 + $1.detail.utf8.count }
+        add(Commit(content: .results(results, now: now), octets: octets) { completion($0.map { _ in }) })
+    }
+
+    /// Queues deliveries that are handed out.
+    func add(
+        _ ids: [Int64], _ claim: WriteJob.Claim, _ completion: @escaping @Sendable (Result<Void, StoreError>) -> Void
+    ) {
+        add(Commit(content: .claims(ids, claim), octets: 64 + 8 * ids.count) { completion($0.map { _ in }) })
+    }
+
+    func setTap(_ tap: (any DeliveryTap)?, of subscription: String) { taps.withLock { $0[subscription] = tap } }
+
+    private func add(_ given: Commit) {
+        var commit = given
         let waiting = octetsWaiting.load(ordering: .relaxed)
         // One message always fits, however large; messages have a limit of their own.
         if waiting > 0, waiting + commit.octets > options.queueOctets {
@@ -71,7 +100,7 @@ final class JournalLoop: @unchecked Sendable {
         octetsWaiting.add(commit.octets, ordering: .relaxed)
         guard queue.add(.commit(commit)) else {
             octetsWaiting.subtract(commit.octets, ordering: .relaxed)
-            return completion(.failure(.closed))
+            return commit.completion(.failure(.closed))
         }
     }
 
@@ -200,6 +229,7 @@ final class JournalLoop: @unchecked Sendable {
         try progress.wait(untilApplied: progress.committed.sequence - behind) { writer.wake() }
         planner.forget(through: writer.lastAppliedMessage)
         planner.beginGroup()
+        var tapped = TappedDeliveries(taps.withLock { $0 })
         do throws(StoreError) {
             let octets = group.reduce(0) { $0 + $1.octets }
             try journal.begin(octets: octets)
@@ -208,20 +238,32 @@ final class JournalLoop: @unchecked Sendable {
             for index in group.indices {
                 let commit = group[index]
                 guard commit.octets < Self.largestEntry else { throw .failed("a message of \(commit.octets) octets") }
-                let numbers = try planner.plan(commit.entry)
-                try journal.append(commit.entry, numbers, isLastOfGroup: index == group.endIndex - 1)
-                receipts.append(
-                    CommitReceipt(isDuplicate: numbers.duplicateOf != 0, newEvents: numbers.newEvents.count))
+                let isLast = index == group.endIndex - 1
+                switch commit.content {
+                case .message(let entry):
+                    let numbers = try planner.plan(entry, &tapped)
+                    try journal.append(entry, numbers, isLastOfGroup: isLast)
+                    receipts.append(
+                        CommitReceipt(isDuplicate: numbers.duplicateOf != 0, newEvents: numbers.newEvents.count))
+                case .results(let results, let now):
+                    try journal.append(results, now: now, isLastOfGroup: isLast)
+                    receipts.append(CommitReceipt(isDuplicate: false, newEvents: 0))
+                case .claims(let ids, let claim):
+                    try journal.append(ids, claim, isLastOfGroup: isLast)
+                    receipts.append(CommitReceipt(isDuplicate: false, newEvents: 0))
+                }
             }
             try journal.commit()
             progress.setCommitted(journal.position)
             recordsDone.add(group.count, ordering: .relaxed)
             keeper.noteWritten(octets)
             writer.noteJournaled()
+            tapped.handOver()
             return receipts
         } catch {
             planner.rollBackGroup()
             journal.rollBack()
+            tapped.giveBack()
             throw error
         }
     }

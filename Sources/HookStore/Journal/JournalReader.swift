@@ -179,7 +179,7 @@ final class JournalReader: @unchecked Sendable {
             let fixed = UnsafeRawBufferPointer(buffer)
             // The first field is the message's number, which no other message ever has.
             let number = Int64(littleEndian: fixed.loadUnaligned(fromByteOffset: fixedLength - 8, as: Int64.self))
-            guard let head = RecordHead(fixed), head.kind == JournalFormat.Kind.message, number == id else { return nil }
+            guard let head = RecordHead(fixed), JournalFormat.Kind.isMessage(head.kind), number == id else { return nil }
             return raw(descriptor, at: offset + head.headLength, head)
         }
     }

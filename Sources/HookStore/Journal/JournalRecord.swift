@@ -23,9 +23,17 @@ enum JournalFormat {
     static let headLimit = 1 << 30
 
     enum Kind {
-        static let message: UInt8 = 1
+        /// Written before schema version 5: deliveries have no numbers yet, and none is leased.
+        static let oldMessage: UInt8 = 1
         /// A writer began here: random octets, so that nothing behind it can be of the time before.
         static let opened: UInt8 = 2
+        /// How attempts ended.
+        static let results: UInt8 = 3
+        static let message: UInt8 = 4
+        /// Deliveries were handed out to be tried.
+        static let claims: UInt8 = 5
+
+        static func isMessage(_ kind: UInt8) -> Bool { kind == message || kind == oldMessage }
     }
 
     /// The next record begins at the next multiple of `alignment`.
@@ -181,6 +189,10 @@ struct CommitNumbers: Sendable {
     var firstEvent: Int64
     /// Which events are new: positions among all of the verdict's.
     var newEvents: [Int]
+    /// The first of the new deliveries' numbers, which follow one another.
+    var firstDelivery: Int64 = 0
+    /// Of each new delivery, in their order: until when its first attempt is leased; 0 if it is to be claimed.
+    var leases: [Int64] = []
 }
 
 extension RecordWriter {
@@ -193,6 +205,7 @@ extension RecordWriter {
         add(Int64(entry.message.bytes.count))
         add(numbers.firstEvent)
         add(UInt32(truncatingIfNeeded: numbers.newEvents.count))
+        add(numbers.firstDelivery)
         add(entry.verdict.contentDigest)
         add(entry.verdict.messageID)
         add(envelope.source.rawValue)
@@ -205,6 +218,7 @@ extension RecordWriter {
         guard !numbers.newEvents.isEmpty else { return }
         var next = 0
         var index = 0
+        var leases = numbers.leases[...]
         for hook in entry.verdict.hooks {
             for event in hook.events {
                 defer { index += 1 }
@@ -215,7 +229,10 @@ extension RecordWriter {
                 add(event.json)
                 let subscriptions = entry.deliveries[event.id] ?? []
                 add(UInt32(truncatingIfNeeded: subscriptions.count))
-                for name in subscriptions { add(name) }
+                for name in subscriptions {
+                    add(name)
+                    add(leases.popFirst() ?? 0)
+                }
             }
         }
     }

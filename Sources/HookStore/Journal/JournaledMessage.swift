@@ -44,6 +44,8 @@ struct JournaledMessage {
     let size: Int64
     let firstEvent: Int64
     let newEvents: Int
+    /// Of the first delivery, which the others follow; nil in records of a time before deliveries had numbers.
+    let firstDelivery: Int64?
     let digest: UnsafeRawBufferPointer
     let messageID: UnsafeRawBufferPointer?
     let source: UnsafeRawBufferPointer
@@ -59,11 +61,17 @@ struct JournaledMessage {
         let id: UnsafeRawBufferPointer
         let type: UnsafeRawBufferPointer
         let json: UnsafeRawBufferPointer
-        let subscriptions: [String]
+        let deliveries: [NewDelivery]
+    }
+
+    struct NewDelivery {
+        let subscription: String
+        /// Until when its first attempt is leased; 0 if it is to be claimed.
+        let leaseEnds: Int64
     }
 
     /// nil if fields are missing.
-    init?(_ head: UnsafeRawBufferPointer) {
+    init?(_ head: UnsafeRawBufferPointer, kind: UInt8) {
         var fields = RecordFields(head)
         id = fields.number(Int64.self)
         let first = fields.number(Int64.self)
@@ -72,6 +80,7 @@ struct JournaledMessage {
         size = fields.number(Int64.self)
         firstEvent = fields.number(Int64.self)
         newEvents = Int(fields.number(UInt32.self))
+        firstDelivery = kind == JournalFormat.Kind.oldMessage ? nil : fields.number(Int64.self)
         digest = fields.part()
         messageID = fields.partOrNil()
         source = fields.part()
@@ -88,12 +97,14 @@ struct JournaledMessage {
     /// The next of `newEvents`; nil if fields are missing.
     mutating func nextEvent() -> NewEvent? {
         let (id, type, json) = (fields.part(), fields.part(), fields.part())
-        var names: [String] = []
+        var deliveries: [NewDelivery] = []
         var left = fields.number(UInt32.self)
         while left > 0, fields.isWhole {
-            names.append(String(decoding: fields.part(), as: UTF8.self))
+            let name = String(decoding: fields.part(), as: UTF8.self)
+            deliveries.append(
+                NewDelivery(subscription: name, leaseEnds: firstDelivery == nil ? 0 : fields.number(Int64.self)))
             left -= 1
         }
-        return fields.isWhole ? NewEvent(id: id, type: type, json: json, subscriptions: names) : nil
+        return fields.isWhole ? NewEvent(id: id, type: type, json: json, deliveries: deliveries) : nil
     }
 }
