@@ -26,7 +26,7 @@ public struct ProcessedMessage: Sendable {
     }
 }
 
-public struct MessageProcessor: Sendable {
+public final class MessageProcessor: Sendable {
     private let directory: HookDirectory
     private let instance: String
     private let finder: DocumentFinder

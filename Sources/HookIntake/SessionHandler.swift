@@ -37,6 +37,7 @@ final class SessionHandler: ChannelInboundHandler {
     var session: SMTPServerSession
     var phase = Phase.dialogue
     var pending: ByteBuffer?
+    private var outgoing = ByteBuffer()
     /// The client's address: of the connection, or as a load balancer or mail server tells it.
     var peer = ""
     var isCounted = false
@@ -242,8 +243,11 @@ final class SessionHandler: ChannelInboundHandler {
     /// True if there was any.
     @discardableResult
     func writeOutput(_ context: ChannelHandlerContext) -> Bool {
-        let output = session.takeOutput()
-        if !output.isEmpty { context.write(wrapOutboundOut(ByteBuffer(bytes: output)), promise: nil) }
-        return !output.isEmpty
+        guard session.hasOutput else { return false }
+        // Most replies are on their way before the next one is made, and leave their memory to it.
+        outgoing.clear()
+        session.takeOutput { _ = outgoing.writeBytes($0) }
+        context.write(wrapOutboundOut(outgoing), promise: nil)
+        return true
     }
 }

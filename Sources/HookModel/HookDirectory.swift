@@ -3,8 +3,8 @@
 // From a recipient address to a hook. Addresses are derived, not stored: whoever holds the
 // instance secret builds the same directory. Deriving itself is the work of MailHookKit.
 
-/// A hook with what was derived for it.
-public struct AddressedHook: Sendable, Hashable {
+/// A hook with what was derived for it. A class, because it is handed about with each message.
+public final class AddressedHook: Sendable, Hashable {
     /// Token and key of one generation.
     public struct Credentials: Sendable, Hashable {
         /// The unguessable part of the address or URL, lower case.
@@ -18,20 +18,30 @@ public struct AddressedHook: Sendable, Hashable {
         }
     }
 
-    public var hook: Hook
-    public var current: Credentials
+    public let hook: Hook
+    public let current: Credentials
     /// The generation before and until when it is still taken.
     public var previous: (credentials: Credentials, until: Timestamp)? {
         previousCredentials.flatMap { credentials in previousUntil.map { (credentials, $0) } }
     }
-    private var previousCredentials: Credentials?
-    private var previousUntil: Timestamp?
+    private let previousCredentials: Credentials?
+    private let previousUntil: Timestamp?
 
     public init(hook: Hook, current: Credentials, previous: (credentials: Credentials, until: Timestamp)? = nil) {
         self.hook = hook
         self.current = current
         previousCredentials = previous?.credentials
         previousUntil = previous?.until
+    }
+
+    public static func == (a: AddressedHook, b: AddressedHook) -> Bool {
+        (a.hook, a.current, a.previousCredentials, a.previousUntil)
+            == (b.hook, b.current, b.previousCredentials, b.previousUntil)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(hook.eventName)
+        hasher.combine(current)
     }
 
     /// The keys that are right at `now`.
@@ -96,6 +106,8 @@ public struct HookDirectory: Sendable {
     ///   - now: decides whether a previous generation's token still counts.
     public func resolve(_ address: String, now: Timestamp) -> Resolution {
         let lowered = address.lowercased()
+        // What most mail is sent to. An alias may also lack a domain, which no address does.
+        if let index = aliases[lowered], lowered.utf8.contains(UInt8(ascii: "@")) { return .hook(hooks[index], tag: nil) }
         guard let (local, domain) = Self.split(lowered) ?? domains.first.map({ (lowered[...], $0[...]) }) else {
             return .foreign
         }

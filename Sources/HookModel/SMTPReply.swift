@@ -22,6 +22,20 @@ public struct SMTPReply: Sendable, Hashable, CustomStringConvertible {
 
     /// The reply as one line without its CRLF.
     public var description: String {
-        enhancedStatus.map { "\(code) \($0) \(text)" } ?? "\(code) \(text)"
+        var octets: [UInt8] = []
+        append(to: &octets)
+        return String(decoding: octets, as: UTF8.self)
+    }
+
+    /// Appends the reply as one line without its CRLF.
+    public func append(to octets: inout [UInt8]) {
+        let space = UInt8(ascii: " ")
+        octets.append(contentsOf: String(code).utf8)
+        octets.append(space)
+        if let enhancedStatus {
+            octets.append(contentsOf: enhancedStatus.utf8)
+            octets.append(space)
+        }
+        octets.append(contentsOf: text.utf8)
     }
 }

@@ -28,5 +28,10 @@ final class StoreLock: Sendable {
         self.descriptor = descriptor
     }
 
-    deinit { Glibc.close(descriptor) }
+    deinit {
+        // A child that was just forked and has not become another program yet has the file open too: closing it here
+        // would leave the lock with the child for that moment.
+        flock(descriptor, LOCK_UN)
+        Glibc.close(descriptor)
+    }
 }

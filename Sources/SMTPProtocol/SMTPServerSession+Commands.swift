@@ -190,7 +190,9 @@ extension SMTPServerSession {
     }
 
     mutating func reply(_ reply: SMTPReply) {
-        output += Array("\(reply)\r\n".utf8)
+        reply.append(to: &output)
+        output.append(ASCII.carriageReturn)
+        output.append(ASCII.lineFeed)
     }
 
     mutating func close(_ text: String) {

@@ -88,6 +88,14 @@ public struct SMTPServerSession: Sendable {
         return taken
     }
 
+    /// As `takeOutput`, for callers that copy it elsewhere: the memory is used again.
+    public mutating func takeOutput(_ body: (UnsafeRawBufferPointer) -> Void) {
+        output.withUnsafeBytes(body)
+        output.removeAll(keepingCapacity: true)
+    }
+
+    public var hasOutput: Bool { !output.isEmpty }
+
     /// Whether a transaction has begun that should end before the server goes away.
     public var isInTransaction: Bool { reversePath != nil }
 

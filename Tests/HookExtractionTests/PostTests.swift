@@ -117,15 +117,19 @@ import Testing
     ])
     func schemasHoldForPosts(type: String, body: String, outcome: Outcome) {
         var post = Self.post(type, Array(body.utf8))
-        post.hook.hook.policy.schema = Array(#"{"properties":{"n":{"type":"integer"}},"required":["n"]}"#.utf8)
-        let verdict = PostProcessor(instance: "i", hooks: [post.hook.hook]).process(post)
+        var hook = post.hook.hook
+        hook.policy.schema = Array(#"{"properties":{"n":{"type":"integer"}},"required":["n"]}"#.utf8)
+        post.hook = AddressedHook(hook: hook, current: post.hook.current)
+        let verdict = PostProcessor(instance: "i", hooks: [hook]).process(post)
         #expect(verdict.answer == outcome && verdict.hooks[0].events.count == (outcome == .accepted ? 1 : 0))
     }
 
     @Test func formsHoldForPosts() throws {
         var post = Self.post("application/json", Array(#"{"@context":{"a":"x:a"},"a":1}"#.utf8))
-        post.hook.hook.policy.form = .expanded
-        let verdict = PostProcessor(instance: "i", hooks: [post.hook.hook]).process(post)
+        var hook = post.hook.hook
+        hook.policy.form = .expanded
+        post.hook = AddressedHook(hook: hook, current: post.hook.current)
+        let verdict = PostProcessor(instance: "i", hooks: [hook]).process(post)
         let event = try JSONDocument(try #require(verdict.hooks.first?.events.first).json).root
         #expect(event["data"].map { String(decoding: $0.text, as: UTF8.self) } == #"[{"x:a":[{"@value":1}]}]"#)
         #expect(event["form"]?.string == "expanded" && event["datacontenttype"]?.string == "application/ld+json")

@@ -150,8 +150,9 @@ import Testing
     ])
     func postsAreShaped(type: String, body: String, output: String?) throws {
         var post = PostTests.post(type, Array(body.utf8))
-        post.hook.hook = Self.hook(#"{"tracking":"/#attributes.data.no"}"#, Self.schema, type: .form)
-        let verdict = PostProcessor(instance: "i", hooks: [post.hook.hook]).process(post).hooks[0]
+        let hook = Self.hook(#"{"tracking":"/#attributes.data.no"}"#, Self.schema, type: .form)
+        post.hook = AddressedHook(hook: hook, current: post.hook.current)
+        let verdict = PostProcessor(instance: "i", hooks: [hook]).process(post).hooks[0]
         #expect(verdict.answer == .accepted && verdict.outcome == (output == nil ? .outputInvalid : .accepted))
         let event = try JSONDocument(try #require(verdict.events.first).json).root
         #expect(event["output"]?.string == output)
@@ -178,7 +179,9 @@ import Testing
         let verdict = mail(hook, "{}")
         #expect(verdict.outcome == outcome && verdict.answer == outcome && verdict.events.count == (outcome == .accepted ? 1 : 0))
         var post = PostTests.post("application/json", Array("{}".utf8))
-        post.hook.hook.policy.state = state
+        var form = post.hook.hook
+        form.policy.state = state
+        post.hook = AddressedHook(hook: form, current: post.hook.current)
         let posted = PostProcessor(instance: "i").process(post)
         #expect(posted.answer == outcome && posted.hooks[0].events.count == (outcome == .accepted ? 1 : 0))
     }

@@ -19,7 +19,7 @@ import Testing
 
     private let directory = HookDirectory(
         hooks: [
-            addressed("order", token: "aaaa", aliases: ["Orders@Shop.Example", "a+b@hooks.example"]),
+            addressed("order", token: "aaaa", aliases: ["Orders@Shop.Example", "a+b@hooks.example", "bare"]),
             addressed(
                 "parcel", token: "bbbb", aliases: ["orders@shop.example"],
                 previous: (.init(token: "oldb", key: "k_oldb"), now.advanced(by: .seconds(60)))),
@@ -49,6 +49,8 @@ import Testing
         Case(address: "ffff@hooks.example", expected: "unknown"),
         Case(address: "form@hooks.example", expected: "unknown"),
         Case(address: "postmaster", expected: "unknown"),
+        // An alias is complete with its domain, or leads nowhere.
+        Case(address: "bare", expected: "unknown"),
         Case(address: "", expected: "unknown"),
         Case(address: "aaaa@elsewhere.example", expected: "foreign"),
         Case(address: "aaaa@hooks.example@elsewhere.example", expected: "foreign"),

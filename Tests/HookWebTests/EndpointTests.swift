@@ -312,10 +312,12 @@ enum Fixture {
 
         func change(_ eventName: String, _ change: HookChange, now: Timestamp) async throws(ManagementError) -> ManagedHook {
             guard var hook = hooks().first(where: { $0.addressed.hook.eventName == eventName }) else { throw .notFound }
-            hook.addressed.hook.displayEventName = change.title ?? hook.addressed.hook.displayEventName
-            hook.addressed.hook.policy.state = change.state ?? .active
+            var (changed, credentials) = (hook.addressed.hook, hook.addressed.current)
+            changed.displayEventName = change.title ?? changed.displayEventName
+            changed.policy.state = change.state ?? .active
             hook.debugUntil = change.isWatched == true ? now.advanced(by: .seconds(5)) : nil
-            if let overlap = change.rotation { hook.addressed.current.token = "rotated\(overlap.components.seconds)" }
+            if let overlap = change.rotation { credentials.token = "rotated\(overlap.components.seconds)" }
+            hook.addressed = AddressedHook(hook: changed, current: credentials)
             return hook
         }
 

@@ -100,11 +100,9 @@ import Testing
     @Test func urlsOfHooks() {
         var configuration = ConfigurationReader.builtIn()
         configuration.data = "/nonexistent"
-        let form = AddressedHook(
-            hook: Hook(app: "a", eventName: "e", type: .form), current: .init(token: "t", key: "k"))
         func url(_ type: HookType) -> String? {
-            var hook = form
-            hook.hook.type = type
+            let hook = AddressedHook(
+                hook: Hook(app: "a", eventName: "e", type: type), current: .init(token: "t", key: "k"))
             return HookURLs(configuration, organization: "o").url(of: hook)
         }
         #expect(url(.form) == "/v1/hooks/form/o/t")

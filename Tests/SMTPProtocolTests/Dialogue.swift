@@ -63,7 +63,7 @@ enum Dialogue {
         var taken: [UInt8] = []
         var session = SMTPServerSession(configuration: configuration)
         var transcript = Transcript()
-        transcript.output += session.takeOutput()
+        session.takeOutput { transcript.output += $0 }
         var start = 0
         for end in cuts + [input.count] {
             feed(input[start..<end], to: &session, configuration.service, &taken, &transcript)

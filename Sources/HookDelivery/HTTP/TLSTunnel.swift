@@ -39,8 +39,10 @@ public final class TLSTunnel: Sendable {
         do {
             let context = try Self.context(trust)
             let loop = MultiThreadedEventLoopGroup.singleton.next()
-            let plain = try ClientBootstrap(group: loop).channelInitializer { $0.pipeline.addHandler(Relay(reason)) }
-                .withConnectedSocket(ends[1]).wait()
+            let plain = try ClientBootstrap(group: loop)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Relay(reason)) }
+                }.withConnectedSocket(ends[1]).wait()
             _ = try ClientBootstrap(group: loop)
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {

@@ -18,12 +18,20 @@ final class JournalLoop: @unchecked Sendable {
         case claims([Int64], WriteJob.Claim)
     }
 
-    private struct Commit: Sendable {
-        var content: Content
-        var octets: Int
+    /// A class, because one goes through several lists on its way.
+    private final class Commit: Sendable {
+        let content: Content
+        let octets: Int
         /// Not admitted: only the answer is the thread's.
-        var isRefused = false
-        var completion: Completion
+        let isRefused: Bool
+        let completion: Completion
+
+        init(_ content: Content, octets: Int, isRefused: Bool, _ completion: @escaping Completion) {
+            self.content = content
+            self.octets = octets
+            self.isRefused = isRefused
+            self.completion = completion
+        }
     }
 
     private enum Work: Sendable {
@@ -69,7 +77,7 @@ final class JournalLoop: @unchecked Sendable {
 
     /// Queues an entry, or answers it with `busy` or `closed`.
     func add(_ entry: MessageEntry, _ completion: @escaping Completion) {
-        add(Commit(content: .message(entry), octets: Self.octets(of: entry), completion: completion))
+        add(.message(entry), octets: Self.octets(of: entry), completion)
     }
 
     /// Queues the ends of attempts, or answers them with `busy` or `closed`.
@@ -77,26 +85,23 @@ final class JournalLoop: @unchecked Sendable {
         _ results: [DeliveryResult], now: Timestamp, _ completion: @escaping @Sendable (Result<Void, StoreError>) -> Void
     ) {
         let octets = results.reduce(64) { $0 + 64 + $1.detail.utf8.count }
-        add(Commit(content: .results(results, now: now), octets: octets) { completion($0.map { _ in }) })
+        add(.results(results, now: now), octets: octets) { completion($0.map { _ in }) }
     }
 
     /// Queues deliveries that are handed out.
     func add(
         _ ids: [Int64], _ claim: WriteJob.Claim, _ completion: @escaping @Sendable (Result<Void, StoreError>) -> Void
     ) {
-        add(Commit(content: .claims(ids, claim), octets: 64 + 8 * ids.count) { completion($0.map { _ in }) })
+        add(.claims(ids, claim), octets: 64 + 8 * ids.count) { completion($0.map { _ in }) }
     }
 
     func setTap(_ tap: (any DeliveryTap)?, of subscription: String) { taps.withLock { $0[subscription] = tap } }
 
-    private func add(_ given: Commit) {
-        var commit = given
+    private func add(_ content: Content, octets: Int, _ completion: @escaping Completion) {
         let waiting = octetsWaiting.load(ordering: .relaxed)
         // One message always fits, however large; messages have a limit of their own.
-        if waiting > 0, waiting + commit.octets > options.queueOctets {
-            commit.isRefused = true
-            commit.octets = 0
-        }
+        let isRefused = waiting > 0 && waiting + octets > options.queueOctets
+        let commit = Commit(content, octets: isRefused ? 0 : octets, isRefused: isRefused, completion)
         octetsWaiting.add(commit.octets, ordering: .relaxed)
         guard queue.add(.commit(commit)) else {
             octetsWaiting.subtract(commit.octets, ordering: .relaxed)
@@ -125,6 +130,7 @@ final class JournalLoop: @unchecked Sendable {
 
     /// The thread's whole life: returns when the queue was closed and everything in it is done.
     func run() {
+        StoreThread.giveWay()
         while let works = queue.takeAll() {
             var commits: [Commit] = []
             for work in works {

@@ -68,6 +68,17 @@ final class SegmentKeeper: @unchecked Sendable {
         segments.add(JournalSegments.Spare(number: number, octets: segmentOctets))
     }
 
+    /// Returns when the journal writes little enough.
+    private func waitWhileBusy() {
+        let pause = Duration.milliseconds(20)
+        while !isClosed.load(ordering: .relaxed) {
+            let before = written.load(ordering: .relaxed)
+            usleep(20_000)
+            let rate = Double(written.load(ordering: .relaxed) - before) / (pause / .seconds(1))
+            if rate <= Double(Self.busyRate) { return }
+        }
+    }
+
     /// False if there is no room, no time or no wish any more.
     private func fill(_ descriptor: Int32) -> Bool {
         let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.piece, alignment: 4096)
@@ -78,20 +89,15 @@ final class SegmentKeeper: @unchecked Sendable {
             UInt64(status.f_bavail) > 4 * UInt64(segmentOctets) / max(1, UInt64(status.f_frsize))
         else { return false }
         var offset = 0
-        var before = written.load(ordering: .relaxed)
-        var time = ContinuousClock.now
         while offset < segmentOctets {
             let count = min(Self.piece, segmentOctets - offset)
             guard segments.files.write(descriptor, UnsafeRawBufferPointer(rebasing: zeros[..<count]), at: offset) == 0
             else { return false }
             offset += count
             guard offset % Self.octetsBetweenSyncs == 0 || offset == segmentOctets else { continue }
-            guard segments.files.synchronize(descriptor) == 0, !isClosed.load(ordering: .relaxed) else { return false }
-            let now = ContinuousClock.now
-            let sum = written.load(ordering: .relaxed)
-            let rate = Double(sum - before) / max(0.001, (now - time) / .seconds(1))
-            if rate > Double(Self.busyRate) { usleep(20_000) }
-            (before, time) = (sum, now)
+            guard segments.files.synchronize(descriptor) == 0 else { return false }
+            waitWhileBusy()
+            guard !isClosed.load(ordering: .relaxed) else { return false }
         }
         return true
     }
