@@ -3,6 +3,7 @@
 // Says of most keys that were never stored that they were not, without looking into the table: a
 // Bloom filter. Nearly every message is new, and in a large store each look would read a page.
 
+internal import Glibc
 internal import HookModel
 internal import Synchronization
 
@@ -10,9 +11,12 @@ internal import Synchronization
 final class KeyFilter: @unchecked Sendable {
     /// Octets at most, reached at about a million messages; a larger store is told wrong more often, and looks.
     private static let limit = 4 << 20
-    private static let least = 16 << 10
+    /// A store that is new today gets some hundred thousand messages before the next start. What no key was put in takes
+    /// no memory.
+    private static let least = 1 << 20
 
-    private let words: UnsafeMutablePointer<Atomic<UInt64>>
+    /// nil where there was no memory: every look goes to the table.
+    private let words: UnsafeMutablePointer<Atomic<UInt64>>?
     /// A power of two.
     private let count: Int
     private let isComplete = Atomic<Bool>(false)
@@ -23,14 +27,12 @@ final class KeyFilter: @unchecked Sendable {
         var octets = Self.least
         while octets < min(keys * 8, Self.limit) { octets *= 2 }
         count = octets / 8
-        words = .allocate(capacity: count)
-        for index in 0..<count { (words + index).initialize(to: Atomic(0)) }
+        // Zeros as calloc(3) gives them are atomic zeros, and their pages are made when they are first written.
+        words = calloc(count, MemoryLayout<Atomic<UInt64>>.stride)?
+            .bindMemory(to: Atomic<UInt64>.self, capacity: count)
     }
 
-    deinit {
-        words.deinitialize(count: count)
-        words.deallocate()
-    }
+    deinit { free(words) }
 
     /// Four bits of one word: one memory access a key.
     private func place(_ key: Int64) -> (word: Int, bits: UInt64) {
@@ -46,12 +48,12 @@ final class KeyFilter: @unchecked Sendable {
 
     func insert(_ key: Int64) {
         let (word, bits) = place(key)
-        words[word].bitwiseOr(bits, ordering: .relaxed)
+        words?[word].bitwiseOr(bits, ordering: .relaxed)
     }
 
     /// False only if `key` was never inserted.
     func mayContain(_ key: Int64) -> Bool {
-        guard isComplete.load(ordering: .acquiring) else { return true }
+        guard let words, isComplete.load(ordering: .acquiring) else { return true }
         let (word, bits) = place(key)
         return words[word].load(ordering: .relaxed) & bits == bits
     }
