@@ -81,6 +81,23 @@ import Testing
         await next.close()
     }
 
+    /// A child between fork and exec has every file open that its parent has, by the same description.
+    @Test func theLockEndsWithItsOwnerAlsoWhileAChildHasItOpen() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store.db")
+        let store = try SQLiteStore.open(path, as: .owner)
+        let lock = try #require(
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int32($0) }.first {
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == path + ".lock"
+            })
+        let copy = dup(lock)
+        defer { close(copy) }
+        try #require(copy >= 0)
+        await store.close()
+        let next = try SQLiteStore.open(path, as: .owner)
+        await next.close()
+    }
+
     @Test func aDatabaseFromTheFutureIsRefused() async throws {
         let folder = try TemporaryFolder()
         let path = folder.path("store.db")
