@@ -96,10 +96,19 @@ final class PostfixInstance {
             ])
     }
 
-    /// The master process ends its children and then itself on SIGTERM.
+    /// The master process ends its children and then itself on SIGTERM. It is a child of the script that we started, which
+    /// would end without telling it.
     func stop() {
-        master?.signal(SIGTERM)
-        _ = try? master?.wait(seconds: 15)
+        guard let script = master else { return }
+        let file = folder.appendingPathComponent("queue/pid/master.pid")
+        if let text = try? String(contentsOf: file, encoding: .utf8),
+            let process = Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)), process > 1
+        {
+            kill(process, SIGTERM)
+        } else {
+            script.signal(SIGTERM)
+        }
+        _ = try? script.wait(seconds: 15)
         master = nil
     }
 
