@@ -11,7 +11,7 @@ import Testing
 @testable import HookIntake
 
 /// Answers by a rule, at once or when told to.
-private final class Receiver: MessageReceiver {
+final class Receiver: MessageReceiver {
     struct State {
         var messages: [ReceivedMessage] = []
         var open: [@Sendable () -> Void] = []

@@ -1,0 +1,156 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// What a client does while its message is being stored: sends on, says its last, hangs up. Over a Unix
+// socket, with a receiver that answers when it is told to.
+
+import Foundation
+import HookModel
+import Logging
+import Testing
+
+@testable import HookIntake
+
+@Suite(.timeLimit(.minutes(1))) struct WaitingSessionTests {
+    private static let transaction =
+        "EHLO a\r\nMAIL FROM:<a@example>\r\nRCPT TO:<b@example>\r\nDATA\r\nSubject: x\r\n\r\nbody\r\n.\r\n"
+
+    /// Serves until `body` ends.
+    private func serving(_ receiver: Receiver, _ body: (_ socket: String) async throws -> Void) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mh-\(UUID().uuidString.prefix(8))").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let path = folder + "/s"
+        let (ready, isReady) = AsyncStream.makeStream(of: Void.self)
+        let intake = MailIntake(
+            configuration: MailIntakeConfiguration(
+                hostname: "mx.example", connections: 9, connectionsPerPeer: 9, perPeerExempt: [], messageSize: 1 << 20,
+                recipients: 9, spoolFolder: folder, idleTimeout: .seconds(20), dataTimeout: .seconds(20),
+                drainTimeout: .seconds(1)),
+            listeners: [MailListener(kind: .smtp, isTCP: false, descriptor: UnixSocket.listening(path))],
+            receiver: receiver, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            now: { Timestamp(seconds: 1_800_000_000) }, onReady: { isReady.finish() })
+        let service = Task { try await intake.run() }
+        for await _ in ready {}
+        do { try await body(path) } catch {
+            service.cancel()
+            throw error
+        }
+        service.cancel()
+        _ = await service.result
+    }
+
+    private func untilReceived(_ receiver: Receiver, _ count: Int) async throws {
+        while receiver.count < count { try await Task.sleep(for: .milliseconds(5)) }
+    }
+
+    @Test(arguments: [false, true])
+    func whatComesMeanwhileIsAnsweredInItsTurn(saysItsLast: Bool) async throws {
+        let receiver = Receiver(isHeld: true) { _, _ in .accepted }
+        try await serving(receiver) { path in
+            let client = UnixSocket(path)
+            client.send(Self.transaction)
+            try await untilReceived(receiver, 1)
+            client.send("NOOP\r\n")
+            try await Task.sleep(for: .milliseconds(50))
+            client.send("QUIT\r\n")
+            if saysItsLast { client.finishSending() }
+            try await Task.sleep(for: .milliseconds(50))
+            #expect(client.readAvailable().hasSuffix("354 End data with <CR><LF>.<CR><LF>\r\n"))
+            receiver.release()
+            let rest = client.readToEnd().split(separator: "\r\n").map { $0.prefix(3) }
+            #expect(rest == ["250", "250", "221"])
+        }
+    }
+
+    @Test func whoSendsOnIsReadNoFurtherThanOnePiece() async throws {
+        let receiver = Receiver(isHeld: true) { _, _ in .accepted }
+        try await serving(receiver) { path in
+            let client = UnixSocket(path)
+            client.send(Self.transaction)
+            try await untilReceived(receiver, 1)
+            var sent = 0
+            for _ in 0..<40 {
+                sent += client.sendAvailable(Array(repeating: UInt8(ascii: "x"), count: 64 << 10))
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            // One piece of 64 KiB at most, and what the kernel keeps of both ends.
+            #expect(sent > 0 && sent < 1 << 20)
+            receiver.release()
+        }
+    }
+
+    @Test func whoHangsUpHasHandedItsMessageOver() async throws {
+        let receiver = Receiver(isHeld: true) { _, _ in .accepted }
+        try await serving(receiver) { path in
+            do {
+                let client = UnixSocket(path)
+                client.send(Self.transaction)
+                try await untilReceived(receiver, 1)
+            }
+            try await Task.sleep(for: .milliseconds(50))
+            receiver.release()
+            let next = UnixSocket(path)
+            next.send(Self.transaction + "QUIT\r\n")
+            try await untilReceived(receiver, 2)
+            receiver.release()
+            #expect(next.readToEnd().hasSuffix("221 2.0.0 Bye\r\n"))
+        }
+    }
+}
+
+/// A blocking socket; reads end after some seconds.
+private final class UnixSocket {
+    private let descriptor: Int32
+
+    init(_ path: String) {
+        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        let result = Self.withAddress(path) { connect(descriptor, $0, $1) }
+        #expect(result == 0)
+    }
+
+    deinit { close(descriptor) }
+
+    static func listening(_ path: String) -> Int32 {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        let result = withAddress(path) { bind(descriptor, $0, $1) }
+        #expect(result == 0 && listen(descriptor, 9) == 0)
+        return descriptor
+    }
+
+    private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+        }
+    }
+
+    func send(_ text: String) {
+        let octets = Array(text.utf8)
+        #expect(Glibc.send(descriptor, octets, octets.count, Int32(MSG_NOSIGNAL)) == octets.count)
+    }
+
+    /// How much of it the kernel takes now.
+    func sendAvailable(_ octets: [UInt8]) -> Int {
+        max(0, Glibc.send(descriptor, octets, octets.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT)))
+    }
+
+    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    func readAvailable() -> String { read(Int32(MSG_DONTWAIT)) }
+
+    func readToEnd() -> String { read(0) }
+
+    private func read(_ flags: Int32) -> String {
+        var octets: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = recv(descriptor, &piece, piece.count, flags)
+            guard count > 0 else { return String(decoding: octets, as: UTF8.self) }
+            octets += piece[..<count]
+        }
+    }
+}
