@@ -117,6 +117,11 @@ public protocol EventStore: Sendable {
     /// power cut, or with the reason why it would not. It must not block.
     func commit(_ entry: MessageEntry, completion: @escaping @Sendable (Result<CommitReceipt, StoreError>) -> Void)
 
+    /// `commit` for a thread that may wait for the disk and has nothing else to do: where the store is at rest, it does
+    /// the work itself, which spares waking the store's thread and being woken.
+    func commitHere(
+        _ entry: MessageEntry, completion: @escaping @Sendable (Result<CommitReceipt, StoreError>) -> Void)
+
     /// Hands out deliveries of `subscription` that are due at `now`, oldest first, and stores the attempt: until
     /// `now + lease` nobody else is handed the same delivery.
     func claimDue(
@@ -145,6 +150,12 @@ public protocol EventStore: Sendable {
 }
 
 extension EventStore {
+    public func commitHere(
+        _ entry: MessageEntry, completion: @escaping @Sendable (Result<CommitReceipt, StoreError>) -> Void
+    ) {
+        commit(entry, completion: completion)
+    }
+
     public func finish(
         _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void
     ) {

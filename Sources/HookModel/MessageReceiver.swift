@@ -33,6 +33,9 @@ public protocol MessageReceiver: Sendable {
     /// Parses, decides and stores. `completion` is called once, on any thread, after everything that a positive
     /// answer promises is on disk. It must not block.
     func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void)
+
+    /// `receive` for a thread that may wait for the disk and has nothing else to do meanwhile.
+    func receiveHere(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void)
 }
 
 extension MessageReceiver {
@@ -40,4 +43,8 @@ extension MessageReceiver {
     public func hook(of recipient: String) -> String? { nil }
 
     public var refusal: Outcome? { nil }
+
+    public func receiveHere(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
+        receive(message, completion: completion)
+    }
 }

@@ -204,6 +204,12 @@ public final class SQLiteStore: InspectableStore {
         owner.journal.add(entry, completion)
     }
 
+    public func commitHere(
+        _ entry: MessageEntry, completion: @escaping @Sendable (Result<CommitReceipt, StoreError>) -> Void
+    ) {
+        guard let owner, owner.journal.commitHere(entry, completion) else { return commit(entry, completion: completion) }
+    }
+
     public func claimDue(
         subscription: String, now: Timestamp, lease: Duration, limit: Int
     ) async throws(StoreError) -> [ClaimedDelivery] {

@@ -37,14 +37,14 @@ final class StoreQueue<Job: Sendable>: @unchecked Sendable {
     /// False if the queue is closed; the job is not taken then.
     func add(_ job: Job) -> Bool {
         pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
-        guard !isClosed else { return false }
-        jobs.append(job)
-        if isWaiting {
-            isWaiting = false
-            pthread_cond_signal(condition)
-        }
-        return true
+        let isTaken = !isClosed
+        if isTaken { jobs.append(job) }
+        let wakes = isTaken && isWaiting
+        if wakes { isWaiting = false }
+        pthread_mutex_unlock(mutex)
+        // Without the mutex: the thread would wake up only to wait for it.
+        if wakes { pthread_cond_signal(condition) }
+        return isTaken
     }
 
     /// Everything that waits, after at least one job came; nil once the queue is closed and empty.

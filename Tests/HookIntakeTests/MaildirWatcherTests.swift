@@ -16,6 +16,8 @@ final class Receiver: MessageReceiver {
         var messages: [ReceivedMessage] = []
         var open: [@Sendable () -> Void] = []
         var mostOpen = 0
+        /// Handed over by a thread that waits for the disk itself.
+        var here = 0
     }
 
     let state = Mutex(State())
@@ -43,6 +45,11 @@ final class Receiver: MessageReceiver {
             return {}
         }
         answer()
+    }
+
+    func receiveHere(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
+        state.withLock { $0.here += 1 }
+        receive(message, completion: completion)
     }
 
     func release() {
@@ -244,6 +251,47 @@ private final class Place {
         try FileManager.default.removeItem(at: place.root.appendingPathComponent("cur"))
         try place.eventually("moved") { place.list("cur") == ["a:2,S"] }
         #expect(receiver.count == 1)
+    }
+
+    /// The same for many, which another thread moves.
+    @Test func aBacklogThatCannotBeMovedIsStoredOnce() throws {
+        let receiver = Receiver { _, _ in .accepted }
+        let names = (100..<300).map { "m\($0)" }
+        let place = try Place(receiver)
+        // In the way before the first of them comes.
+        try FileManager.default.removeItem(at: place.root.appendingPathComponent("cur"))
+        try Data().write(to: place.root.appendingPathComponent("cur"))
+        for name in names { try place.deliver(name) }
+        try place.eventually("all are stored") { receiver.count == names.count }
+        usleep(1_500_000)
+        #expect(receiver.count == names.count && place.list("new") == names)
+        try FileManager.default.removeItem(at: place.root.appendingPathComponent("cur"))
+        try place.eventually("all are moved") { place.list("cur") == names.map { "\($0):2,S" } }
+        #expect(receiver.count == names.count && place.list("new").isEmpty)
+    }
+
+    /// What has its answer when the watcher ends has left `new/`, also where another thread moves it.
+    @Test(arguments: [0, 1000, 3000, 6000])
+    func stopWaitsForFilesThatAreBeingMoved(after microseconds: UInt32) throws {
+        let receiver = Receiver { _, _ in .accepted }
+        let place = try Place(receiver, waiting: (10_000..<12_000).map { "m\($0)" })
+        usleep(microseconds)
+        #expect(place.stop())
+        #expect(place.list("cur").count == receiver.count)
+        #expect(place.list("new").count == 2000 - receiver.count)
+    }
+
+    /// One that comes alone is stored by the thread that read it; many share the store's syncs.
+    @Test func onlyASingleMailIsStoredByTheWatcherItself() throws {
+        let receiver = Receiver { _, _ in .accepted }
+        let place = try Place(receiver, waiting: (0..<50).map { "m\($0)" })
+        try place.eventually("the backlog is moved") { place.list("cur").count == 50 }
+        let before = receiver.state.withLock { $0.here }
+        // The last of a backlog may come alone.
+        #expect(before <= 1)
+        try place.deliver("single")
+        try place.eventually("moved") { place.list("cur").contains("single:2,S") }
+        #expect(receiver.state.withLock { $0.here } == before + 1)
     }
 
     @Test func aMaildirMayComeLaterAndGoAway() throws {

@@ -74,6 +74,54 @@ import Testing
         await store.close()
     }
 
+    /// Threads that do the work themselves, beside others that leave it to the store.
+    @Test(arguments: StoreKind.allCases)
+    func messagesCommittedHereAreLikeOthers(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        let all = await withTaskGroup(of: [(String, CommitReceipt?)].self) { group in
+            for sender in 0..<4 {
+                group.addTask {
+                    var answers: [(String, CommitReceipt?)] = []
+                    for index in 0..<50 {
+                        // Each message comes from two senders.
+                        let name = "m\(sender / 2)-\(index)"
+                        let message = entry(name, events: ["e" + name], to: ["s"])
+                        let result = await withCheckedContinuation { continuation in
+                            if sender % 2 == 0 {
+                                store.commitHere(message) { continuation.resume(returning: $0) }
+                            } else {
+                                store.commit(message) { continuation.resume(returning: $0) }
+                            }
+                        }
+                        answers.append((name, try? result.get()))
+                    }
+                    return answers
+                }
+            }
+            var all: [String: [CommitReceipt]] = [:]
+            for await answers in group {
+                for case (let name, let receipt?) in answers { all[name, default: []].append(receipt) }
+            }
+            return all
+        }
+        #expect(all.count == 100)
+        for (name, pair) in all {
+            #expect(pair.count == 2 && pair.map(\.newEvents).sorted() == [0, 1], "\(name)")
+            #expect(pair.filter(\.isDuplicate).count == 1, "\(name)")
+        }
+        let events = try await store.events(after: 0, limit: 1000)
+        #expect(Set(events.map(\.event.id)) == Set(all.keys.map { "e" + $0 }) && events.count == 100)
+        #expect(zip(events, events.dropFirst()).allSatisfy { $0.sequence < $1.sequence })
+        let claimed = try await store.claimDue(subscription: "s", now: at(2000), lease: .seconds(60), limit: 1000)
+        #expect(claimed.count == 100)
+        await store.close()
+        let late = await withCheckedContinuation { continuation in
+            store.commitHere(entry("late")) { continuation.resume(returning: $0) }
+        }
+        #expect(throws: StoreError.closed) { try late.get() }
+    }
+
     @Test(arguments: StoreKind.allCases)
     func dueDeliveriesAreClaimedOldestFirst(_ kind: StoreKind) async throws {
         let folder = try TemporaryFolder()

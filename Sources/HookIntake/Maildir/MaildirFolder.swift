@@ -5,9 +5,12 @@
 
 import Glibc
 import HookModel
+import Synchronization
 
 /// The folders of one Maildir, open.
-final class MaildirFolder {
+///
+/// Safe to share: `current` synchronizes itself, `refused` is used by the watcher's thread only, the rest is constant.
+final class MaildirFolder: @unchecked Sendable {
     /// Why a file could not be had. Each case is handled in its own way.
     enum ReadFailure: Error {
         /// Somebody else took it.
@@ -27,7 +30,7 @@ final class MaildirFolder {
 
     private let root: Int32
     private let new: Int32
-    private var current: Int32
+    private let current: Mutex<Int32>
     private var refused: Int32 = -1
     private let owner: (user: uid_t, group: gid_t)
 
@@ -44,11 +47,11 @@ final class MaildirFolder {
         }
         var status = stat()
         owner = fstat(root, &status) == 0 ? (status.st_uid, status.st_gid) : (geteuid(), getegid())
-        current = Self.openFolder(root, "cur")
+        current = Mutex(Self.openFolder(root, "cur"))
     }
 
     deinit {
-        for descriptor in [root, new, current, refused] where descriptor >= 0 { close(descriptor) }
+        for descriptor in [root, new, current.withLock { $0 }, refused] where descriptor >= 0 { close(descriptor) }
     }
 
     private static func openFolder(_ at: Int32, _ path: String) -> Int32 {
@@ -138,11 +141,10 @@ final class MaildirFolder {
                     let got = Glibc.read(descriptor, buffer.baseAddress.map { $0 + count }, room - count)
                     if got < 0, errno == EINTR { continue }
                     if got < 0 { failure = Self.failure(errno) }
-                    guard got > 0 else {
-                        isAtEnd = true
-                        return
-                    }
-                    count += got
+                    count += max(got, 0)
+                    // All that was expected and no octet more is the end; less may be a file system's whim.
+                    isAtEnd = got <= 0 || (count < room && bytes.count + count >= hint)
+                    if isAtEnd { return }
                 }
             }
             if let failure { throw failure }
@@ -157,13 +159,16 @@ final class MaildirFolder {
 
     /// 0, or the error number. A file that is gone is somebody else's work and no error.
     func move(_ name: EntryName) -> Int32 {
-        if current < 0 { current = makeFolder("cur", in: root) }
-        guard current >= 0 else { return errno }
         let target = name.seen
-        let failure = Self.result(
-            name.withPath { source in target.withPath { renameat(new, source, current, $0) } }, isGone: { isGone(name) })
-        if failure == ENOENT { Self.forget(&current) }
-        return failure
+        return current.withLock { current in
+            if current < 0 { current = makeFolder("cur", in: root) }
+            guard current >= 0 else { return errno }
+            let failure = Self.result(
+                name.withPath { source in target.withPath { renameat(new, source, current, $0) } },
+                isGone: { isGone(name) })
+            if failure == ENOENT { Self.forget(&current) }
+            return failure
+        }
     }
 
     func delete(_ name: EntryName) -> Int32 {

@@ -49,6 +49,8 @@ struct MaildirQueue {
     static let waitingLimit = 1_000
     static let readAttempts = 6
 
+    /// No name waits to be read.
+    var isAtRest: Bool { head == names.count && !needsScan }
     var isFull: Bool { names.count - head >= Self.nameLimit }
     /// Too many files could not be moved away: more would only be stored and kept in memory as well.
     var isStuck: Bool { waiting.count >= Self.waitingLimit }

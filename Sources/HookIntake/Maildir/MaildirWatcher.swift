@@ -21,6 +21,8 @@ final class MaildirWatcher: @unchecked Sendable {
 
     private struct Shared {
         var answers: [Answer] = []
+        /// Done by the mover.
+        var moves: [MaildirMove] = []
         var isStopping = false
         /// The thread sleeps in poll(2), or is about to.
         var isSleeping = false
@@ -47,7 +49,10 @@ final class MaildirWatcher: @unchecked Sendable {
 
     private let inotify: Inotify
     private var boxes: [Box]
+    private let mover = MaildirMover()
+    /// Files handed over and not yet out of `new/`.
     private var inFlight = 0
+    /// Of messages without an answer.
     private var octetsInFlight = 0
     /// While the store can't take anything: until when, and how often in a row.
     private var pausedUntil: MaildirQueue.Moment = 0
@@ -91,9 +96,9 @@ final class MaildirWatcher: @unchecked Sendable {
         if isSleeping { wake() }
     }
 
-    private func answer(_ answer: Answer) {
+    private func tell(_ change: (inout Shared) -> Void) {
         let isSleeping = shared.withLock { shared in
-            shared.answers.append(answer)
+            change(&shared)
             defer { shared.isSleeping = false }
             return shared.isSleeping
         }
@@ -111,13 +116,18 @@ final class MaildirWatcher: @unchecked Sendable {
     func run() {
         // A lease that somebody breaks is told by this signal, which would end the process.
         signal(SIGIO, SIG_IGN)
+        defer { mover.end() }
         var deadline: MaildirQueue.Moment?
         while true {
-            let (answers, isStopping) = shared.withLock { shared in
-                defer { shared.answers.removeAll(keepingCapacity: true) }
-                return (shared.answers, shared.isStopping)
+            let (answers, moves, isStopping) = shared.withLock { shared in
+                defer {
+                    shared.answers.removeAll(keepingCapacity: true)
+                    shared.moves.removeAll(keepingCapacity: true)
+                }
+                return (shared.answers, shared.moves, shared.isStopping)
             }
-            for answer in answers { take(answer) }
+            for move in moves { finish(move) }
+            take(answers)
             let moment = Self.moment()
             if isStopping {
                 deadline = deadline ?? moment + MaildirQueue.Moment(configuration.drainTimeout / .nanoseconds(1))
@@ -161,7 +171,7 @@ final class MaildirWatcher: @unchecked Sendable {
     /// Sleeps until an event, an answer or the time.
     private func sleep(until due: MaildirQueue.Moment?, watching: Bool) {
         let isIdle = shared.withLock { shared in
-            shared.isSleeping = shared.answers.isEmpty && (!shared.isStopping || !watching)
+            shared.isSleeping = shared.answers.isEmpty && shared.moves.isEmpty && (!shared.isStopping || !watching)
             return shared.isSleeping
         }
         guard isIdle else { return }
@@ -286,8 +296,14 @@ final class MaildirWatcher: @unchecked Sendable {
         octetsInFlight += octets
         let message = ReceivedMessage(
             envelope: guide.envelope(of: bytes, in: boxes[index].maildir), bytes: bytes, receivedAt: now())
-        receiver.receive(message) { [self] reception in
-            answer(Answer(box: index, name: name, octets: octets, outcome: reception.answer))
+        let completion: @Sendable (Reception) -> Void = { [self] reception in
+            tell { $0.answers.append(Answer(box: index, name: name, octets: octets, outcome: reception.answer)) }
+        }
+        // The only one there is gains nothing from being stored beside others.
+        if inFlight == 1, !hasBacklog {
+            receiver.receiveHere(message, completion: completion)
+        } else {
+            receiver.receive(message, completion: completion)
         }
     }
 
@@ -307,33 +323,61 @@ final class MaildirWatcher: @unchecked Sendable {
         return bytes
     }
 
-    private func take(_ answer: Answer) {
-        let name = answer.name
-        inFlight -= 1
-        octetsInFlight -= answer.octets
-        boxes[answer.box].queue.answered(name)
-        if answer.outcome.isPositive {
-            pauses = 0
-            dispose(.dispose(name), answer.box)
-        } else if answer.outcome.smtpReply.isTemporary {
-            boxes[answer.box].queue.giveBack(name)
-            pause(Self.moment(), answer.outcome.rawValue)
-        } else {
-            setAside(.setAside(name, answer.outcome), answer.box)
+    private func take(_ answers: [Answer]) {
+        // Whoever waits for the next file could as well move this one.
+        let isBusy = hasBacklog
+        var moves: [MaildirMove] = []
+        for answer in answers {
+            let (name, index) = (answer.name, answer.box)
+            octetsInFlight -= answer.octets
+            if answer.outcome.isPositive {
+                pauses = 0
+                if isBusy, let move = move(of: name, index) {
+                    moves.append(move)
+                    continue
+                }
+            }
+            inFlight -= 1
+            boxes[index].queue.answered(name)
+            if answer.outcome.isPositive {
+                dispose(.dispose(name), index)
+            } else if answer.outcome.smtpReply.isTemporary {
+                boxes[index].queue.giveBack(name)
+                pause(Self.moment(), answer.outcome.rawValue)
+            } else {
+                setAside(.setAside(name, answer.outcome), index)
+            }
         }
+        guard !moves.isEmpty else { return }
+        mover.perform(moves) { [self] moves in tell { $0.moves += moves } }
+    }
+
+    private var hasBacklog: Bool { !boxes.allSatisfy(\.queue.isAtRest) }
+
+    private func move(of name: EntryName, _ index: Int) -> MaildirMove? {
+        boxes[index].folder.map {
+            MaildirMove(box: index, name: name, folder: $0, afterwards: boxes[index].maildir.afterwards)
+        }
+    }
+
+    /// The mover is done with a file.
+    private func finish(_ move: MaildirMove) {
+        inFlight -= 1
+        boxes[move.box].queue.answered(move.name)
+        noteEnd(of: move)
     }
 
     private func dispose(_ task: MaildirQueue.Task, _ index: Int) {
         // Without its folders the file stays; found again, its message is a duplicate.
-        guard let folder = boxes[index].folder else { return boxes[index].queue.done(task.name) }
-        let failure =
-            switch boxes[index].maildir.afterwards {
-            case .move: folder.move(task.name)
-            case .delete: folder.delete(task.name)
-            }
-        if failure == 0 { return boxes[index].queue.done(task.name) }
-        log(.error, "cannot move stored mail out of new/", index, task.name, error: failure)
-        boxes[index].queue.failed(task, .unmoved, now: Self.moment())
+        guard var move = move(of: task.name, index) else { return boxes[index].queue.done(task.name) }
+        move.perform()
+        noteEnd(of: move)
+    }
+
+    private func noteEnd(of move: MaildirMove) {
+        if move.failure == 0 { return boxes[move.box].queue.done(move.name) }
+        log(.error, "cannot move stored mail out of new/", move.box, move.name, error: move.failure)
+        boxes[move.box].queue.failed(.dispose(move.name), .unmoved, now: Self.moment())
     }
 
     private func setAside(_ task: MaildirQueue.Task, _ index: Int) {

@@ -7,8 +7,8 @@
 internal import HookModel
 internal import Synchronization
 
-/// Safe to share: `queue` and the counters synchronize themselves, the rest is constant or, as `open`, used by the
-/// journal's thread only.
+/// Safe to share: `queue` and the counters synchronize themselves, the rest is constant or, as `open` and `corruption`,
+/// used by whoever has `turn`.
 final class JournalLoop: @unchecked Sendable {
     typealias Completion = @Sendable (Result<CommitReceipt, StoreError>) -> Void
 
@@ -48,6 +48,8 @@ final class JournalLoop: @unchecked Sendable {
     private static let largestEntry = 900_000_000
 
     private let queue = StoreQueue<Work>()
+    /// Who writes: the journal's thread, or one that commits a message of its own.
+    private let turn = Mutex(())
     /// nil after the end.
     private var open: (planner: CommitPlanner, journal: JournalWriter)?
     private let progress: JournalProgress
@@ -58,7 +60,7 @@ final class JournalLoop: @unchecked Sendable {
     private let recordsDone = Atomic<Int>(0)
     /// By subscription.
     private let taps = Mutex<[String: any DeliveryTap]>([:])
-    /// Of the thread: the database was found to be damaged.
+    /// The database was found to be damaged.
     private var corruption: StoreError?
 
     init(
@@ -78,6 +80,12 @@ final class JournalLoop: @unchecked Sendable {
     /// Queues an entry, or answers it with `busy` or `closed`.
     func add(_ entry: MessageEntry, _ completion: @escaping Completion) {
         add(.message(entry), octets: Self.octets(of: entry), completion)
+    }
+
+    /// Commits an entry on the calling thread; false where others are at it, and nothing was done.
+    func commitHere(_ entry: MessageEntry, _ completion: @escaping Completion) -> Bool {
+        let commit = Commit(.message(entry), octets: Self.octets(of: entry), isRefused: false, completion)
+        return turn.withLockIfAvailable { _ in store([commit]) } != nil
     }
 
     /// Queues the ends of attempts, or answers them with `busy` or `closed`.
@@ -131,26 +139,28 @@ final class JournalLoop: @unchecked Sendable {
     /// The thread's whole life: returns when the queue was closed and everything in it is done.
     func run() {
         StoreThread.giveWay()
-        while let works = queue.takeAll() {
-            var commits: [Commit] = []
-            for work in works {
-                switch work {
-                case .commit(let commit): commits.append(commit)
-                case .operation(let operation, let completion):
-                    processAll(commits)
-                    commits = []
-                    run(operation, completion)
-                case .renew(let completion):
-                    processAll(commits)
-                    commits = []
-                    completion(renew())
-                }
-            }
-            processAll(commits)
-        }
-        open = nil
+        while let works = queue.takeAll() { turn.withLock { _ in perform(works) } }
+        turn.withLock { _ in open = nil }
         // Everything is in the journal; what is left is to bring it to the database.
         writer.close()
+    }
+
+    private func perform(_ works: [Work]) {
+        var commits: [Commit] = []
+        for work in works {
+            switch work {
+            case .commit(let commit): commits.append(commit)
+            case .operation(let operation, let completion):
+                processAll(commits)
+                commits = []
+                run(operation, completion)
+            case .renew(let completion):
+                processAll(commits)
+                commits = []
+                completion(renew())
+            }
+        }
+        processAll(commits)
     }
 
     private func processAll(_ commits: [Commit]) {
@@ -216,6 +226,8 @@ final class JournalLoop: @unchecked Sendable {
         do throws(StoreError) {
             let receipts = try write(group)
             for (commit, receipt) in zip(group, receipts) { commit.completion(.success(receipt)) }
+            // Their senders wait; the database does not.
+            writer.noteJournaled()
         } catch {
             // What a damaged database does not know of a message, it may have known.
             if case .corrupt = error { corruption = error }
@@ -263,7 +275,6 @@ final class JournalLoop: @unchecked Sendable {
             progress.setCommitted(journal.position)
             recordsDone.add(group.count, ordering: .relaxed)
             keeper.noteWritten(octets)
-            writer.noteJournaled()
             tapped.handOver()
             return receipts
         } catch {

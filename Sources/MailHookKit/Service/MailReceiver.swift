@@ -37,6 +37,16 @@ struct MailReceiver: MessageReceiver {
     var refusal: Outcome? { room.refusal }
 
     func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
+        receive(message, isHere: false, completion)
+    }
+
+    func receiveHere(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
+        receive(message, isHere: true, completion)
+    }
+
+    private func receive(
+        _ message: ReceivedMessage, isHere: Bool, _ completion: @escaping @Sendable (Reception) -> Void
+    ) {
         if let refusal = room.refusal {
             let recipients = message.envelope.recipients.map { recipient in
                 let admission = admit(recipient: recipient)
@@ -56,7 +66,8 @@ struct MailReceiver: MessageReceiver {
             return completion(Reception(answer: verdict.answer, recipients: recipients))
         }
         let (logger, tally, rejections) = (logger, tally, rejections)
-        store.commit(entry(message, verdict, snapshot.subscriptions)) { result in
+        let entry = entry(message, verdict, snapshot.subscriptions)
+        let stored: @Sendable (Result<CommitReceipt, StoreError>) -> Void = { result in
             switch result {
             case .success(let receipt):
                 let isRepeated = receipt.isDuplicate && receipt.newEvents == 0
@@ -76,6 +87,7 @@ struct MailReceiver: MessageReceiver {
                         answer: error.outcome, recipients: recipients.map { $0.isPositive ? error.outcome : $0 }))
             }
         }
+        if isHere { store.commitHere(entry, completion: stored) } else { store.commit(entry, completion: stored) }
     }
 
     private func entry(
