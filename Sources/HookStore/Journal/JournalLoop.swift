@@ -226,8 +226,6 @@ final class JournalLoop: @unchecked Sendable {
         do throws(StoreError) {
             let receipts = try write(group)
             for (commit, receipt) in zip(group, receipts) { commit.completion(.success(receipt)) }
-            // Their senders wait; the database does not.
-            writer.noteJournaled()
         } catch {
             // What a damaged database does not know of a message, it may have known.
             if case .corrupt = error { corruption = error }
@@ -275,6 +273,7 @@ final class JournalLoop: @unchecked Sendable {
             progress.setCommitted(journal.position)
             recordsDone.add(group.count, ordering: .relaxed)
             keeper.noteWritten(octets)
+            writer.noteJournaled()
             tapped.handOver()
             return receipts
         } catch {
