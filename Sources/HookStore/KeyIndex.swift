@@ -51,6 +51,12 @@ final class KeyIndex: @unchecked Sendable {
             entries.removeLast(count)
         }
 
+        /// Hands out the entries, to be sorted where they are; rows are found without them.
+        mutating func takeEntries() -> [Entry] {
+            defer { entries = [] }
+            return entries
+        }
+
         func rows(_ key: Int64) -> [Int64] {
             guard let row = first[key] else { return [] }
             return [row] + (others[key] ?? [])
@@ -236,13 +242,13 @@ final class KeyIndex: @unchecked Sendable {
 
     private func startMoving() {
         isMovingWanted = false
-        let entries = memory.withLock { memory in
+        sorted = memory.withLock { memory in
             memory.moving = memory.waiting
             memory.waiting = Keys()
-            return memory.moving.entries
+            return memory.moving.takeEntries()
         }
+        sorted.sort()
         movingMark = waitingMark
-        sorted = entries.sorted()
         moved = 0
     }
 

@@ -176,7 +176,7 @@ public final class SQLiteStore: InspectableStore {
         }
         // Rows that move from page to page leave no copy behind in a page that is written anyway.
         try connection.execute("PRAGMA secure_delete = FAST")
-        try connection.execute("PRAGMA cache_size = -4096")
+        try connection.execute("PRAGMA cache_size = -2048")
         try connection.execute("PRAGMA temp_store = MEMORY")
         try Schema.migrate(connection)
         return connection

@@ -18,7 +18,7 @@ final class JournalWriter: @unchecked Sendable {
 
     /// Messages of more octets are written from where they are instead of through the buffer.
     private static let directOctets = 32 << 10
-    private static let bufferLimit = 1 << 20
+    private static let bufferLimit = 512 << 10
     private static let firstStep = 256 << 10
     private static let largestStep = 8 << 20
 

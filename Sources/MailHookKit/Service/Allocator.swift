@@ -1,17 +1,24 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// How the C library's allocator, which Swift uses too, treats the large blocks that large mails are.
+// How the C library's allocator, which Swift uses too, is set up for a process whose threads pass memory on to each
+// other and that large mails come to.
 
 import Glibc
 
 enum Allocator {
-    /// Large blocks go back to the system when they are freed. Left alone, the limit rises to the largest block that
-    /// was freed (mallopt(3), M_MMAP_THRESHOLD), and a few large mails make the process large for good.
-    static func returnLargeBlocks() {
-        // Not among what Swift sees of malloc.h, and absent in other C libraries, which have no such limit.
+    /// To be called before threads start: what a thread has been given stays.
+    static func limitMemory() {
+        // Not among what Swift sees of malloc.h, and absent in other C libraries, which have no such limits.
         typealias Function = @convention(c) (Int32, Int32) -> Int32
         guard let address = dlsym(nil, "mallopt") else { return }
+        let mallopt = unsafeBitCast(address, to: Function.self)
+        // Large blocks go back to the system when they are freed. Left alone, the limit rises to the largest block
+        // that was freed (mallopt(3), M_MMAP_THRESHOLD), and a few large mails make the process large for good.
         let mmapThreshold: Int32 = -3
-        _ = unsafeBitCast(address, to: Function.self)(mmapThreshold, 512 << 10)
+        _ = mallopt(mmapThreshold, 512 << 10)
+        // Left alone, every thread gets an arena of its own (M_ARENA_MAX), each keeps what its thread once needed, and
+        // what one has free is no use to the others. With one alone threads wait for each other.
+        let arenaMaximum: Int32 = -8
+        _ = mallopt(arenaMaximum, 2)
     }
 }

@@ -33,7 +33,7 @@ public final class Daemon: Sendable {
         let passed = try PassedSockets.take()
         // Writing to a connection that is gone is an error to handle, not the end of the daemon.
         signal(SIGPIPE, SIG_IGN)
-        Allocator.returnLargeBlocks()
+        Allocator.limitMemory()
         // From here on: a signal that comes during the start is heard when it is over.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         let logLevel = DaemonLog.Level(configuration.logLevel)
