@@ -17,8 +17,8 @@ enum Allocator {
         let mmapThreshold: Int32 = -3
         _ = mallopt(mmapThreshold, 512 << 10)
         // Left alone, every thread gets an arena of its own (M_ARENA_MAX), each keeps what its thread once needed, and
-        // what one has free is no use to the others. With one alone threads wait for each other.
+        // what one has free is no use to the others. With fewer than there are event loops threads wait for each other.
         let arenaMaximum: Int32 = -8
-        _ = mallopt(arenaMaximum, 2)
+        _ = mallopt(arenaMaximum, Int32(clamping: max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
     }
 }
