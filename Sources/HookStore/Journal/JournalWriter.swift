@@ -18,6 +18,7 @@ final class JournalWriter: @unchecked Sendable {
 
     /// Messages of more octets are written from where they are instead of through the buffer.
     private static let directOctets = 32 << 10
+    /// Of a larger group the first part is written early, so that the buffer need not hold all of it.
     private static let bufferLimit = 512 << 10
     private static let firstStep = 256 << 10
     private static let largestStep = 8 << 20
