@@ -289,6 +289,8 @@ private final class Place {
         let before = receiver.state.withLock { $0.here }
         // The last of a backlog may come alone.
         #expect(before <= 1)
+        // The watcher hears of the last moves a moment after they can be seen.
+        usleep(50_000)
         try place.deliver("single")
         try place.eventually("moved") { place.list("cur").contains("single:2,S") }
         #expect(receiver.state.withLock { $0.here } == before + 1)
