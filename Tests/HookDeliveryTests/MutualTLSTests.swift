@@ -15,7 +15,7 @@ import Testing
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     /// Python's server, which asks for a certificate that is signed by `clients`; prints its port.
-    private func server(_ pair: TestCertificate, clients: TestCertificate?) throws -> (Process, Int) {
+    private func server(_ pair: TestCertificate, clients: TestCertificate?) throws -> (Child, Int) {
         let script = """
             import http.server, ssl, sys
             class Handler(http.server.BaseHTTPRequestHandler):
@@ -40,14 +40,10 @@ import Testing
             print(server.server_port, flush=True)
             server.serve_forever()
             """
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["python3", "-c", script, pair.certificate.path, pair.key.path] + (clients.map { [$0.certificate.path] } ?? [])
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-        return (process, try #require(Int(line.prefix { $0.isNumber })))
+        let child = try Child(
+            "python3", ["-c", script, pair.certificate.path, pair.key.path] + (clients.map { [$0.certificate.path] } ?? []))
+        try child.waitForOutput("its port") { !$0.isEmpty }
+        return (child, try #require(child.lines.first.flatMap { Int($0) }))
     }
 
     private func post(_ port: Int, host: String = "127.0.0.1", _ tls: TLSSettings?) async throws -> DeliveryVerdict? {
@@ -80,12 +76,8 @@ import Testing
         defer { try? FileManager.default.removeItem(at: folder) }
         let (own, other) = (try TestCertificate(in: folder, name: "server"), try TestCertificate(in: folder, name: "client"))
         func bytes(_ url: URL) throws -> [UInt8] { Array(try Data(contentsOf: url)) }
-        let (process, port) = try server(own, clients: other)
-        // A process that a test starts may have SIGTERM blocked, as the thread that started it has.
-        defer {
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
-        }
+        let (child, port) = try server(own, clients: other)
+        defer { child.signal(SIGKILL) }
         // Nobody vouches for it.
         #expect(try await post(port, nil) == .retry(reason: "tls_failed"))
         let trusting = try TLSSettings(certificate: nil, key: nil, authorities: try bytes(own.certificate))

@@ -6,6 +6,7 @@ import Foundation
 import HookModel
 import HookStore
 import Synchronization
+import TestSupport
 import Testing
 
 /// The stores that keep the contract.
@@ -60,13 +61,7 @@ enum JournalFolder {
 /// Runs a program and gives its exit status.
 @discardableResult
 func run(_ program: String, _ arguments: String...) throws -> Int32 {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = arguments
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    process.waitUntilExit()
-    return process.terminationStatus
+    try Child.run(program, arguments).status
 }
 
 /// Seconds since the epoch.

@@ -53,13 +53,8 @@ import Testing
         let text = try folder.write("text.pem", "no PEM at all\n")
         let cut = try folder.write("cut.pem", String(try String(contentsOf: good.certificate, encoding: .utf8).prefix(200)))
         let locked = folder.url.appendingPathComponent("locked.key")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["openssl", "ec", "-aes256", "-passout", "pass:secret", "-in", good.key.path, "-out", locked.path]
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0)
+        let encryption = ["ec", "-aes256", "-passout", "pass:secret", "-in", good.key.path, "-out", locked.path]
+        try #require(try Child.run("openssl", encryption).status == 0)
         let missing = folder.url.appendingPathComponent("missing.pem")
         let cases: [(URL, URL, TLSFilesError.File, URL, String)] = [
             (missing, good.key, .certificate, missing, "No such file or directory"), (good.certificate, missing, .key, missing, "No such file"),

@@ -53,26 +53,14 @@ public struct TestCertificate: Sendable {
                 ] + subject)
         }
         for (new, old) in [(newKey, key.path), (newCertificate, certificate.path)] where rename(new, old) != 0 {
-            throw Failure(description: "rename \(new): errno \(errno)")
+            throw Child.Failure(description: "rename \(new): errno \(errno)")
         }
     }
 
-    public struct Failure: Error, CustomStringConvertible {
-        public var description: String
-    }
-
     private static func openssl(_ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["openssl"] + arguments
-        let errors = Pipe()
-        process.standardError = errors
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        let text = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw Failure(description: "openssl \(arguments[0]): \(String(decoding: text, as: UTF8.self))")
+        let result = try Child.run("openssl", arguments)
+        guard result.status == 0 else {
+            throw Child.Failure(description: "openssl \(arguments[0]): \(result.errors)")
         }
     }
 

@@ -4,6 +4,7 @@
 // daemon: each mail is queued and the queue is run, which keeps the rights that a transport needs.
 
 import Foundation
+import TestSupport
 
 final class EximInstance {
     private static let program = ProcessInfo.processInfo.environment["MAILHOOKD_TEST_EXIM"]

@@ -4,6 +4,7 @@
 // port of 127.0.0.1. The system's Postfix is not touched.
 
 import Foundation
+import TestSupport
 import Testing
 
 final class PostfixInstance {

@@ -6,6 +6,7 @@
 
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// A tmpfs of its own, unmounted with the value.

@@ -3,6 +3,7 @@
 // Blocking sockets with timeouts, so that a test can say to a server exactly what it wants.
 
 import Foundation
+import TestSupport
 
 /// One TCP connection to the daemon; every read is bounded.
 final class Connection {

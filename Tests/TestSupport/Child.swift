@@ -3,18 +3,21 @@
 // A child process with its output line by line. Every wait is bounded, and only processes
 // started here are ever signalled.
 
-import Foundation
+public import Foundation
 import Synchronization
 
-final class Child: Sendable {
-    struct Result {
-        var status: Int32
-        var output: String
-        var errors: String
+public final class Child: Sendable {
+    public struct Result: Sendable {
+        /// The exit status, or the number of the signal that ended it.
+        public var status: Int32
+        public var output: String
+        public var errors: String
     }
 
-    struct Failure: Error, CustomStringConvertible {
-        var description: String
+    public struct Failure: Error, CustomStringConvertible {
+        public var description: String
+
+        public init(description: String) { self.description = description }
     }
 
     private struct Buffers {
@@ -24,48 +27,58 @@ final class Child: Sendable {
         var ended = 0
     }
 
-    private let process = Process()
-    private let input = Pipe()
+    private let process: SpawnedProcess
+    /// Our end of standard input; nil once it is closed.
+    private let input: Mutex<FileHandle?>
     private let buffers = Mutex(Buffers())
     private let name: String
 
-    init(_ program: String, _ arguments: [String], environment: [String: String] = [:], folder: URL? = nil) throws {
+    public init(
+        _ program: String, _ arguments: [String], environment: [String: String] = [:], folder: URL? = nil
+    ) throws {
         name = ([program] + arguments).joined(separator: " ")
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [program] + arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        if let folder { process.currentDirectoryURL = folder }
-        let output = Pipe()
-        let errors = Pipe()
-        process.standardInput = input
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
+        let (input, output, errors) = (Pipe(), Pipe(), Pipe())
+        let place = folder.map { ["/usr/bin/env", "-C", $0.path] } ?? []
+        process = try SpawnedProcess(
+            place + [program] + arguments,
+            environment: ProcessInfo.processInfo.environment.merging(environment) { $1 }.map { "\($0)=\($1)" },
+            descriptors: [
+                input.fileHandleForReading, output.fileHandleForWriting, errors.fileHandleForWriting,
+            ].map(\.fileDescriptor))
+        self.input = Mutex(input.fileHandleForWriting)
+        for handle in [input.fileHandleForReading, output.fileHandleForWriting, errors.fileHandleForWriting] {
+            try handle.close()
+        }
         drain(output) { $0.output += $1 }
         drain(errors) { $0.errors += $1 }
     }
 
-    deinit {
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+    deinit { process.signal(SIGKILL) }
+
+    public var output: String { buffers.withLock { String(decoding: $0.output, as: UTF8.self) } }
+    public var errors: String { buffers.withLock { String(decoding: $0.errors, as: UTF8.self) } }
+    public var lines: [String] { output.split(separator: "\n").map(String.init) }
+
+    public func write(_ text: String) { input.withLock { try? $0?.write(contentsOf: Data(text.utf8)) } }
+
+    public func closeInput() {
+        input.withLock { handle in
+            try? handle?.close()
+            handle = nil
+        }
     }
 
-    var output: String { buffers.withLock { String(decoding: $0.output, as: UTF8.self) } }
-    var errors: String { buffers.withLock { String(decoding: $0.errors, as: UTF8.self) } }
-    var lines: [String] { output.split(separator: "\n").map(String.init) }
+    public var identifier: Int32 { process.identifier }
 
-    func write(_ text: String) { try? input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
-    func closeInput() { try? input.fileHandleForWriting.close() }
+    /// Does nothing if it has ended.
+    public func signal(_ number: Int32) { process.signal(number) }
 
-    var identifier: Int32 { process.processIdentifier }
-
-    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
-
-    var isRunning: Bool { process.isRunning }
+    public var isRunning: Bool { process.status == nil }
 
     /// Seconds of processor time used so far (proc(5): fields 14 and 15 of `stat`, behind the name in brackets).
-    var processorSeconds: Double {
+    public var processorSeconds: Double {
         get throws {
-            let text = try String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)
+            let text = try String(contentsOfFile: "/proc/\(process.identifier)/stat", encoding: .utf8)
             let fields = (text.split(separator: ")").last ?? "").split(separator: " ")
             guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
                 throw Failure(description: "no times in \(text)")
@@ -75,23 +88,25 @@ final class Child: Sendable {
     }
 
     /// Waits for the end; a child that takes longer is killed and the test fails.
-    func wait(seconds: Double = 60) throws -> Result {
+    public func wait(seconds: Double = 60) throws -> Result {
         let deadline = Date(timeIntervalSinceNow: seconds)
-        while process.isRunning {
+        var status = process.status
+        while status == nil {
             guard Date() < deadline else {
-                kill(process.processIdentifier, SIGKILL)
+                process.signal(SIGKILL)
                 throw Failure(description: "\(name) did not end within \(seconds) s\n\(output)\n\(errors)")
             }
             usleep(5000)
+            status = process.status
         }
         // What it wrote last may still be on its way. A child of its own may hold the pipes open for longer.
         let end = Date(timeIntervalSinceNow: 1)
         while buffers.withLock({ $0.ended }) < 2, Date() < end { usleep(2000) }
-        return Result(status: process.terminationStatus, output: output, errors: errors)
+        return Result(status: status ?? -1, output: output, errors: errors)
     }
 
     /// Waits until `condition` holds of the output so far.
-    func waitForOutput(seconds: Double = 30, _ what: String, _ condition: ([String]) -> Bool) throws {
+    public func waitForOutput(seconds: Double = 30, _ what: String, _ condition: ([String]) -> Bool) throws {
         try eventually("\(name): \(what)\n\(errors)", seconds: seconds) { condition(lines) }
     }
 
@@ -113,7 +128,7 @@ final class Child: Sendable {
     }
 
     /// Runs a program to its end.
-    static func run(
+    public static func run(
         _ program: String, _ arguments: [String], input: String? = nil, folder: URL? = nil, seconds: Double = 60
     ) throws -> Result {
         let child = try Child(program, arguments, folder: folder)
@@ -124,7 +139,7 @@ final class Child: Sendable {
 }
 
 /// Polls until `condition` holds; throws with `what` when it does not in time.
-func eventually(_ what: @autoclosure () -> String, seconds: Double = 30, _ condition: () throws -> Bool) throws {
+public func eventually(_ what: @autoclosure () -> String, seconds: Double = 30, _ condition: () throws -> Bool) throws {
     let deadline = Date(timeIntervalSinceNow: seconds)
     while try !condition() {
         guard Date() < deadline else { throw Child.Failure(description: "waited in vain: \(what())") }
