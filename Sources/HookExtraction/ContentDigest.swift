@@ -6,6 +6,7 @@
 
 import Crypto
 import Glibc
+import MIMEParser
 
 public enum ContentDigest {
     /// SHA-256 (32 octets) over the header fields a sender writes and the body.
@@ -122,7 +123,10 @@ public enum ContentDigest {
         var runStart = start
         var position = start
         let lineEnd: [UInt8] = [carriageReturn, lineFeed]
-        while position < end, let found = indexOfLineFeed(buffer, from: position, to: end) {
+        while position < end {
+            // Most bodies have no other line ends, and go in at once.
+            if position > start { position = LineSearch.passCRLF(buffer, from: position, to: end) }
+            guard let found = indexOfLineFeed(buffer, from: position, to: end) else { break }
             if found == start || buffer[found - 1] != carriageReturn {
                 hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[runStart..<found]))
                 lineEnd.withUnsafeBytes { hasher.update(bufferPointer: $0) }

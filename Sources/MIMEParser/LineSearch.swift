@@ -2,7 +2,15 @@
 //
 // Finds lines by their first two octets, 64 octets of the body at a time.
 
-enum LineSearch {
+package enum LineSearch {
+    /// How far from `start` on no LF is without a CR before it, in steps of 64 octets. `start` is above zero.
+    package static func passCRLF(_ octets: UnsafeRawBufferPointer, from start: Int, to end: Int) -> Int {
+        guard let base = octets.baseAddress else { return start }
+        var index = start
+        while index + blockSize <= end, !hasLoneLineFeed(base + index) { index += blockSize }
+        return index
+    }
+
     /// The first place behind a LF where `first` and `second` stand next to each other, from `start` on; `end` where
     /// there is none. `start` itself does not count as a place behind a LF unless one is before it in the range.
     @inline(__always)
@@ -57,6 +65,18 @@ enum LineSearch {
         var found = SIMDMask<SIMD16<Int8>>(repeating: false)
         for offset in stride(from: 0, to: blockSize, by: 16) {
             found = found .| ((load(place, offset) .== feed) .& (load(place, offset + 1) .== sought))
+        }
+        return isAny(found)
+    }
+
+    /// Whether a LF is among 64 octets with anything but a CR before it; the octet before them is read as well.
+    @inline(__always)
+    private static func hasLoneLineFeed(_ place: UnsafeRawPointer) -> Bool {
+        let feed = SIMD16<UInt8>(repeating: .lineFeed)
+        let carriageReturn = SIMD16<UInt8>(repeating: .carriageReturn)
+        var found = SIMDMask<SIMD16<Int8>>(repeating: false)
+        for offset in stride(from: 0, to: blockSize, by: 16) {
+            found = found .| ((load(place, offset) .== feed) .& (load(place, offset - 1) .!= carriageReturn))
         }
         return isAny(found)
     }

@@ -53,7 +53,7 @@ struct DataReceiver: Sendable {
     private mutating func readRun(
         _ piece: UnsafeRawBufferPointer, from start: Int, _ search: inout LineEndSearch
     ) -> Int {
-        var position = start
+        var position = WholeLines.end(in: piece, from: start)
         while let end = search.next(from: position) {
             guard piece[end] == ASCII.carriageReturn else {
                 buffer.append(UnsafeRawBufferPointer(rebasing: piece[start..<end]))

@@ -45,6 +45,27 @@ import Testing
         }
     }
 
+    /// Whole lines are passed by in blocks, pieces of one octet never: what is special is found at every place of a block.
+    @Test(arguments: [SMTPServerConfiguration.BareNewline.refuse, .normalize])
+    func blocksAreReadAsOctetsAre(_ bareNewline: SMTPServerConfiguration.BareNewline) {
+        var configuration = Dialogue.configuration()
+        configuration.bareNewline = bareNewline
+        let opening = Dialogue.lines(["HELO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y>", "DATA"])
+        let filler = Dialogue.lines(Array(repeating: "xxxxxxxxxx", count: 20))
+        let specials = [
+            "\r", "\n", "\r\r\n", "\n\r", "\r\n.", "\r\n..", "\r\n.\r\n", "\r\n\r\n", "\n.\n", "\r\n.\n", "\r\n.\r", ".",
+        ]
+        for special in specials {
+            for place in 0..<150 {
+                let data = Array(filler[..<place]) + Array(special.utf8) + Array(filler[place...])
+                let input = opening + data + Dialogue.lines([".", "QUIT"])
+                let whole = Dialogue.run(input, configuration)
+                let octets = Dialogue.run(input, cuts: Array(1..<input.count), configuration)
+                if whole != octets { Issue.record("\(special.debugDescription) at \(place): \(whole), not \(octets)") }
+            }
+        }
+    }
+
     /// The limit counts what was taken out.
     @Test(arguments: [1, 7, 99]) func takenDataCountsForTheLimit(_ count: Int) {
         var configuration = Dialogue.configuration()

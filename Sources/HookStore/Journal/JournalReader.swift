@@ -9,6 +9,8 @@ internal import HookModel
 /// Used by one thread at a time.
 final class JournalReader: @unchecked Sendable {
     private static let window = 256 << 10
+    /// Behind a record whose message is longer than this the next head is looked for alone.
+    private static let headWindow = 16 << 10
 
     let folder: String
     /// Behind the last record that was read.
@@ -28,6 +30,8 @@ final class JournalReader: @unchecked Sendable {
     /// What part of the file is in the buffer.
     private var start = 0
     private var count = 0
+    /// How much is read at once, at most.
+    private var readAhead = JournalReader.window
 
     init(folder: String, at position: JournalPosition) {
         self.folder = folder
@@ -69,6 +73,7 @@ final class JournalReader: @unchecked Sendable {
         if verifiesRaw, head.rawLength > 0 {
             guard Self.raw(descriptor, at: position.offset + head.headLength, head) != nil else { return nil }
         }
+        readAhead = head.rawLength > Self.headWindow ? Self.headWindow : Self.window
         recordOffset = position.offset
         position.offset = head.end(from: position.offset)
         position.sequence = head.sequence
@@ -131,7 +136,7 @@ final class JournalReader: @unchecked Sendable {
                 buffer = .allocate(byteCount: Self.window, alignment: 16)
                 capacity = Self.window
             }
-            var wanted = capacity
+            var wanted = min(capacity, max(length, readAhead))
             if let end, end.segment == openSegment { wanted = min(wanted, max(0, end.offset - offset)) }
             start = offset
             count = Self.read(descriptor, UnsafeMutableRawBufferPointer(start: buffer, count: wanted), at: offset)
