@@ -55,18 +55,31 @@ private struct LineLogHandler: LogHandler {
         set { metadata[key] = newValue }
     }
 
+    /// Runs on the journal's thread for every mail, so that the usual values are only looked at as octets.
     func log(event: LogEvent) {
-        let all = metadata.merging(event.metadata ?? [:]) { $1 }
-        let fields = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted("\($0.value)"))" }
+        let said = event.metadata ?? [:]
+        let all = metadata.isEmpty ? said : metadata.merging(said) { $1 }
         let front = isJournal ? "<\(Self.priority(event.level))>" : "\(Timestamp.now().rfc3339) \(event.level) "
-        Terminal.printError(front + "\(event.message)" + fields.joined())
+        var line = front + event.message.description
+        for (key, value) in all.sorted(by: { $0.key < $1.key }) {
+            line += " "
+            line += key
+            line += "="
+            if case .string(let text) = value { line += Self.quoted(text) } else { line += Self.quoted("\(value)") }
+        }
+        Terminal.printError(line)
     }
 
     /// A value with spaces or quotation marks is quoted; control characters never reach a terminal.
     private static func quoted(_ value: String) -> String {
+        if !value.isEmpty, value.utf8.allSatisfy({ (0x21...0x7E).contains($0) && !needsQuotes($0) }) { return value }
         let plain = Terminal.harmless(value)
-        guard plain.isEmpty || plain.contains(where: { $0 == " " || $0 == "\"" || $0 == "=" }) else { return plain }
+        guard plain.isEmpty || plain.utf8.contains(where: needsQuotes) else { return plain }
         return "\"" + plain.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+    }
+
+    private static func needsQuotes(_ octet: UInt8) -> Bool {
+        octet == UInt8(ascii: " ") || octet == UInt8(ascii: "\"") || octet == UInt8(ascii: "=")
     }
 
     /// syslog(3).
