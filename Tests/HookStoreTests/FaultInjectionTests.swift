@@ -142,16 +142,16 @@ import Testing
         await store.close()
     }
 
-    /// Walks over a log and checks what is left at `wanted` of its changes.
+    /// Walks over a log and checks what is left at about `points` of its changes; in the long form at `longPoints`.
     private func cutEverywhere(
-        _ log: PowerCutLog, from start: PowerCutDisk = PowerCutDisk(), told begin: Told = Told(), points: Int, seed: UInt64,
-        _ name: String, then: ((String, Told, String) async throws -> Void)? = nil
+        _ log: PowerCutLog, from start: PowerCutDisk = PowerCutDisk(), told begin: Told = Told(), points: Int,
+        longPoints: Int = .max, seed: UInt64, _ name: String, then: ((String, Told, String) async throws -> Void)? = nil
     ) async throws -> Int {
         let entries = log.all
         var generator = SplitMix64(state: seed)
         var disk = start
         var told = begin
-        let step = Self.isLong ? 1 : max(1, entries.count / points)
+        let step = max(1, entries.count / (Self.isLong ? longPoints : points))
         var next = Int.random(in: 0..<step, using: &generator)
         var checked = 0
         for (index, entry) in entries.enumerated() {
@@ -197,7 +197,8 @@ import Testing
         let log = try await recordedRun(folder.root, rounds: 3)
         let seed = UInt64(ProcessInfo.processInfo.environment["MAILHOOKD_SEED"] ?? "") ?? UInt64.random(in: 1...UInt64.max)
         let count = Mutex(0)
-        _ = try await cutEverywhere(log, points: 12, seed: seed, "recovery") { root, told, point in
+        // Each of them is a recovery of some hundred changes; all of all would take hours.
+        _ = try await cutEverywhere(log, points: 12, longPoints: 24, seed: seed, "recovery") { root, told, point in
             // What is on the disk now is all there is, and durable.
             var disk = PowerCutDisk()
             for case let path as String in FileManager.default.enumerator(atPath: root) ?? .init() {
