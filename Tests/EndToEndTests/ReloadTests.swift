@@ -425,6 +425,17 @@ extension Installation {
         try eventually("the line") { installation.daemon?.errors.contains("message accepted") == true }
     }
 
+    /// Fields stand in the order of their names; values with spaces are quoted, others are not.
+    @Test func linesOfTheLogCanBeTakenApart() throws {
+        let installation = try Installation()
+        try installation.start()
+        #expect(try installation.swaks().status == 0)
+        func log() -> String { installation.daemon?.errors ?? "" }
+        try eventually("the line") { log().contains(" outcome=") }
+        #expect(log().contains(" info ready listeners=\"smtp 127.0.0.1:"), "\(log())")
+        #expect(log().contains(#/ message accepted duplicate=false events=1 intake=smtp message=[^ "=]+ outcome=accepted\n/#), "\(log())")
+    }
+
     /// Many reloads, some of them refused, while mail comes as fast as it can: nothing is refused or lost.
     @Test func underLoad() throws {
         let installation = try Installation(Self.log, hook: "sources: [body]")
