@@ -139,7 +139,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "HookExtractionTests",
-            dependencies: ["CZlib", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "TestSupport"],
+            dependencies: [
+                "CZlib", "HookExtraction", "HookModel", "JSONLD", "MIMEParser", "TestSupport",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "HookStoreTests", dependencies: ["CSQLite", "HookModel", "HookStore", "TestSupport"],

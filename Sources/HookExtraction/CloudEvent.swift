@@ -45,7 +45,7 @@ struct CloudEvent {
         for (name, value) in extensions { writer.member(name, Self.bounded(value)) }
         writer.member("output", output.map { String(decoding: $0, as: UTF8.self) })
         writer.name("data")
-        writer.raw(JSONDocument.onOneLine(data))
+        writer.rawOnOneLine(data)
         writer.endObject()
         return writer.bytes
     }

@@ -34,7 +34,13 @@ public enum ContentDigest {
         "resent-", "x-amavis-", "x-gm-", "x-google-", "x-mozilla-", "x-ms-exchange-", "x-rspamd-", "x-spam", "x-virus",
     ]
 
-    private static let transitLetters = Set((transitFields + transitPrefixes).compactMap(\.utf8.first))
+    /// By a name's first letter: bit n is set where one of n octets may be such a field. Most fields are none.
+    private static let transitLengths: [UInt64] = {
+        var lengths = Array(repeating: UInt64(0), count: 256)
+        for name in transitFields { lengths[Int(name.utf8.first ?? 0)] |= 1 << UInt64(name.utf8.count) }
+        for prefix in transitPrefixes { lengths[Int(prefix.utf8.first ?? 0)] |= ~0 << UInt64(prefix.utf8.count) }
+        return lengths
+    }()
 
     private static let lineFeed = UInt8(ascii: "\n")
     private static let carriageReturn = UInt8(ascii: "\r")
@@ -61,56 +67,70 @@ public enum ContentDigest {
         return position
     }
 
-    /// Adds a field, whose lines after the first begin with white space.
+    /// Adds a field, whose lines after the first begin with white space. It is copied whole and brought to its normal
+    /// form in place, which is never longer.
     private static func addField(_ field: UnsafeRawBufferPointer, to normal: inout [UInt8]) {
-        guard let base = field.baseAddress, let found = memchr(base, Int32(UInt8(ascii: ":")), field.count) else {
-            addUnfolded(field, to: &normal)
-            return normal.append(lineFeed)
-        }
-        let colon = UnsafeRawPointer(found) - base
         let start = normal.count
-        addUnfolded(UnsafeRawBufferPointer(rebasing: field[..<colon]), to: &normal)
-        while normal.count > start, let last = normal.last, isWhiteSpace(last) { normal.removeLast() }
-        for index in start..<normal.count where (65...90).contains(normal[index]) { normal[index] += 32 }
-        if isTransit(normal[start...]) { return normal.removeLast(normal.count - start) }
-        normal.append(UInt8(ascii: ":"))
-        addCollapsed(UnsafeRawBufferPointer(rebasing: field[(colon + 1)...]), to: &normal)
-        normal.append(lineFeed)
-    }
-
-    /// Every line end as a space.
-    private static func addUnfolded(_ text: UnsafeRawBufferPointer, to normal: inout [UInt8]) {
-        for index in text.indices where !isFold(text, index) {
-            normal.append(text[index] == lineFeed ? UInt8(ascii: " ") : text[index])
+        normal.append(contentsOf: field)
+        let length = normal.withUnsafeMutableBufferPointer {
+            normalize(UnsafeMutableBufferPointer(rebasing: $0[start...]))
         }
+        normal.removeLast(normal.count - start - (length ?? 0))
+        if length != nil { normal.append(lineFeed) }
     }
 
-    /// Runs of white space and line ends as one space, none at the ends.
-    private static func addCollapsed(_ text: UnsafeRawBufferPointer, to normal: inout [UInt8]) {
-        let start = normal.count
-        var runStart = 0
-        for index in text.indices where isWhiteSpace(text[index]) || text[index] == lineFeed || isFold(text, index) {
-            add(text[runStart..<index], from: start, to: &normal)
-            runStart = index + 1
+    /// The length of the normal form; nil for a field of transit.
+    private static func normalize(_ field: UnsafeMutableBufferPointer<UInt8>) -> Int? {
+        guard let colon = field.firstIndex(of: UInt8(ascii: ":")) else { return unfold(field, ..<field.count) }
+        var end = unfold(field, ..<colon)
+        while end > 0, isWhiteSpace(field[end - 1]) { end -= 1 }
+        for index in 0..<end where (65...90).contains(field[index]) { field[index] += 32 }
+        if isTransit(field[..<end]) { return nil }
+        field[end] = UInt8(ascii: ":")
+        return collapse(field, from: colon + 1, to: end + 1)
+    }
+
+    /// Every line end as a space; returns where the text ends then.
+    private static func unfold(_ text: UnsafeMutableBufferPointer<UInt8>, _ range: PartialRangeUpTo<Int>) -> Int {
+        var end = 0
+        for index in 0..<range.upperBound where !isFold(text, index, range.upperBound) {
+            text[end] = text[index] == lineFeed ? UInt8(ascii: " ") : text[index]
+            end += 1
         }
-        add(text[runStart...], from: start, to: &normal)
+        return end
     }
 
-    /// A piece without white space, with a space before it unless it is the value's first.
-    private static func add(_ piece: Slice<UnsafeRawBufferPointer>, from start: Int, to normal: inout [UInt8]) {
-        guard !piece.isEmpty else { return }
-        if normal.count > start { normal.append(UInt8(ascii: " ")) }
-        normal.append(contentsOf: UnsafeRawBufferPointer(rebasing: piece))
+    /// Runs of white space and line ends as one space, none at the ends. `target` is not behind `source`; returns where
+    /// the text ends then.
+    private static func collapse(
+        _ text: UnsafeMutableBufferPointer<UInt8>, from source: Int, to target: Int
+    ) -> Int {
+        var end = target
+        var isSpaceDue = false
+        for index in source..<text.count {
+            let octet = text[index]
+            if octet <= 0x20, isWhiteSpace(octet) || octet == lineFeed || isFold(text, index, text.count) {
+                isSpaceDue = end > target
+                continue
+            }
+            if isSpaceDue {
+                text[end] = UInt8(ascii: " ")
+                end += 1
+                isSpaceDue = false
+            }
+            text[end] = octet
+            end += 1
+        }
+        return end
     }
 
     /// The CR of a line end inside of a field.
-    private static func isFold(_ text: UnsafeRawBufferPointer, _ index: Int) -> Bool {
-        text[index] == carriageReturn && index + 1 < text.count && text[index + 1] == lineFeed
+    private static func isFold(_ text: UnsafeMutableBufferPointer<UInt8>, _ index: Int, _ end: Int) -> Bool {
+        text[index] == carriageReturn && index + 1 < end && text[index + 1] == lineFeed
     }
 
-    private static func isTransit(_ name: ArraySlice<UInt8>) -> Bool {
-        // First letters of all of them; most fields are none.
-        guard let first = name.first, transitLetters.contains(first) else { return false }
+    private static func isTransit(_ name: Slice<UnsafeMutableBufferPointer<UInt8>>) -> Bool {
+        guard let first = name.first, transitLengths[Int(first)] >> UInt64(min(name.count, 63)) & 1 == 1 else { return false }
         let text = String(decoding: name, as: UTF8.self)
         return transitFields.contains(text) || transitPrefixes.contains { text.hasPrefix($0) }
     }

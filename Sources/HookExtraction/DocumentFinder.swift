@@ -76,7 +76,7 @@ public struct DocumentFinder: Sendable {
     private func jsonPart(_ part: MIMEPart, _ message: MIMEMessage) -> (Candidate.Content, [JSONRepair]) {
         if Self.isPacked(part, message) { return gzipPart(part, message) }
         let isEncoded = part.encoding == .base64 || part.encoding == .quotedPrintable || part.encoding == .uuencode
-        if !isEncoded, part.mediaType.name != "text/plain", !Self.mayBeWide(message.encodedBody(of: part)) {
+        if !isEncoded, part.typeName != "text/plain", !Self.mayBeWide(message.encodedBody(of: part)) {
             // Read where it stands in the message.
             return document(message.sources[part.source], in: part.body)
         }
@@ -85,11 +85,11 @@ public struct DocumentFinder: Sendable {
         guard !isCut else {
             return (.failure(DocumentFailure(.limit, "is larger than \(limits.documentSize) octets")), [])
         }
-        if let label = Self.wideEncoding(body, charset: part.mediaType.value["charset"]) {
+        if let label = Self.wideEncoding(body, charset: part.charsetLabel) {
             return document(Charset.utf8(body, label: label))
         }
         // The charset parameter has no meaning for JSON types (RFC 8259 section 11), but it has for text/plain.
-        if part.mediaType.name == "text/plain" { return document(message.text(of: part)) }
+        if part.typeName == "text/plain" { return document(message.text(of: part)) }
         return document(body)
     }
 
@@ -204,7 +204,7 @@ public struct DocumentFinder: Sendable {
     /// parameter as the transport's word.
     private func htmlText(_ part: MIMEPart, _ message: MIMEMessage) -> (html: [UInt8], isCut: Bool) {
         let (body, isCut) = decodedBody(part, message, limit: limits.htmlSize)
-        let parameter = part.mediaType.value["charset"].flatMap { $0.isEmpty ? nil : $0 }
+        let parameter = part.charsetLabel.flatMap { $0.isEmpty ? nil : $0 }
         return (Charset.utf8(body, label: parameter ?? HTMLCharset.label(of: body).label), isCut)
     }
 
@@ -255,7 +255,7 @@ public struct DocumentFinder: Sendable {
         let part = message.parts[index]
         let purpose = message.header(of: part).rawValue("content-purpose")?.lowercased().trimmed
         guard purpose == "machine-readable", let parent = part.parent else { return nil }
-        switch message.parts[parent].mediaType.name {
+        switch message.parts[parent].typeName {
         case "multipart/alternative": return .full
         // The root is the first part unless `start` names another (RFC 2387 section 3.2); it is what people read.
         case "multipart/related": return index == parent + 1 ? .unrelated : .partial

@@ -130,7 +130,7 @@ enum MultipartForm {
         }
         let content = form.body(of: part)
         if fileName.isEmpty, content.isEmpty { return fields.add(name, .noFile) }
-        fields.add(name, .file(name: unescaped(fileName), type: part.mediaType.name, content: content))
+        fields.add(name, .file(name: unescaped(fileName), type: part.typeName, content: content))
     }
 
     /// HTML Standard section 4.10.21.8: browsers write quotation marks and line ends in names as percent and digits.

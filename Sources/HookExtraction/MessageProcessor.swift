@@ -77,9 +77,10 @@ public final class MessageProcessor: Sendable {
         let isLooping = isLooping(mail)
         let strict = isLooping ? [] : finder.candidates(in: mail)
         var repaired: [Candidate]?
+        let messageID = mail.messageID
         var result = ProcessedMessage(
             mail: mail, candidates: strict,
-            verdict: Verdict(contentDigest: digest, messageID: mail.messageID, hooks: []), decisions: [], recipients: [])
+            verdict: Verdict(contentDigest: digest, messageID: messageID, hooks: []), decisions: [], recipients: [])
         let subject = mail.header.text("subject")
         var indexOfHook: [String: Int] = [:]
         for recipient in message.envelope.recipients {
@@ -108,7 +109,7 @@ public final class MessageProcessor: Sendable {
                 ? HookDecision(refusing: .mailLoop)
                 : HookDecision(candidates, policy: addressed.hook.policy, keys: keys, shaper: shaper)
             let context = Context(
-                addressed: addressed, tag: tag, message: message, digest: digest, messageID: mail.messageID,
+                addressed: addressed, tag: tag, message: message, digest: digest, messageID: messageID,
                 subject: subject, instance: instance)
             result.verdict.hooks.append(context.verdict(candidates, decision, TriggerRun(triggers, depth: depth), recipient: recipient))
             result.decisions.append(decision)

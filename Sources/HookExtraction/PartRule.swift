@@ -19,21 +19,21 @@ enum PartRule: Sendable, Hashable {
     case none
 
     init(_ part: MIMEPart) {
-        let type = part.mediaType
+        let type = part.typeName
         let name = part.fileName?.lowercased()
-        if let kind = Self.jsonKind(of: type.name) {
+        if let kind = Self.jsonKind(of: type) {
             self = .json(kind, source: .parts, isMislabelled: false)
-        } else if let kind = Self.mislabelled[type.name] {
+        } else if let kind = Self.mislabelled[type] {
             self = .json(kind, source: .parts, isMislabelled: true)
-        } else if type.name == "application/tlsrpt+gzip" {
+        } else if type == "application/tlsrpt+gzip" {
             self = .gzip(.json, source: .parts)
-        } else if let name, name.hasSuffix(".json.gz"), Self.isGzip(type.name) || Self.isGeneric(part, type.name) {
+        } else if let name, name.hasSuffix(".json.gz"), Self.isGzip(type) || Self.isGeneric(part, type) {
             self = .gzip(.json, source: .files)
-        } else if let name, Self.isGeneric(part, type.name), let kind = Self.kind(ofFile: name) {
+        } else if let name, Self.isGeneric(part, type), let kind = Self.kind(ofFile: name) {
             self = .json(kind, source: .files, isMislabelled: false)
-        } else if type.name == "text/html" {
+        } else if type == "text/html" {
             self = .html
-        } else if type.name == "text/plain", name == nil, part.disposition?.value != "attachment" {
+        } else if type == "text/plain", name == nil, part.disposition?.value != "attachment" {
             self = .text
         } else {
             self = .none
@@ -78,6 +78,11 @@ struct ScriptType: Sendable, Hashable {
         guard let type else {
             guard let language, language.lowercased() == "ld+json" else { return nil }
             self.init(kind: .jsonLD, isMislabelled: true)
+            return
+        }
+        // As nearly everybody writes it.
+        if type == "application/ld+json" {
+            self.init(kind: .jsonLD, isMislabelled: false)
             return
         }
         let name = type.prefix { $0 != ";" }.lowercased()

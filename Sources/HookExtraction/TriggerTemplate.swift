@@ -129,7 +129,7 @@ public struct TriggerTemplate: Sendable, Hashable {
             switch path?.follow(from: source.data, work: &work) ?? .nothing {
             case .value(let value):
                 begin()
-                writer.raw(JSONDocument.onOneLine(value.text))
+                writer.rawOnOneLine(value.text)
             case .count(let count):
                 begin()
                 writer.integer(count)

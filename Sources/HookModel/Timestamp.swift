@@ -25,19 +25,51 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     }
 
     /// RFC 3339 section 5.6 in UTC with microseconds, for example `2026-11-24T09:30:00.000125Z`.
-    public var rfc3339: String {
-        "\(wholeSeconds).\(Self.pad(Self.floorDivide(microseconds, 1_000_000).remainder, 6))Z"
-    }
+    public var rfc3339: String { text(hasFraction: true) }
 
     /// The same without the fraction, for example `2026-11-24T09:30:00Z`.
-    public var rfc3339WholeSeconds: String { wholeSeconds + "Z" }
+    public var rfc3339WholeSeconds: String { text(hasFraction: false) }
 
-    private var wholeSeconds: String {
+    /// Every event and every line of the log has one, so that it is written digit by digit into the string's own memory.
+    private func text(hasFraction: Bool) -> String {
+        let (seconds, fraction) = Self.floorDivide(microseconds, 1_000_000)
         let (days, secondOfDay) = Self.floorDivide(seconds, 86_400)
         let (year, month, day) = Self.civil(fromDays: days)
-        return "\(Self.pad(year, 4))-\(Self.pad(month, 2))-\(Self.pad(day, 2))"
-            + "T\(Self.pad(secondOfDay / 3600, 2)):\(Self.pad(secondOfDay / 60 % 60, 2)):\(Self.pad(secondOfDay % 60, 2))"
+        return String(unsafeUninitializedCapacity: Self.longestText) { buffer in
+            var length = 0
+            func put(_ character: Unicode.Scalar) {
+                buffer[length] = UInt8(ascii: character)
+                length += 1
+            }
+            func put(_ value: Int64, _ width: Int) {
+                for place in (0..<width).reversed() {
+                    put(Unicode.Scalar(UInt8(truncatingIfNeeded: 48 + value / Self.powersOfTen[place] % 10)))
+                }
+            }
+            if year < 0 { put("-") }
+            put(abs(year), abs(year) < 10_000 ? 4 : 6)
+            put("-")
+            put(month, 2)
+            put("-")
+            put(day, 2)
+            put("T")
+            put(secondOfDay / 3600, 2)
+            put(":")
+            put(secondOfDay / 60 % 60, 2)
+            put(":")
+            put(secondOfDay % 60, 2)
+            if hasFraction {
+                put(".")
+                put(fraction, 6)
+            }
+            put("Z")
+            return length
+        }
     }
+
+    /// Years have up to six digits: 64 bits of microseconds reach from -290,308 to 294,247.
+    private static let longestText = 32
+    private static let powersOfTen: InlineArray<6, Int64> = [1, 10, 100, 1_000, 10_000, 100_000]
 
     /// Reads RFC 3339 section 5.6 with a `Z` or numeric offset, for example `2026-12-31T00:00:00Z`; nil for anything
     /// else. A leap second counts as the second after it; digits beyond microseconds are dropped.
@@ -89,11 +121,6 @@ public struct Timestamp: Sendable, Hashable, Comparable {
         let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
         let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
         return era * 146_097 + dayOfEra - 719_468
-    }
-
-    private static func pad(_ value: Int64, _ width: Int) -> String {
-        let digits = String(value)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
     }
 
     private static func floorDivide(_ value: Int64, _ divisor: Int64) -> (quotient: Int64, remainder: Int64) {

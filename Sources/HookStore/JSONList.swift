@@ -8,20 +8,30 @@ internal import HookModel
 enum JSONList {
     private static let digits = Array("0123456789abcdef".utf8)
 
-    static func text(_ strings: [String]) -> String {
-        var out: [UInt8] = [UInt8(ascii: "[")]
+    static func text(_ strings: [String]) -> [UInt8] {
+        var out: [UInt8] = []
+        out.reserveCapacity(strings.reduce(2) { $0 + $1.utf8.count + 3 })
+        out.append(UInt8(ascii: "["))
         for (index, string) in strings.enumerated() {
             if index > 0 { out.append(UInt8(ascii: ",")) }
             append(string, to: &out)
         }
         out.append(UInt8(ascii: "]"))
-        return String(decoding: out, as: UTF8.self)
+        return out
     }
 
     /// RFC 8259 section 7: quotation mark, reverse solidus and U+0000 to U+001F are escaped.
     static func append(_ string: String, to out: inout [UInt8]) {
-        let digits = Self.digits
         out.append(UInt8(ascii: "\""))
+        if string.utf8.contains(where: { $0 < 0x20 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) {
+            appendEscaped(string, to: &out)
+        } else {
+            out.append(contentsOf: string.utf8)
+        }
+        out.append(UInt8(ascii: "\""))
+    }
+
+    private static func appendEscaped(_ string: String, to out: inout [UInt8]) {
         for byte in string.utf8 {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"): out += [UInt8(ascii: "\\"), byte]
@@ -29,12 +39,13 @@ enum JSONList {
             default: out.append(byte)
             }
         }
-        out.append(UInt8(ascii: "\""))
     }
 
     /// `[["event name", "recipient", "outcome", "answer", events], ...]`
-    static func text(of hooks: [HookVerdict]) -> String {
-        var out: [UInt8] = [UInt8(ascii: "[")]
+    static func text(of hooks: [HookVerdict]) -> [UInt8] {
+        var out: [UInt8] = []
+        out.reserveCapacity(256)
+        out.append(UInt8(ascii: "["))
         for (index, hook) in hooks.enumerated() {
             if index > 0 { out.append(UInt8(ascii: ",")) }
             out.append(UInt8(ascii: "["))
@@ -42,10 +53,10 @@ enum JSONList {
                 append(text, to: &out)
                 out.append(UInt8(ascii: ","))
             }
-            out += Array(String(hook.events.count).utf8)
+            out.append(contentsOf: String(hook.events.count).utf8)
             out.append(UInt8(ascii: "]"))
         }
         out.append(UInt8(ascii: "]"))
-        return String(decoding: out, as: UTF8.self)
+        return out
     }
 }

@@ -47,6 +47,10 @@ public final class SQLiteStore: InspectableStore {
         public init() {}
     }
 
+    /// Runs what answers all messages of one group, on the thread that wrote them: what need not come before the answers
+    /// can wait until they are out.
+    public typealias Answering = @Sendable (_ answer: () -> Void) -> Void
+
     /// nil for readers.
     private let owner: Owner?
     let reads: ReadLoop
@@ -82,14 +86,15 @@ public final class SQLiteStore: InspectableStore {
     ///   `notWritable`; `corrupt` where the file is no store or a damaged one, as far as a short look shows it;
     ///   `failed`; each with a text that names the file.
     public static func open(
-        _ path: String, as role: Role, options: Options = Options()
+        _ path: String, as role: Role, options: Options = Options(), answering: @escaping Answering = { $0() }
     ) throws(StoreError) -> SQLiteStore {
-        try open(path, as: role, options: options, files: SystemFiles())
+        try open(path, as: role, options: options, files: SystemFiles(), answering: answering)
     }
 
     /// - Parameter files: how the journal changes its files.
     package static func open(
-        _ path: String, as role: Role, options: Options, files: any StoreFiles
+        _ path: String, as role: Role, options: Options, files: any StoreFiles,
+        answering: @escaping Answering = { $0() }
     ) throws(StoreError) -> SQLiteStore {
         let lifetime = StoreLifetime()
         switch role {
@@ -102,7 +107,7 @@ public final class SQLiteStore: InspectableStore {
             return SQLiteStore(owner: nil, reads: reads, lifetime: lifetime)
         case .owner:
             try lifetime.lock(ownerOf: path)
-            let (owner, reads) = try makeOwner(path, options, files)
+            let (owner, reads) = try makeOwner(path, options, files, answering)
             let store = SQLiteStore(owner: owner, reads: reads, lifetime: lifetime)
             try startThreads(of: store, owner)
             return store
@@ -110,7 +115,7 @@ public final class SQLiteStore: InspectableStore {
     }
 
     private static func makeOwner(
-        _ path: String, _ options: Options, _ files: any StoreFiles
+        _ path: String, _ options: Options, _ files: any StoreFiles, _ answering: @escaping Answering
     ) throws(StoreError) -> (Owner, ReadLoop) {
         let connection = try openForWriting(path, files)
         let segments = JournalSegments(folder: StorePlace.journal(of: path), files: files)
@@ -128,7 +133,7 @@ public final class SQLiteStore: InspectableStore {
         let checkpointer = try Checkpointer(writer: connection, logOctets: options.logOctets)
         let loop = WriterLoop(writer, checkpointer, segments, progress, options: options)
         let keeper = SegmentKeeper(segments, segmentOctets: options.segmentOctets)
-        let journalLoop = JournalLoop(planner, journal, progress, loop, keeper, options: options)
+        let journalLoop = JournalLoop(planner, journal, progress, loop, keeper, options: options, answering: answering)
         let reads = ReadLoop(path: path) { _ throws(StoreError) in try loop.waitUntilApplied() }
         try reads.openNow()
         let compressor = !options.compresses ? nil

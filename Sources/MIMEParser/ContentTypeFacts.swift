@@ -85,6 +85,26 @@ struct ContentTypeFacts {
         return bytes[index] == .semicolon ? (start, name, index + 1) : nil
     }
 
+    /// `type/subtype` in lower case; nil for a value that is not so plain.
+    static func plainName(_ bytes: Bytes, _ range: Range<Int>) -> String? {
+        guard let end = plainNameEnd(bytes, range) else { return nil }
+        let name = bytes[end.start..<end.name]
+        guard name.allSatisfy({ $0 < 0x80 }) else { return nil }
+        return String(unsafeUninitializedCapacity: name.count) { text in
+            for (index, octet) in name.enumerated() { text[index] = octet.lowercased }
+            return name.count
+        }
+    }
+
+    static func charsetLabel(_ bytes: Bytes, _ range: Range<Int>) -> String? {
+        guard let end = plainNameEnd(bytes, range) else { return ParameterizedValue(bytes, range)["charset"] }
+        switch plainParameter("charset", bytes, end.next..<range.upperBound) {
+        case .absent: return nil
+        case .found(let value): return HeaderText.string(Bytes(rebasing: bytes[value]))
+        case .unusual: return ParameterizedValue(bytes, range)["charset"]
+        }
+    }
+
     // MARK: parameters
 
     private mutating func takeCharset(_ bytes: Bytes, _ parameters: Range<Int>, _ range: Range<Int>) {

@@ -33,7 +33,14 @@ public struct HeaderFields: Sendable, Sequence {
     }
 
     /// How many fields have this name, in any case of letters.
-    public func count(_ name: String) -> Int { ranges(name).count }
+    public func count(_ name: String) -> Int {
+        var count = 0
+        eachRange { field in
+            if matches(field.name, name) { count += 1 }
+            return true
+        }
+        return count
+    }
 
     /// The first value of a field, unfolded and with its encoded words decoded (RFC 2047).
     public func text(_ name: String) -> String? {

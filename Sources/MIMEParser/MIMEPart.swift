@@ -55,6 +55,18 @@ public struct MIMEPart: Sendable {
         return MediaType(named: isInDigest ? "message/rfc822" : "text/plain", parametersOf: value)
     }
 
+    /// The name of `mediaType`: `type/subtype` in lower case. Parameters are not read where the field has the usual form.
+    public var typeName: String {
+        guard isTypeNamed, let typeField else { return isInDigest ? "message/rfc822" : "text/plain" }
+        return bytes.withUnsafeBufferPointer { ContentTypeFacts.plainName($0, typeField) } ?? mediaType.name
+    }
+
+    /// The charset that `mediaType` names, as it was sent. Other parameters are not read where the field has the usual form.
+    public var charsetLabel: String? {
+        guard let typeField else { return nil }
+        return bytes.withUnsafeBufferPointer { ContentTypeFacts.charsetLabel($0, typeField) }
+    }
+
     /// A leaf of type `text`, whatever the subtype.
     public var isText: Bool { kind == .leaf && isTextType }
 

@@ -9,6 +9,11 @@ public enum Terminal {
     public static func print(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
     public static func printError(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
+    /// Lines in one piece.
+    public static func printErrors(_ lines: [String]) {
+        write(lines.map { $0 + "\n" }.joined(), to: STDERR_FILENO)
+    }
+
     /// Bytes as they are, for output that is not text of ours.
     public static func print(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
 

@@ -72,6 +72,10 @@ import Testing
         // Plain text: accepted and kept, without an event.
         #expect(try installation.events().isEmpty)
         #expect(try installation.stop() == 0)
+        // Those that were stored together have their lines written together: each is there, and whole.
+        let lines = (installation.daemon?.errors ?? "").split(separator: "\n")
+        #expect(lines.allSatisfy { $0.starts(with: #/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z [a-z]+ /#) }, "\(lines.prefix(5))")
+        #expect(lines.filter { $0.hasSuffix(" outcome=no_structured_data") }.count == 400)
     }
 
     @Test func killedBetweenAcceptanceAndDelivery() throws {

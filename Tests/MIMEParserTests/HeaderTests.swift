@@ -112,6 +112,19 @@ struct HeaderTests {
         #expect(message.parts[0].disposition?.value == "attachment")
     }
 
+    /// What is read of the field in place is what reading the whole of it gives.
+    @Test(arguments: [
+        "text/html; charset=utf-8", "Text/HTML;Charset=\"UTF-8\"", " text/html ", "text/html ; charset=a; charset=b", "text",
+        "text/html; charset*=utf-8''x", "text/html (comment); charset=(c)utf-8", "text/html charset=utf-8", "", ";charset=x",
+        "text/html; charset=", "text/html; charset=\"a\\\"b\"", "text/\u{fc}; charset=\u{fc}", "\u{fc}/html", "a/b/c; charset=x",
+        "text/html\r\n ; charset=x", "\"text/html\"; charset=x", "multipart/mixed; boundary=a; charset=x", "text/html; x; charset=y",
+    ])
+    func typeReadInPlace(field: String) throws {
+        let part = try #require(MIMEMessage("Content-Type: \(field)\r\n\r\n").parts.first)
+        #expect(part.typeName == part.mediaType.name)
+        #expect(part.charsetLabel == part.mediaType["charset"])
+    }
+
     @Test func publicParameterizedValue() {
         let value = ParameterizedValue("form-data; a=1; A=2; b=\"x\"")
         #expect(value.value == "form-data")

@@ -56,6 +56,7 @@ final class JournalLoop: @unchecked Sendable {
     private let writer: WriterLoop
     private let keeper: SegmentKeeper
     private let options: SQLiteStore.Options
+    private let answering: SQLiteStore.Answering
     private let octetsWaiting = Atomic<Int>(0)
     private let recordsDone = Atomic<Int>(0)
     /// By subscription.
@@ -65,13 +66,14 @@ final class JournalLoop: @unchecked Sendable {
 
     init(
         _ planner: CommitPlanner, _ journal: JournalWriter, _ progress: JournalProgress, _ writer: WriterLoop,
-        _ keeper: SegmentKeeper, options: SQLiteStore.Options
+        _ keeper: SegmentKeeper, options: SQLiteStore.Options, answering: @escaping SQLiteStore.Answering
     ) {
         open = (planner, journal)
         self.progress = progress
         self.writer = writer
         self.keeper = keeper
         self.options = options
+        self.answering = answering
     }
 
     /// Messages so far, for whoever wants to know whether the store is at rest.
@@ -225,7 +227,9 @@ final class JournalLoop: @unchecked Sendable {
     private func store(_ group: ArraySlice<Commit>) {
         do throws(StoreError) {
             let receipts = try write(group)
-            for (commit, receipt) in zip(group, receipts) { commit.completion(.success(receipt)) }
+            answering {
+                for (commit, receipt) in zip(group, receipts) { commit.completion(.success(receipt)) }
+            }
         } catch {
             // What a damaged database does not know of a message, it may have known.
             if case .corrupt = error { corruption = error }

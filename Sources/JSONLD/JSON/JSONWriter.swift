@@ -42,6 +42,14 @@ public struct JSONWriter: Sendable {
         bytes.append(contentsOf: json)
     }
 
+    /// A value that is JSON already, on one line (`JSONDocument.onOneLine`).
+    public mutating func rawOnOneLine(_ json: ArraySlice<UInt8>) {
+        separate()
+        let start = bytes.count
+        bytes.append(contentsOf: json)
+        bytes.withUnsafeMutableBytes { JSONDocument.joinLines(UnsafeMutableRawBufferPointer(rebasing: $0[start...])) }
+    }
+
     /// `name` and a string, if there is one.
     public mutating func member(_ name: String, _ value: String?) {
         guard let value else { return }

@@ -69,7 +69,7 @@ public enum Extraction {
             writer.endArray()
         }
         writer.name("value")
-        writer.raw(JSONDocument.onOneLine(document.root.text))
+        writer.rawOnOneLine(document.root.text)
         writer.endObject()
     }
 }

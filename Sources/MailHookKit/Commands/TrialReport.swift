@@ -44,8 +44,8 @@ extension Trial {
     private var partsText: String {
         let rows = processed.mail.parts.map { part in
             let indent = String(repeating: "  ", count: part.depth)
-            var words = ["\(indent)\(part.path.isEmpty ? "-" : part.path)", part.mediaType.name]
-            if let charset = part.mediaType.value["charset"] { words.append("charset=\(charset)") }
+            var words = ["\(indent)\(part.path.isEmpty ? "-" : part.path)", part.typeName]
+            if let charset = part.charsetLabel { words.append("charset=\(charset)") }
             if part.encoding != .sevenBit { words.append(part.encoding.rawValue) }
             if let name = part.fileName { words.append("\"\(name)\"") }
             words.append("\(part.body.count) octets")
@@ -141,8 +141,8 @@ extension Trial {
         for part in processed.mail.parts {
             writer.beginObject()
             writer.member("path", part.path)
-            writer.member("type", part.mediaType.name)
-            writer.member("charset", part.mediaType.value["charset"])
+            writer.member("type", part.typeName)
+            writer.member("charset", part.charsetLabel)
             writer.member("encoding", part.encoding.rawValue)
             writer.member("filename", part.fileName)
             writer.name("octets")

@@ -80,7 +80,7 @@ struct SchemaSample {
     }
 
     private func write(_ facets: Facets, _ name: String, depth: Int, _ writer: inout JSONWriter) {
-        if let given = facets.given { return writer.raw(JSONDocument.onOneLine(given.text)) }
+        if let given = facets.given { return writer.rawOnOneLine(given.text) }
         switch facets.type {
         case "object": object(facets, depth, &writer)
         case "array": array(facets, name, depth, &writer)

@@ -16,6 +16,10 @@ enum Allocator {
         // that was freed (mallopt(3), M_MMAP_THRESHOLD), and a few large mails make the process large for good.
         let mmapThreshold: Int32 = -3
         _ = mallopt(mmapThreshold, 512 << 10)
+        // Small blocks that are free are joined with their neighbours at once, not all of them whenever a large one is freed
+        // (M_MXFAST): a message is a large one, so that it would happen for every mail.
+        let largestFastBlock: Int32 = 1
+        _ = mallopt(largestFastBlock, 0)
         // Left alone, every thread gets an arena of its own (M_ARENA_MAX), each keeps what its thread once needed, and
         // what one has free is no use to the others. With fewer than there are event loops threads wait for each other.
         let arenaMaximum: Int32 = -8

@@ -110,7 +110,8 @@ public final class Daemon: Sendable {
         let end = ContinuousClock.now + .seconds(10)
         while true {
             do throws(StoreError) {
-                return try SQLiteStore.open(StorePath.inFolder(dataFolder), as: .owner)
+                return try SQLiteStore.open(
+                    StorePath.inFolder(dataFolder), as: .owner, answering: { DaemonLog.gather($0) })
             } catch {
                 if case .busy = error, !PipeSocket.isServed(dataFolder: dataFolder), ContinuousClock.now < end {
                     try? await Task.sleep(for: .milliseconds(5))

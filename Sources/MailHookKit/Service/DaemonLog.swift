@@ -29,6 +29,26 @@ enum DaemonLog {
         Logger(label: "mailhookd") { _ in LineLogHandler(level, isJournal: getenv("JOURNAL_STREAM") != nil) }
     }
 
+    /// A thread that has more to do than to write lines.
+    fileprivate struct Gathering: Sendable {
+        var thread: pthread_t
+        var lines: [@Sendable () -> String] = []
+    }
+
+    fileprivate static let gathering = Mutex<Gathering?>(nil)
+
+    /// What `body` logs on this thread is written behind it, at once: of many mails that were stored together each would
+    /// wait for the lines of those before it. One thread at a time.
+    static func gather(_ body: () -> Void) {
+        gathering.withLock { $0 = Gathering(thread: pthread_self()) }
+        body()
+        let lines = gathering.withLock { gathering in
+            defer { gathering = nil }
+            return gathering?.lines ?? []
+        }
+        if !lines.isEmpty { Terminal.printErrors(lines.map { $0() }) }
+    }
+
     /// For libraries whose news is none for an operator.
     static var quiet: Logger { Logger(label: "mailhookd") { _ in SwiftLogNoOpLogHandler() } }
 }
@@ -55,19 +75,29 @@ private struct LineLogHandler: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    /// Runs on the journal's thread for every mail, so that the usual values are only looked at as octets.
     func log(event: LogEvent) {
+        let time = isJournal ? nil : Timestamp.now()
+        let isGathered = DaemonLog.gathering.withLock { gathering in
+            guard gathering?.thread == pthread_self() else { return false }
+            gathering?.lines.append { line(event, time) }
+            return true
+        }
+        if !isGathered { Terminal.printError(line(event, time)) }
+    }
+
+    /// Every mail is a line, so that the usual values are only looked at as octets.
+    private func line(_ event: LogEvent, _ time: Timestamp?) -> String {
         let said = event.metadata ?? [:]
         let all = metadata.isEmpty ? said : metadata.merging(said) { $1 }
-        let front = isJournal ? "<\(Self.priority(event.level))>" : "\(Timestamp.now().rfc3339) \(event.level) "
-        var line = front + event.message.description
+        var line = time.map { "\($0.rfc3339) \(event.level) " } ?? "<\(Self.priority(event.level))>"
+        line += event.message.description
         for (key, value) in all.sorted(by: { $0.key < $1.key }) {
             line += " "
             line += key
             line += "="
             if case .string(let text) = value { line += Self.quoted(text) } else { line += Self.quoted("\(value)") }
         }
-        Terminal.printError(line)
+        return line
     }
 
     /// A value with spaces or quotation marks is quoted; control characters never reach a terminal.

@@ -127,6 +127,22 @@ struct JSONValueTests {
     @Test func lineEndsBetweenTokensBecomeSpaces() {
         #expect(JSONDocument.onOneLine(Array("{\n\"a\":\r\n1}".utf8)[...]) == Array("{ \"a\":  1}".utf8))
     }
+
+    /// They are looked for eight octets at a time: each octet at each place, and beside another line end.
+    @Test func onlyLineEndsBecomeSpaces() {
+        for length in 1...20 {
+            for place in 0..<length {
+                for octet in UInt8.min...UInt8.max {
+                    var text = Array(repeating: UInt8(0x0B), count: length)
+                    text[length - 1] = 0x0A
+                    text[place] = octet
+                    let expected = text.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 }
+                    guard JSONDocument.onOneLine(text[...]) != expected else { continue }
+                    Issue.record("octet \(octet) at \(place) of \(length)")
+                }
+            }
+        }
+    }
 }
 
 @Suite("JSON writer")

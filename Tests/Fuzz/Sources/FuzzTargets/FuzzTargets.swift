@@ -34,7 +34,8 @@ public enum FuzzTargets {
             _ = message.body(of: part)
             if part.kind == .leaf { _ = message.unwrappedText(of: part) }
             for field in message.header(of: part) { _ = field.text }
-            _ = (part.fileName, part.path, part.mediaType.name)
+            _ = (part.fileName, part.path)
+            checkType(of: part)
         }
     }
 
@@ -45,8 +46,18 @@ public enum FuzzTargets {
             let message = MIMEMessage(Array("\(name): ".utf8) + value + Array("\r\n\r\n".utf8))
             let fields = message.header
             _ = (fields.text(name), fields.addresses(name), fields.date, message.messageID)
-            _ = message.parts.map { ($0.mediaType.name, $0.fileName) }
+            for part in message.parts {
+                _ = part.fileName
+                checkType(of: part)
+            }
         }
+    }
+
+    /// What is read of a type in place is what reading the whole field gives.
+    private static func checkType(of part: MIMEPart) {
+        let type = part.mediaType
+        precondition(part.typeName == type.name)
+        precondition(part.charsetLabel == type["charset"])
     }
 
     @Sendable private static func html(_ bytes: [UInt8]) {
