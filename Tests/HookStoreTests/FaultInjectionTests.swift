@@ -212,7 +212,8 @@ import Testing
             RecordedDatabase.record(second)
             defer { RecordedDatabase.stopRecording(second) }
             try await check(root, told, point, files: RecordedFiles(second))
-            let checked = try await cutEverywhere(second, from: disk, told: told, points: 8, seed: seed, point)
+            let checked = try await cutEverywhere(
+                second, from: disk, told: told, points: 8, longPoints: 30, seed: seed, point)
             count.withLock { $0 += checked }
         }
         let checked = count.withLock { $0 }
