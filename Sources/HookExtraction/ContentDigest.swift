@@ -81,8 +81,8 @@ public enum ContentDigest {
 
     /// The length of the normal form; nil for a field of transit.
     private static func normalize(_ field: UnsafeMutableBufferPointer<UInt8>) -> Int? {
-        guard let colon = field.firstIndex(of: UInt8(ascii: ":")) else { return unfold(field, ..<field.count) }
-        var end = unfold(field, ..<colon)
+        guard let colon = field.firstIndex(of: UInt8(ascii: ":")) else { return unfold(field, to: field.count) }
+        var end = unfold(field, to: colon)
         while end > 0, isWhiteSpace(field[end - 1]) { end -= 1 }
         for index in 0..<end where (65...90).contains(field[index]) { field[index] += 32 }
         if isTransit(field[..<end]) { return nil }
@@ -91,9 +91,9 @@ public enum ContentDigest {
     }
 
     /// Every line end as a space; returns where the text ends then.
-    private static func unfold(_ text: UnsafeMutableBufferPointer<UInt8>, _ range: PartialRangeUpTo<Int>) -> Int {
+    private static func unfold(_ text: UnsafeMutableBufferPointer<UInt8>, to limit: Int) -> Int {
         var end = 0
-        for index in 0..<range.upperBound where !isFold(text, index, range.upperBound) {
+        for index in 0..<limit where !isFold(text, index, limit) {
             text[end] = text[index] == lineFeed ? UInt8(ascii: " ") : text[index]
             end += 1
         }
@@ -109,6 +109,7 @@ public enum ContentDigest {
         var isSpaceDue = false
         for index in source..<text.count {
             let octet = text[index]
+            // One comparison for most octets.
             if octet <= 0x20, isWhiteSpace(octet) || octet == lineFeed || isFold(text, index, text.count) {
                 isSpaceDue = end > target
                 continue

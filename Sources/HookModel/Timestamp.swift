@@ -47,7 +47,7 @@ public struct Timestamp: Sendable, Hashable, Comparable {
                 }
             }
             if year < 0 { put("-") }
-            put(abs(year), abs(year) < 10_000 ? 4 : 6)
+            put(abs(year), abs(year) < 10_000 ? 4 : abs(year) < 100_000 ? 5 : 6)
             put("-")
             put(month, 2)
             put("-")

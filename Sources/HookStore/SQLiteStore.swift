@@ -48,7 +48,7 @@ public final class SQLiteStore: InspectableStore {
     }
 
     /// Runs what answers all messages of one group, on the thread that wrote them: what need not come before the answers
-    /// can wait until they are out.
+    /// can wait until they are out. It has to call `answer`, once.
     public typealias Answering = @Sendable (_ answer: () -> Void) -> Void
 
     /// nil for readers.

@@ -150,7 +150,8 @@ struct ContentTypeFacts {
     private enum PlainParameter {
         case absent
         case found(Range<Int>)
-        /// Comments, escapes, RFC 2231, a missing semicolon, octets above ASCII, the name twice: not read here.
+        /// Comments, escapes, RFC 2231, a missing semicolon, octets above ASCII, the name twice, more parameters than
+        /// anyone sends: not read here.
         case unusual
     }
 
@@ -158,7 +159,7 @@ struct ContentTypeFacts {
         let end = range.upperBound
         var index = range.lowerBound
         var result = PlainParameter.absent
-        while true {
+        for _ in 0..<ParameterizedValue.parameterLimit {
             while index < end, bytes[index].isBlankOrLineEnd || bytes[index] == .semicolon { index += 1 }
             if index == end { return result }
             let start = index
@@ -171,6 +172,7 @@ struct ContentTypeFacts {
             if case .found = result { return .unusual }
             result = .found(value)
         }
+        return .unusual
     }
 
     /// A token, or a quoted string in which nothing is escaped or folded, that a semicolon or the end follows.

@@ -1,11 +1,12 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Finds lines by their first two octets, 64 octets of the body at a time.
+// Finds lines by their first two octets, and line ends of another kind, 64 octets of the body at a time.
 
 package enum LineSearch {
-    /// How far from `start` on no LF is without a CR before it, in steps of 64 octets. `start` is above zero.
+    /// How far from `start` on no LF is without a CR before it, in steps of 64 octets. With `start` zero there is no octet
+    /// before, and it is the answer.
     package static func passCRLF(_ octets: UnsafeRawBufferPointer, from start: Int, to end: Int) -> Int {
-        guard let base = octets.baseAddress else { return start }
+        guard start > 0, let base = octets.baseAddress else { return start }
         var index = start
         while index + blockSize <= end, !hasLoneLineFeed(base + index) { index += blockSize }
         return index

@@ -9,9 +9,19 @@ public enum Terminal {
     public static func print(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
     public static func printError(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
-    /// Lines in one piece.
+    /// Many lines with few writes, each of which ends with a line and is small enough for a pipe to take it whole or not
+    /// at all (PIPE_BUF in pipe(7)): what other threads write never stands within a line.
     public static func printErrors(_ lines: [String]) {
-        write(lines.map { $0 + "\n" }.joined(), to: STDERR_FILENO)
+        var piece: [UInt8] = []
+        for line in lines {
+            if !piece.isEmpty, piece.count + line.utf8.count >= Int(PIPE_BUF) {
+                write(piece, to: STDERR_FILENO)
+                piece.removeAll(keepingCapacity: true)
+            }
+            piece += line.utf8
+            piece.append(UInt8(ascii: "\n"))
+        }
+        write(piece, to: STDERR_FILENO)
     }
 
     /// Bytes as they are, for output that is not text of ours.

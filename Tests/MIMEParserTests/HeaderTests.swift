@@ -118,6 +118,8 @@ struct HeaderTests {
         "text/html; charset*=utf-8''x", "text/html (comment); charset=(c)utf-8", "text/html charset=utf-8", "", ";charset=x",
         "text/html; charset=", "text/html; charset=\"a\\\"b\"", "text/\u{fc}; charset=\u{fc}", "\u{fc}/html", "a/b/c; charset=x",
         "text/html\r\n ; charset=x", "\"text/html\"; charset=x", "multipart/mixed; boundary=a; charset=x", "text/html; x; charset=y",
+        "text/html; " + (0..<101).map { "a\($0)=x; " }.joined() + "charset=y",
+        "text/html; " + String(repeating: "a=b;", count: 1000) + "charset=y",
     ])
     func typeReadInPlace(field: String) throws {
         let part = try #require(MIMEMessage("Content-Type: \(field)\r\n\r\n").parts.first)

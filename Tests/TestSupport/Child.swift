@@ -38,10 +38,13 @@ public final class Child: Sendable {
     ) throws {
         name = ([program] + arguments).joined(separator: " ")
         let (input, output, errors) = (Pipe(), Pipe(), Pipe())
-        let place = folder.map { ["/usr/bin/env", "-C", $0.path] } ?? []
+        // Looks the program up in the PATH it is given, not in ours.
+        let place = ["/usr/bin/env"] + (folder.map { ["-C", $0.path] } ?? [])
+        // What is started here writes its log to us, whoever started the tests.
+        let inherited = ProcessInfo.processInfo.environment.filter { $0.key != "JOURNAL_STREAM" }
         process = try SpawnedProcess(
             place + [program] + arguments,
-            environment: ProcessInfo.processInfo.environment.merging(environment) { $1 }.map { "\($0)=\($1)" },
+            environment: inherited.merging(environment) { $1 }.map { "\($0)=\($1)" },
             descriptors: [
                 input.fileHandleForReading, output.fileHandleForWriting, errors.fileHandleForWriting,
             ].map(\.fileDescriptor))

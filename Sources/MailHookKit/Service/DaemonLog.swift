@@ -37,11 +37,16 @@ enum DaemonLog {
 
     fileprivate static let gathering = Mutex<Gathering?>(nil)
 
-    /// What `body` logs on this thread is written behind it, at once: of many mails that were stored together each would
-    /// wait for the lines of those before it. One thread at a time.
+    /// What `body` logs on this thread is written behind it: of many mails that were stored together each would wait for
+    /// the lines of those before it. While another thread gathers, lines are written at once.
     static func gather(_ body: () -> Void) {
-        gathering.withLock { $0 = Gathering(thread: pthread_self()) }
+        let isMine = gathering.withLock { gathering in
+            guard gathering == nil else { return false }
+            gathering = Gathering(thread: pthread_self())
+            return true
+        }
         body()
+        guard isMine else { return }
         let lines = gathering.withLock { gathering in
             defer { gathering = nil }
             return gathering?.lines ?? []
@@ -105,7 +110,13 @@ private struct LineLogHandler: LogHandler {
         if !value.isEmpty, value.utf8.allSatisfy({ (0x21...0x7E).contains($0) && !needsQuotes($0) }) { return value }
         let plain = Terminal.harmless(value)
         guard plain.isEmpty || plain.utf8.contains(where: needsQuotes) else { return plain }
-        return "\"" + plain.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+        // By octets: a mark that combines with a quotation mark is no reason to leave it as it is.
+        var quoted = Array("\"".utf8)
+        for octet in plain.utf8 {
+            if octet == UInt8(ascii: "\\") || octet == UInt8(ascii: "\"") { quoted.append(UInt8(ascii: "\\")) }
+            quoted.append(octet)
+        }
+        return String(decoding: quoted, as: UTF8.self) + "\""
     }
 
     private static func needsQuotes(_ octet: UInt8) -> Bool {
