@@ -9,19 +9,24 @@ public enum Terminal {
     public static func print(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
     public static func printError(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
-    /// Many lines with few writes, each of which ends with a line and is small enough for a pipe to take it whole or not
-    /// at all (PIPE_BUF in pipe(7)): what other threads write never stands within a line.
+    /// Many lines with few writes.
     public static func printErrors(_ lines: [String]) {
-        var piece: [UInt8] = []
+        for piece in pieces(of: lines, limit: Int(PIPE_BUF)) { write(piece, to: STDERR_FILENO) }
+    }
+
+    /// Lines put together to pieces of at most `limit` octets, unless one alone is longer. A pipe takes a piece whole or
+    /// not at all (PIPE_BUF in pipe(7)), so that what other threads write never stands within a line.
+    static func pieces(of lines: [String], limit: Int) -> [[UInt8]] {
+        var pieces: [[UInt8]] = []
         for line in lines {
-            if !piece.isEmpty, piece.count + line.utf8.count >= Int(PIPE_BUF) {
-                write(piece, to: STDERR_FILENO)
-                piece.removeAll(keepingCapacity: true)
+            let octets = Array(line.utf8) + [UInt8(ascii: "\n")]
+            if let length = pieces.last?.count, length + octets.count <= limit {
+                pieces[pieces.count - 1] += octets
+            } else {
+                pieces.append(octets)
             }
-            piece += line.utf8
-            piece.append(UInt8(ascii: "\n"))
         }
-        write(piece, to: STDERR_FILENO)
+        return pieces
     }
 
     /// Bytes as they are, for output that is not text of ours.

@@ -54,6 +54,24 @@ enum DaemonLog {
         if !lines.isEmpty { Terminal.printErrors(lines.map { $0() }) }
     }
 
+    /// A value with spaces or quotation marks is quoted; control characters never reach a terminal.
+    static func quoted(_ value: String) -> String {
+        if !value.isEmpty, value.utf8.allSatisfy({ (0x21...0x7E).contains($0) && !needsQuotes($0) }) { return value }
+        let plain = Terminal.harmless(value)
+        guard plain.isEmpty || plain.utf8.contains(where: needsQuotes) else { return plain }
+        // By octets: a mark that combines with a quotation mark is no reason to leave it as it is.
+        var quoted = Array("\"".utf8)
+        for octet in plain.utf8 {
+            if octet == UInt8(ascii: "\\") || octet == UInt8(ascii: "\"") { quoted.append(UInt8(ascii: "\\")) }
+            quoted.append(octet)
+        }
+        return String(decoding: quoted, as: UTF8.self) + "\""
+    }
+
+    private static func needsQuotes(_ octet: UInt8) -> Bool {
+        octet == UInt8(ascii: " ") || octet == UInt8(ascii: "\"") || octet == UInt8(ascii: "=")
+    }
+
     /// For libraries whose news is none for an operator.
     static var quiet: Logger { Logger(label: "mailhookd") { _ in SwiftLogNoOpLogHandler() } }
 }
@@ -100,27 +118,9 @@ private struct LineLogHandler: LogHandler {
             line += " "
             line += key
             line += "="
-            if case .string(let text) = value { line += Self.quoted(text) } else { line += Self.quoted("\(value)") }
+            if case .string(let text) = value { line += DaemonLog.quoted(text) } else { line += DaemonLog.quoted("\(value)") }
         }
         return line
-    }
-
-    /// A value with spaces or quotation marks is quoted; control characters never reach a terminal.
-    private static func quoted(_ value: String) -> String {
-        if !value.isEmpty, value.utf8.allSatisfy({ (0x21...0x7E).contains($0) && !needsQuotes($0) }) { return value }
-        let plain = Terminal.harmless(value)
-        guard plain.isEmpty || plain.utf8.contains(where: needsQuotes) else { return plain }
-        // By octets: a mark that combines with a quotation mark is no reason to leave it as it is.
-        var quoted = Array("\"".utf8)
-        for octet in plain.utf8 {
-            if octet == UInt8(ascii: "\\") || octet == UInt8(ascii: "\"") { quoted.append(UInt8(ascii: "\\")) }
-            quoted.append(octet)
-        }
-        return String(decoding: quoted, as: UTF8.self) + "\""
-    }
-
-    private static func needsQuotes(_ octet: UInt8) -> Bool {
-        octet == UInt8(ascii: " ") || octet == UInt8(ascii: "\"") || octet == UInt8(ascii: "=")
     }
 
     /// syslog(3).
