@@ -32,12 +32,14 @@ enum EventIdentity {
     private static func id(of fields: [String], _ digest: [UInt8]) -> String {
         var octets: [UInt8] = []
         octets.reserveCapacity(256)
-        for field in fields {
-            octets += field.utf8
+        for var field in fields {
+            field.withUTF8 { octets.append(contentsOf: $0) }
             octets.append(0)
         }
         octets += digest
-        return "evt_" + Base32.lowerCase(SHA256.hash(data: octets).prefix(20))
+        var hasher = SHA256()
+        octets.withUnsafeBytes { hasher.update(bufferPointer: $0) }
+        return hasher.finalize().withUnsafeBytes { Base32.lowerCase(.init(rebasing: $0.prefix(20)), behind: "evt_") }
     }
 }
 
@@ -45,6 +47,6 @@ enum EventIdentity {
 public enum MessageIdentity {
     /// `msg_` and 26 characters: the first 128 bits of the content digest.
     public static func id(contentDigest: [UInt8]) -> String {
-        "msg_" + Base32.lowerCase(contentDigest.prefix(16))
+        contentDigest.withUnsafeBytes { Base32.lowerCase(.init(rebasing: $0.prefix(16)), behind: "msg_") }
     }
 }

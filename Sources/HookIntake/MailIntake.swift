@@ -145,11 +145,6 @@ public final class MailIntake: Service {
     /// Begins to accept on a socket.
     public func serve(_ listener: MailListener) async throws {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .childChannelOption(.autoRead, value: false)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            // A small message comes in one piece.
-            .childChannelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 8192, initial: 8192, maximum: 65536))
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try listener.prepare(channel, context) }
             }

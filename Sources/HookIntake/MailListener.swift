@@ -42,13 +42,23 @@ public struct MailListener: Sendable, Hashable {
         return dialogue
     }
 
-    /// Sets up the handlers of a connection: PROXY header, then TLS, then the dialogue, each where it is needed.
+    /// A small message comes in one piece.
+    private static let pieces = AdaptiveRecvByteBufferAllocator(minimum: 8192, initial: 8192, maximum: 65536)
+
+    /// Sets the options of a connection, and up its handlers: PROXY header, then TLS, then the dialogue, each where it is
+    /// needed.
     func prepare(_ channel: any Channel, _ context: SessionContext) throws {
+        // At once: options of the bootstrap go through futures, which costs a connection more than its greeting.
+        guard let options = channel.syncOptions else { throw ChannelError.operationUnsupported }
+        try options.setOption(.autoRead, value: false)
+        try options.setOption(.allowRemoteHalfClosure, value: true)
+        try options.setOption(.recvAllocator, value: Self.pieces)
         let pipeline = channel.pipeline.syncOperations
         if isTCP {
-            try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
-            if let peer = channel.remoteAddress?.ipAddress,
-                context.configuration.proxyPeers.contains(where: { $0.contains(peer) })
+            try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
+            let proxyPeers = context.configuration.proxyPeers
+            if !proxyPeers.isEmpty, let peer = channel.remoteAddress?.ipAddress,
+                proxyPeers.contains(where: { $0.contains(peer) })
             {
                 try pipeline.addHandler(ProxyHandler(context: context))
             }

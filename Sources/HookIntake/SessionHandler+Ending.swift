@@ -72,8 +72,8 @@ extension SessionHandler {
     /// One timer a connection, set anew when it runs out or when the phase changes: activity just moves the deadline.
     func scheduleTimer(_ context: ChannelHandlerContext) {
         timer?.cancel()
-        let limits = [shared.configuration.idleTimeout, shared.configuration.dataTimeout].map { TimeAmount($0) }
-        let next = min(deadline, .now() + (limits.min() ?? .seconds(60)))
+        let limit = min(shared.configuration.idleTimeout, shared.configuration.dataTimeout)
+        let next = min(deadline, .now() + TimeAmount(limit))
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         timer = context.eventLoop.scheduleTask(deadline: next) { bound.value.0.timerFired(bound.value.1) }
     }

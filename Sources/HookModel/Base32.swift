@@ -4,30 +4,38 @@
 // no character that an address, a URL or a subject treats specially.
 
 public enum Base32 {
+    private static let digits: StaticString = "abcdefghijklmnopqrstuvwxyz234567"
+
     /// RFC 4648 section 6, lower case, without padding.
     @inlinable
-    public static func lowerCase(_ octets: some Sequence<UInt8>) -> String { lowerCase(Array(octets)) }
+    public static func lowerCase(_ octets: some Sequence<UInt8>) -> String {
+        Array(octets).withUnsafeBytes { lowerCase($0, behind: "") }
+    }
 
-    public static func lowerCase(_ octets: [UInt8]) -> String {
-        String(unsafeUninitializedCapacity: (octets.count * 8 + 4) / 5) { text in
-            var bits: UInt16 = 0
-            var count = 0
-            var length = 0
-            func add(_ value: UInt16) {
-                let digit = UInt8(truncatingIfNeeded: value & 31)
-                text[length] = digit < 26 ? UInt8(ascii: "a") + digit : UInt8(ascii: "2") + digit - 26
-                length += 1
-            }
-            for octet in octets {
-                bits = bits << 8 | UInt16(octet)
-                count += 8
-                while count >= 5 {
-                    count -= 5
-                    add(bits >> UInt16(count))
+    /// The same behind a prefix in ASCII, as ids have it.
+    public static func lowerCase(_ octets: UnsafeRawBufferPointer, behind prefix: StaticString) -> String {
+        let start = prefix.utf8CodeUnitCount
+        return String(unsafeUninitializedCapacity: start + (octets.count * 8 + 4) / 5) { text in
+            _ = prefix.withUTF8Buffer { text.update(fromContentsOf: $0) }
+            return digits.withUTF8Buffer { digits in
+                var bits: UInt32 = 0
+                var count: UInt32 = 0
+                var length = start
+                func put(_ value: UInt32) {
+                    text[length] = digits[Int(value & 31)]
+                    length += 1
                 }
+                for octet in octets {
+                    bits = bits << 8 | UInt32(octet)
+                    count += 8
+                    while count >= 5 {
+                        count -= 5
+                        put(bits >> count)
+                    }
+                }
+                if count > 0 { put(bits << (5 - count)) }
+                return length
             }
-            if count > 0 { add(bits << UInt16(5 - count)) }
-            return length
         }
     }
 }

@@ -22,17 +22,20 @@ enum JSONList {
 
     /// RFC 8259 section 7: quotation mark, reverse solidus and U+0000 to U+001F are escaped.
     static func append(_ string: String, to out: inout [UInt8]) {
+        var string = string
         out.append(UInt8(ascii: "\""))
-        if string.utf8.contains(where: { $0 < 0x20 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) {
-            appendEscaped(string, to: &out)
-        } else {
-            out.append(contentsOf: string.utf8)
+        string.withUTF8 { bytes in
+            if bytes.contains(where: { $0 < 0x20 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) {
+                appendEscaped(bytes, to: &out)
+            } else {
+                out.append(contentsOf: bytes)
+            }
         }
         out.append(UInt8(ascii: "\""))
     }
 
-    private static func appendEscaped(_ string: String, to out: inout [UInt8]) {
-        for byte in string.utf8 {
+    private static func appendEscaped(_ bytes: UnsafeBufferPointer<UInt8>, to out: inout [UInt8]) {
+        for byte in bytes {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"): out += [UInt8(ascii: "\\"), byte]
             case 0..<0x20: out += Array("\\u00".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]

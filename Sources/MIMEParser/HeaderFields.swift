@@ -35,8 +35,8 @@ public struct HeaderFields: Sendable, Sequence {
     /// How many fields have this name, in any case of letters.
     public func count(_ name: String) -> Int {
         var count = 0
-        eachRange { field in
-            if matches(field.name, name) { count += 1 }
+        eachRange(of: name) { _ in
+            count += 1
             return true
         }
         return count
@@ -73,20 +73,30 @@ public struct HeaderFields: Sendable, Sequence {
         }
     }
 
-    /// Calls back for each field until the answer is false.
-    private func eachRange(_ body: (FieldRange) -> Bool) {
-        var position = range.lowerBound
-        while let (field, next) = item(at: position) {
-            position = next
-            if let field, !body(field) { return }
+    /// Calls back with the value of each field that has this name, until the answer is false.
+    private func eachRange(of name: String, _ body: (Range<Int>) -> Bool) {
+        var name = name
+        name.withUTF8 { name in
+            bytes.withUnsafeBufferPointer { bytes in
+                var position = range.lowerBound
+                while true {
+                    switch HeaderScanner.item(bytes, at: position, range.upperBound) {
+                    case .field(let field, let next):
+                        position = next
+                        if isEqual(bytes, field.name, name), !body(field.value) { return }
+                    case .junk(let next): position = next
+                    case .end, .unterminated: return
+                    }
+                }
+            }
         }
     }
 
     /// Where all values of a field are.
     func ranges(_ name: String) -> [Range<Int>] {
         var ranges: [Range<Int>] = []
-        eachRange { field in
-            if matches(field.name, name) { ranges.append(field.value) }
+        eachRange(of: name) { value in
+            ranges.append(value)
             return true
         }
         return ranges
@@ -94,17 +104,16 @@ public struct HeaderFields: Sendable, Sequence {
 
     func firstRange(_ name: String) -> Range<Int>? {
         var found: Range<Int>?
-        eachRange { field in
-            guard matches(field.name, name) else { return true }
-            found = field.value
+        eachRange(of: name) { value in
+            found = value
             return false
         }
         return found
     }
 
-    private func matches(_ range: Range<Int>, _ name: String) -> Bool {
-        guard range.count == name.utf8.count else { return false }
-        return zip(bytes[range], name.utf8).allSatisfy { $0.lowercased == $1.lowercased }
+    private func isEqual(_ bytes: Bytes, _ range: Range<Int>, _ name: Bytes) -> Bool {
+        guard range.count == name.count else { return false }
+        return name.indices.allSatisfy { bytes[range.lowerBound + $0].lowercased == name[$0].lowercased }
     }
 
     func unfolded(_ range: Range<Int>) -> [UInt8] {

@@ -15,6 +15,12 @@ enum HeaderText {
 
     /// Without line ends; the blanks of the fold stay (RFC 5322 section 2.2.3).
     static func unfolded(_ bytes: Bytes, _ range: Range<Int>) -> [UInt8] {
+        // Most values stand on one line.
+        if bytes.firstIndex(of: .lineFeed, in: range) == range.upperBound,
+            bytes.firstIndex(of: .carriageReturn, in: range) == range.upperBound
+        {
+            return Array(bytes[range])
+        }
         var octets: [UInt8] = []
         octets.reserveCapacity(range.count)
         for index in range where bytes[index] != .carriageReturn && bytes[index] != .lineFeed { octets.append(bytes[index]) }

@@ -71,6 +71,7 @@ public struct MIMEMessage: Sendable {
 
     /// Message-ID without its angle brackets (RFC 5322 section 3.6.4).
     public var messageID: String? {
-        header.rawValue("message-id").flatMap { MessageIdentifiers.first(in: $0) }
+        let header = header
+        return header.firstRange("message-id").flatMap { MessageIdentifiers.first(in: header.unfolded($0)) }
     }
 }

@@ -9,23 +9,25 @@ public enum Terminal {
     public static func print(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
     public static func printError(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
-    /// Many lines with few writes.
-    public static func printErrors(_ lines: [String]) {
+    /// Many lines, each without its line end, with few writes.
+    static func printErrors(_ lines: [[UInt8]]) {
         for piece in pieces(of: lines, limit: Int(PIPE_BUF)) { write(piece, to: STDERR_FILENO) }
     }
 
     /// Lines put together to pieces of at most `limit` octets, unless one alone is longer. A pipe takes a piece whole or
     /// not at all (PIPE_BUF in pipe(7)), so that what other threads write never stands within a line.
-    static func pieces(of lines: [String], limit: Int) -> [[UInt8]] {
+    static func pieces(of lines: [[UInt8]], limit: Int) -> [[UInt8]] {
         var pieces: [[UInt8]] = []
+        var piece: [UInt8] = []
         for line in lines {
-            let octets = Array(line.utf8) + [UInt8(ascii: "\n")]
-            if let length = pieces.last?.count, length + octets.count <= limit {
-                pieces[pieces.count - 1] += octets
-            } else {
-                pieces.append(octets)
+            if !piece.isEmpty, piece.count + line.count >= limit {
+                pieces.append(piece)
+                piece.removeAll(keepingCapacity: true)
             }
+            piece.append(contentsOf: line)
+            piece.append(UInt8(ascii: "\n"))
         }
+        if !piece.isEmpty { pieces.append(piece) }
         return pieces
     }
 

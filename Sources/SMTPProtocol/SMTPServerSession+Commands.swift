@@ -68,7 +68,11 @@ extension SMTPServerSession {
         guard countIdleCommand() else { return }
         let lines = [configuration.hostname] + keywords
         for (index, line) in lines.enumerated() {
-            output += Array("250\(index == lines.count - 1 ? " " : "-")\(line)\r\n".utf8)
+            output.append(contentsOf: "250".utf8)
+            output.append(index == lines.count - 1 ? ASCII.space : UInt8(ascii: "-"))
+            output.append(contentsOf: line.utf8)
+            output.append(ASCII.carriageReturn)
+            output.append(ASCII.lineFeed)
         }
     }
 

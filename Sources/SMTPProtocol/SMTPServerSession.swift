@@ -172,14 +172,15 @@ public struct SMTPServerSession: Sendable {
         let count = configuration.service == .lmtp ? recipients.count : 1
         state = .command
         resetTransaction()
-        let missing = Array(repeating: Outcome.storeFailed.smtpReply, count: max(0, count - replies.count))
-        let replies = replies.prefix(count) + missing
-        replies.forEach { reply($0) }
-        if replies.contains(where: \.isPositive) {
-            errors = 0
-            idleCommands = 0
+        for index in 0..<count {
+            let answer = index < replies.count ? replies[index] : Outcome.storeFailed.smtpReply
+            reply(answer)
+            if answer.isPositive {
+                errors = 0
+                idleCommands = 0
+            }
+            if answer.code == 421 || answer.code == 521 { state = .closed }
         }
-        if replies.contains(where: { $0.code == 421 || $0.code == 521 }) { state = .closed }
     }
 
     /// The handshake has begun. The session is as new: nothing the client said before counts (RFC 3207 section 4.2).

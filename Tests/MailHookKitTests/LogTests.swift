@@ -13,15 +13,16 @@ import Testing
         ("\u{1B}[2J", "\\u{1b}[2J"), ("\u{E9}", "\u{E9}"),
     ])
     func valuesCanBeTakenApart(value: String, expected: String) {
-        let quoted = DaemonLog.quoted(value)
-        #expect(Array(quoted.utf8) == Array(expected.utf8), "\(quoted)")
+        var line = LogLine("said")
+        line.append("key", value)
+        #expect(line.octets == Array("said key=\(expected)".utf8), "\(String(decoding: line.octets, as: UTF8.self))")
     }
 
     @Test(arguments: 1...40)
     func linesArePutTogether(limit: Int) {
-        let lines = (0..<30).map { String(repeating: "x", count: $0 * 7 % 20) }
+        let lines = (0..<30).map { Array(repeating: UInt8(ascii: "x"), count: $0 * 7 % 20) }
         let pieces = Terminal.pieces(of: lines, limit: limit)
-        #expect(pieces.joined().elementsEqual(lines.map { $0 + "\n" }.joined().utf8))
+        #expect(pieces.joined().elementsEqual(lines.flatMap { $0 + [UInt8(ascii: "\n")] }))
         for (piece, next) in zip(pieces, pieces.dropFirst() + [[]]) {
             #expect(piece.last == UInt8(ascii: "\n"))
             #expect(piece.count <= limit || piece.count { $0 == UInt8(ascii: "\n") } == 1)

@@ -19,7 +19,7 @@ final class CommitPlanner: @unchecked Sendable {
     private var lastEvent: Int64
     private var lastDelivery: Int64
     /// What was planned and may not be in the database yet.
-    private var messages: [[UInt8]: Int64] = [:]
+    private var messages: [Digest: Int64] = [:]
     private var events: [String: Int64] = [:]
     private var planned: [Planned] = []
     /// How many of `planned` are over; they are removed now and then.
@@ -31,8 +31,15 @@ final class CommitPlanner: @unchecked Sendable {
         /// The message's number, which rises with the records.
         var message: Int64
         /// nil of a duplicate.
-        var digest: [UInt8]?
+        var digest: Digest?
         var events: [String]
+    }
+
+    /// The content digest of a message, hashed at once: an array is hashed octet by octet.
+    private struct Digest: Hashable {
+        let octets: [UInt8]
+
+        func hash(into hasher: inout Hasher) { octets.withUnsafeBytes { hasher.combine(bytes: $0) } }
     }
 
     /// - Parameter connection: one of its own, to look into the tables.
@@ -92,7 +99,7 @@ final class CommitPlanner: @unchecked Sendable {
 
     /// - Parameter tapped: is offered the new deliveries.
     func plan(_ entry: MessageEntry, _ tapped: inout TappedDeliveries) throws(StoreError) -> CommitNumbers {
-        let digest = entry.verdict.contentDigest
+        let digest = Digest(octets: entry.verdict.contentDigest)
         let first = try firstMessage(digest)
         var numbers = CommitNumbers(
             message: lastMessage + 1, duplicateOf: first ?? 0, firstEvent: lastEvent + 1, newEvents: [],
@@ -125,11 +132,11 @@ final class CommitPlanner: @unchecked Sendable {
     // First what is only in the journal, then the keys that wait in memory, then the table: what leaves one of these
     // is in the next before.
 
-    private func firstMessage(_ digest: [UInt8]) throws(StoreError) -> Int64? {
+    private func firstMessage(_ digest: Digest) throws(StoreError) -> Int64? {
         if let number = messages[digest] { return number }
-        for id in try rows(KeyIndex.key(digest: digest)) {
+        for id in try rows(KeyIndex.key(digest: digest.octets)) {
             hasDigest.bind(1, id)
-            hasDigest.bind(2, digest)
+            hasDigest.bind(2, digest.octets)
             if try hasDigest.step() {
                 hasDigest.reset()
                 return id

@@ -100,7 +100,7 @@ public struct JSONValue: Sendable {
     public func isString(_ other: String) -> Bool {
         guard kind == .string else { return false }
         return withContent { content, hasEscapes in
-            guard hasEscapes else { return content.elementsEqual(other.utf8) }
+            guard hasEscapes else { return content.count == other.utf8.count && content.elementsEqual(other.utf8) }
             var characters: [UInt8] = []
             JSONEscapes.append(content, to: &characters, loneSurrogates: .keep)
             return characters.elementsEqual(other.utf8)

@@ -32,7 +32,7 @@ enum DaemonLog {
     /// A thread that has more to do than to write lines.
     fileprivate struct Gathering: Sendable {
         var thread: pthread_t
-        var lines: [@Sendable () -> String] = []
+        var lines: [@Sendable () -> [UInt8]] = []
     }
 
     fileprivate static let gathering = Mutex<Gathering?>(nil)
@@ -52,24 +52,6 @@ enum DaemonLog {
             return gathering?.lines ?? []
         }
         if !lines.isEmpty { Terminal.printErrors(lines.map { $0() }) }
-    }
-
-    /// A value with spaces or quotation marks is quoted; control characters never reach a terminal.
-    static func quoted(_ value: String) -> String {
-        if !value.isEmpty, value.utf8.allSatisfy({ (0x21...0x7E).contains($0) && !needsQuotes($0) }) { return value }
-        let plain = Terminal.harmless(value)
-        guard plain.isEmpty || plain.utf8.contains(where: needsQuotes) else { return plain }
-        // By octets: a mark that combines with a quotation mark is no reason to leave it as it is.
-        var quoted = Array("\"".utf8)
-        for octet in plain.utf8 {
-            if octet == UInt8(ascii: "\\") || octet == UInt8(ascii: "\"") { quoted.append(UInt8(ascii: "\\")) }
-            quoted.append(octet)
-        }
-        return String(decoding: quoted, as: UTF8.self) + "\""
-    }
-
-    private static func needsQuotes(_ octet: UInt8) -> Bool {
-        octet == UInt8(ascii: " ") || octet == UInt8(ascii: "\"") || octet == UInt8(ascii: "=")
     }
 
     /// For libraries whose news is none for an operator.
@@ -105,22 +87,18 @@ private struct LineLogHandler: LogHandler {
             gathering?.lines.append { line(event, time) }
             return true
         }
-        if !isGathered { Terminal.printError(line(event, time)) }
+        if !isGathered { Terminal.printErrors([line(event, time)]) }
     }
 
-    /// Every mail is a line, so that the usual values are only looked at as octets.
-    private func line(_ event: LogEvent, _ time: Timestamp?) -> String {
+    private func line(_ event: LogEvent, _ time: Timestamp?) -> [UInt8] {
+        var line = LogLine(time.map { "\($0.rfc3339) \(event.level) " } ?? "<\(Self.priority(event.level))>")
+        line.append(event.message.description)
         let said = event.metadata ?? [:]
         let all = metadata.isEmpty ? said : metadata.merging(said) { $1 }
-        var line = time.map { "\($0.rfc3339) \(event.level) " } ?? "<\(Self.priority(event.level))>"
-        line += event.message.description
         for (key, value) in all.sorted(by: { $0.key < $1.key }) {
-            line += " "
-            line += key
-            line += "="
-            if case .string(let text) = value { line += DaemonLog.quoted(text) } else { line += DaemonLog.quoted("\(value)") }
+            if case .string(let text) = value { line.append(key, text) } else { line.append(key, "\(value)") }
         }
-        return line
+        return line.octets
     }
 
     /// syslog(3).
