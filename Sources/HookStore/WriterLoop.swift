@@ -15,7 +15,7 @@ final class WriterLoop: @unchecked Sendable {
     /// transaction writes some ten pages, however few its records are.
     private static let pause = 3
     private static let longPause = 20
-    private static let many: Int64 = 32
+    private static let many: Int64 = 4
     /// Records of one transaction. More hardly save anything.
     private static let records = 512
     /// How often room is made on a full disk before that is given up for now.
