@@ -57,9 +57,9 @@ public final class MessageProcessor: Sendable {
     }
 
     /// `accepted`, or why mail to this forward-path is refused.
-    public func admit(recipient: String, now: Timestamp) -> Outcome {
+    public func admit(recipient: String, of offer: MailOffer, now: Timestamp) -> Outcome {
         switch directory.resolve(recipient, now: now) {
-        case .hook(let addressed, _): addressed.hook.policy.state.refusal ?? .accepted
+        case .hook(let addressed, _): addressed.hook.policy.refusal(of: offer) ?? .accepted
         case .unknown: .recipientUnknown
         case .foreign: .relayDenied
         }
@@ -82,10 +82,11 @@ public final class MessageProcessor: Sendable {
             mail: mail, candidates: strict,
             verdict: Verdict(contentDigest: digest, messageID: messageID, hooks: []), decisions: [], recipients: [])
         let subject = mail.header.text("subject")
+        let offer = MailOffer(sender: message.envelope.mailFrom, size: message.bytes.count)
         var indexOfHook: [String: Int] = [:]
         for recipient in message.envelope.recipients {
             guard case .hook(let addressed, let tag) = directory.resolve(recipient, now: message.receivedAt) else {
-                result.recipients.append(admit(recipient: recipient, now: message.receivedAt))
+                result.recipients.append(admit(recipient: recipient, of: offer, now: message.receivedAt))
                 continue
             }
             let name = addressed.hook.eventName
@@ -94,7 +95,7 @@ public final class MessageProcessor: Sendable {
                 continue
             }
             indexOfHook[name] = result.verdict.hooks.count
-            if let refusal = addressed.hook.policy.state.refusal {
+            if let refusal = addressed.hook.policy.refusal(of: offer) {
                 result.refuse(refusal, name, recipient)
                 continue
             }

@@ -30,7 +30,9 @@ public struct PostProcessor: Sendable {
     public func process(_ post: ReceivedPost) -> Verdict {
         var payload = PostPayload(entity: post.message.bytes, limits: limits)
         let hook = post.hook.hook
-        if let refusal = hook.policy.state.refusal { return Self.refused(post, refusal) }
+        if let refusal = hook.policy.state.refusal ?? hook.policy.refusal(ofSize: post.message.bytes.count) {
+            return Self.refused(post, refusal)
+        }
         let isKept = payload.failure == nil || hook.policy.onNoData == .accept
         let answer = (isKept ? shape(&payload, hook.policy) : payload.failure) ?? .accepted
         var run = TriggerRun(triggers, depth: limits.depth)

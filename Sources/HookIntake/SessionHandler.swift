@@ -172,7 +172,7 @@ final class SessionHandler: ChannelInboundHandler {
     }
 
     private func admission(of path: String) -> Outcome {
-        let outcome = shared.receiver.admit(recipient: path)
+        let outcome = shared.receiver.admit(recipient: path, of: session.offer)
         guard outcome.isPositive, shared.configuration.oneHookPerTransaction, listener.service == .smtp,
             let first = session.recipients.first
         else { return outcome }

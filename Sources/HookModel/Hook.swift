@@ -65,6 +65,10 @@ public struct HookPolicy: Sendable, Hashable {
     public var sources: DocumentSources
     public var key: KeyRequirement
     public var onNoData: NoData
+    /// Whose mail is taken, by its reverse-path; empty for everybody's. Anybody can write any: a key is what shows who sends.
+    public var senders: [SenderPattern]
+    /// Octets of a message or of a post's body; nil for what the server takes.
+    public var messageSize: Int?
     /// Whether broken JSON is mended where what was meant is plain; each change is named in the event.
     public var repair: Bool
 
@@ -91,8 +95,10 @@ public struct HookPolicy: Sendable, Hashable {
         aliases: [String] = [], sources: DocumentSources = .all, key: KeyRequirement = .optional,
         onNoData: NoData = .accept, repair: Bool = false, acceptTypes: [String] = [], form: DocumentForm = .asSent,
         schema: [UInt8]? = nil, onUnprocessable: Unprocessable = .refuse, state: HookState = .active,
-        challenge: HookChallenge? = nil
+        challenge: HookChallenge? = nil, senders: [SenderPattern] = [], messageSize: Int? = nil
     ) {
+        self.senders = senders
+        self.messageSize = messageSize
         self.aliases = aliases
         self.sources = sources
         self.key = key

@@ -21,7 +21,7 @@ public struct Reception: Sendable, Hashable {
 
 public protocol MessageReceiver: Sendable {
     /// `accepted`, or why mail to this forward-path is refused. Quick, and without side effects.
-    func admit(recipient: String) -> Outcome
+    func admit(recipient: String, of offer: MailOffer) -> Outcome
 
     /// The event name of the hook a forward-path leads to; nil where it leads to none. Quick, and without side effects.
     func hook(of recipient: String) -> String?

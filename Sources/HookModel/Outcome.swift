@@ -33,6 +33,10 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
     case relayDenied = "relay_denied"
     case tooManyRecipients = "too_many_recipients"
     case messageTooLarge = "message_too_large"
+    /// Larger than the hook takes, although not larger than the server does.
+    case hookLimitExceeded = "hook_limit_exceeded"
+    /// The hook takes mail of certain senders only, and this is none of them.
+    case senderNotAccepted = "sender_not_accepted"
     /// A limit on parts, depth, documents or decoded size was passed.
     case limitExceeded = "limit_exceeded"
     /// The file could not be read as mail: no permission, no regular file, damaged or unknown compression.
@@ -105,6 +109,8 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
         case .relayDenied: row(550, "5.7.1", "Relaying denied", exit: 77, http: 403)
         case .tooManyRecipients: row(452, "4.5.3", "Too many recipients", exit: 75, http: 429)
         case .messageTooLarge: row(552, "5.3.4", "Message too big", exit: 65, http: 413)
+        case .hookLimitExceeded: row(552, "5.2.3", "Message too big for this hook", exit: 65, http: 413)
+        case .senderNotAccepted: row(550, "5.7.1", "This hook takes no mail from this sender", exit: 77, http: 403)
         case .limitExceeded: row(550, "5.6.0", "The message passes a limit of this server", exit: 65, http: 413)
         case .unreadable: row(550, "5.6.0", "The message cannot be read", exit: 65, http: 400)
         case .bareNewline: row(521, "5.5.2", "Bare CR or LF received", exit: 65, http: 400)

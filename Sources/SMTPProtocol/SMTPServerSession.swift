@@ -96,6 +96,9 @@ public struct SMTPServerSession: Sendable {
 
     public var hasOutput: Bool { !output.isEmpty }
 
+    /// What the client said of the message of this transaction.
+    public var offer: MailOffer { MailOffer(sender: reversePath, size: parameters.size) }
+
     /// Whether a transaction has begun that should end before the server goes away.
     public var isInTransaction: Bool { reversePath != nil }
 

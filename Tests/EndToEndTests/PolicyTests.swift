@@ -35,6 +35,39 @@ import Testing
         #expect(try allowing.swaks().status == 0)
     }
 
+    // MARK: - Senders and sizes of one hook
+
+    @Test func sendersAndSizeOfAHook() throws {
+        let installation = try twoHooks("  \"*\": { senders: [\"*.fernleaf.example\", bounce@fernleaf.example], messageSize: 2KiB }")
+        try installation.start()
+        let client = try Connection(installation.smtp)
+        _ = try client.reply()
+        _ = try client.command("EHLO shop.example")
+        func offer(_ sender: String, _ recipient: String = Installation.alias) throws -> String {
+            _ = try client.command("RSET")
+            #expect(try client.command("MAIL FROM:\(sender)").hasPrefix("250 "))
+            return try client.command("RCPT TO:<\(recipient)>")
+        }
+        #expect(try offer("<orders@shop.fernleaf.example>").hasPrefix("250 2.1.5"))
+        #expect(try offer("<Bounce@Fernleaf.example>").hasPrefix("250 2.1.5"))
+        #expect(try offer("<orders@fernleaf.example>").hasPrefix("550 5.7.1 This hook takes no mail from this sender"))
+        #expect(try offer("<>").hasPrefix("550 5.7.1 "))
+        #expect(try offer("<a@b.fernleaf.example> SIZE=2049").hasPrefix("552 5.2.3 Message too big for this hook"))
+        #expect(try offer("<a@b.fernleaf.example> SIZE=2048").hasPrefix("250 2.1.5"))
+        // Who says nothing before hears it behind the data.
+        #expect(try offer("<a@b.fernleaf.example>").hasPrefix("250 2.1.5"))
+        #expect(try client.command("DATA").hasPrefix("354 "))
+        let line = String(repeating: "x", count: 70) + "\r\n"
+        client.send("Subject: x\r\n\r\n" + String(repeating: line, count: 40) + ".\r\n")
+        #expect(try client.reply().hasPrefix("552 5.2.3 "))
+        #expect(try installation.events().isEmpty)
+        let piped = try installation.command(
+            ["receive", "--to", Installation.alias, "--from", "stranger@x.example"], input: "Subject: x\n\n{}\n")
+        #expect(piped.status == 77, "\(piped.errors)")
+        let tested = try installation.command(["send-test", Installation.orderUpdate])
+        #expect(tested.status == 0, "send-test comes from one whose mail is taken: \(tested.output)")
+    }
+
     // MARK: - PROXY
 
     private static let proxied = "limits: { proxyPeers: [127.0.0.1], allowClients: [192.0.2.0/24], connectionsPerPeer: 1, idleTimeout: 2s }"

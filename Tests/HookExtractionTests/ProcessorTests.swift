@@ -30,6 +30,23 @@ import Testing
                 envelope: Envelope(source: .smtp, mailFrom: "a@b.example", recipients: recipients), bytes: mail, receivedAt: now))
     }
 
+    /// Of several hooks in one mail each has its own answer; where one takes it, the mail is accepted.
+    @Test func sendersAndSizesOfAHook() throws {
+        let mail = html(#"<script type="application/ld+json">{}</script>"#)
+        let stranger = HookPolicy(senders: [try #require(SenderPattern("other.example"))])
+        let both = ["tok@hooks.example", "other@hooks.example"]
+        for (policy, outcome) in [
+            (stranger, Outcome.senderNotAccepted), (HookPolicy(messageSize: mail.count - 1), .hookLimitExceeded),
+            (HookPolicy(senders: [try #require(SenderPattern("b.example"))], messageSize: mail.count), .accepted),
+        ] {
+            let alone = process(mail, policy: policy).verdict
+            #expect(alone.answer == outcome && alone.hooks.map(\.outcome) == [outcome])
+            #expect(alone.hooks.flatMap(\.events).count == (outcome == .accepted ? 1 : 0))
+            let two = process(mail, policy: policy, to: both)
+            #expect(two.verdict.answer == .accepted && two.recipients == [outcome, .accepted])
+        }
+    }
+
     private func html(_ scripts: String) -> [UInt8] { Array("Subject: s\r\nContent-Type: text/html\r\n\r\n\(scripts)".utf8) }
 
     @Test func eventSaysWhereItsDataStood() throws {

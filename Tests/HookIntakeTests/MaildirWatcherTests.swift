@@ -32,7 +32,7 @@ final class Receiver: MessageReceiver {
     var count: Int { state.withLock { $0.messages.count } }
     var bodies: [String] { state.withLock { $0.messages.map { String(decoding: $0.bytes, as: UTF8.self) } } }
 
-    func admit(recipient: String) -> Outcome { .accepted }
+    func admit(recipient: String, of offer: MailOffer) -> Outcome { .accepted }
 
     func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
         let answer: @Sendable () -> Void = state.withLock { state in

@@ -213,7 +213,8 @@ import Testing
               - { path: mail/a }
               - { path: /var/mail/b, to: a.b, afterwards: delete }
             hooks:
-              a.b: { aliases: [x@example.com], key: required, onNoData: reject, generation: 3 }
+              a.b: { aliases: [x@example.com], key: required, onNoData: reject, generation: 3,
+                     senders: [shop.example, "<>"], messageSize: 2KiB }
               "*": { sources: [scripts, parts], previousUntil: 2026-12-31T00:00:00Z }
             limits: { messageSize: 400kB, idleTimeout: 90s, perPeerExempt: [10.0.0.0/8] }
             subscriptions:
@@ -235,6 +236,7 @@ import Testing
         let hook = try #require(configuration.hooks["a.b"])
         #expect(hook.policy.aliases == ["x@example.com"] && hook.policy.key == .required)
         #expect(hook.policy.onNoData == .reject && hook.generation == 3)
+        #expect(hook.policy.senders.map(\.description) == ["shop.example", "<>"] && hook.policy.messageSize == 2048)
         // From "*", although it stands below.
         #expect(hook.policy.sources == [.scripts, .parts])
         #expect(hook.previousUntil == Timestamp(rfc3339: "2026-12-31T00:00:00Z"))
@@ -327,6 +329,12 @@ import Testing
         Mistake(
             text: "hooks: { a: { aliases: [nobody] } }",
             finding: "m.yaml:1:25: error: hooks.a.aliases[0]: must be an address such as orders@hooks.example.com"),
+        Mistake(
+            text: "hooks: { a: { senders: [a@b.example, \"a b\"] } }",
+            finding: "m.yaml:1:38: error: hooks.a.senders[1]: must be an address, a domain, *.domain or <>"),
+        Mistake(
+            text: "hooks: { a: { messageSize: 3 } }",
+            finding: "m.yaml:1:28: error: hooks.a.messageSize: must be 1KiB or more"),
         Mistake(
             text: "hooks: { \"*\": { aliases: [a@b.example] } }",
             finding: "m.yaml:1:26: error: hooks.*.aliases: an alias belongs to one hook, not to all"),

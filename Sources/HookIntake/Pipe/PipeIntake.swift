@@ -72,7 +72,8 @@ public struct PipeIntake: Service {
         _ request: PipeRequest, by receiver: any MessageReceiver, messageSize: Int
     ) -> Outcome? {
         guard request.message.count <= messageSize else { return .messageTooLarge }
-        let admissions = request.recipients.map { receiver.admit(recipient: $0) }
+        let offer = MailOffer(sender: request.sender, size: request.message.count)
+        let admissions = request.recipients.map { receiver.admit(recipient: $0, of: offer) }
         return admissions.contains(where: \.isPositive) ? nil : admissions.first ?? .recipientUnknown
     }
 

@@ -61,7 +61,8 @@ public enum TestMail {
         let daemon = try daemonAddress(address, isImplicit: tls.mode == .implicit, setup)
         let message = mail ?? example(for: target.hook, recipient: target.recipient, now: now)
         var client = try SMTPTestClient(daemon, security: tls.security(setup.configuration))
-        let reply = try client.send(message, from: "send-test@\(setup.configuration.hostname)", to: target.recipient)
+        let sender = sender(of: target.hook.hook, at: setup.configuration.hostname)
+        let reply = try client.send(message, from: sender, to: target.recipient)
         let status: Int32 =
             switch reply.code {
             case ..<400: 0
@@ -70,6 +71,9 @@ public enum TestMail {
             }
         return Result(transcript: client.transcript.joined(separator: "\n"), exitStatus: status)
     }
+
+    /// One whose mail the hook takes.
+    static func sender(of hook: Hook, at host: String) -> String { hook.policy.senders.first?.example ?? "send-test@\(host)" }
 
     private static func noTarget(_ name: String, in directory: HookDirectory) -> SetupError {
         let names = directory.hooks.map(\.hook.eventName)

@@ -40,8 +40,10 @@ public struct Trial: Sendable {
             source: .smtp, mailFrom: sender(bytes), recipients: recipient.map { [$0] } ?? [])
         let processed = processor.process(ReceivedMessage(envelope: envelope, bytes: bytes, receivedAt: now))
         let isTooLarge = bytes.count > setup.configuration.limits.messageSize
+        let offer = MailOffer(sender: envelope.mailFrom, size: bytes.count)
         let refusal: Outcome? =
-            isTooLarge ? .messageTooLarge : recipient.map { processor.admit(recipient: $0, now: now) } ?? .recipientUnknown
+            isTooLarge
+            ? .messageTooLarge : recipient.map { processor.admit(recipient: $0, of: offer, now: now) } ?? .recipientUnknown
         let hook = processed.verdict.hooks.first
         let outcome = refusal.flatMap { $0.isPositive ? nil : $0 } ?? hook?.outcome ?? .recipientUnknown
         let answer = refusal.flatMap { $0.isPositive ? nil : $0 } ?? hook?.answer ?? .recipientUnknown

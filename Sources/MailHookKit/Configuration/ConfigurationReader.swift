@@ -182,8 +182,8 @@ struct ConfigurationReader {
         _ node: YAMLNode, place: String, over base: Configuration.HookSettings
     ) -> Configuration.HookSettings {
         let keys = [
-            "aliases", "sources", "key", "onNoData", "repair", "acceptTypes", "schema", "form", "context",
-            "frame", "onUnprocessable", "generation", "previousUntil", "state", "retention", "expectEvery", "challenge",
+            "aliases", "sources", "senders", "key", "messageSize", "onNoData", "repair", "acceptTypes", "schema", "form",
+            "context", "frame", "onUnprocessable", "generation", "previousUntil", "state", "retention", "expectEvery", "challenge",
         ]
         let section = YAMLSection(node, file: file, place: place, keys: keys, into: &diagnostics)
         var settings = base
@@ -200,6 +200,13 @@ struct ConfigurationReader {
             DocumentSources.names.first { $0.name == word }?.source
         }
         if let sources { settings.policy.sources = DocumentSources(sources) }
+        let senders = section.list(
+            "senders", of: "an address, a domain, *.domain or <>", into: &diagnostics, SenderPattern.init)
+        if let senders { settings.policy.senders = senders }
+        if let size = section.size("messageSize", into: &diagnostics) {
+            settings.policy.messageSize = size
+            if size < 1024 { section.complain("messageSize", "must be 1KiB or more", into: &diagnostics) }
+        }
         settings.policy.key = section.choice("key", into: &diagnostics) ?? settings.policy.key
         settings.policy.onNoData = section.choice("onNoData", into: &diagnostics) ?? settings.policy.onNoData
         if let repair: RepairMode = section.choice("repair", into: &diagnostics) { settings.policy.repair = repair == .on }

@@ -30,7 +30,9 @@ struct MailReceiver: MessageReceiver {
         self.now = now
     }
 
-    func admit(recipient: String) -> Outcome { current.value.mail.admit(recipient: recipient, now: now()) }
+    func admit(recipient: String, of offer: MailOffer) -> Outcome {
+        current.value.mail.admit(recipient: recipient, of: offer, now: now())
+    }
 
     func hook(of recipient: String) -> String? { current.value.mail.hook(of: recipient, now: now()) }
 
@@ -48,8 +50,9 @@ struct MailReceiver: MessageReceiver {
         _ message: ReceivedMessage, isHere: Bool, _ completion: @escaping @Sendable (Reception) -> Void
     ) {
         if let refusal = room.refusal {
+            let offer = MailOffer(sender: message.envelope.mailFrom, size: message.bytes.count)
             let recipients = message.envelope.recipients.map { recipient in
-                let admission = admit(recipient: recipient)
+                let admission = admit(recipient: recipient, of: offer)
                 return admission.isPositive ? refusal : admission
             }
             return completion(Reception(answer: refusal, recipients: recipients))
