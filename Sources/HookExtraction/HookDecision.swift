@@ -105,7 +105,8 @@ public struct HookDecision: Sendable, Hashable {
             .contextUnknown, .jsonldInvalid:
             policy.onNoData == .accept ? .accepted : outcome
         case .accepted, .duplicate, .keyMissing, .keyWrong, .recipientUnknown, .relayDenied, .tooManyRecipients,
-            .messageTooLarge, .hookLimitExceeded, .senderNotAccepted, .unreadable, .bareNewline, .tooManyConnections, .timedOut, .unauthorized, .forbidden,
+            .messageTooLarge, .hookLimitExceeded, .senderNotAccepted, .unreadable, .bareNewline, .tooManyConnections,
+            .timedOut, .unauthorized, .forbidden,
             .rateLimited, .mediaTypeUnsupported, .idempotencyKeyReused, .outputInvalid, .hookDisabled, .hookPaused,
             .challengeFailed, .challengeUnavailable, .storeFull, .storeFailed, .shuttingDown, .mailLoop, .clientDenied,
             .earlyTalker, .tlsRequired, .otherHook:

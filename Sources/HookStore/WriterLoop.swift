@@ -15,6 +15,7 @@ final class WriterLoop: @unchecked Sendable {
     /// transaction writes some ten pages, however few its records are.
     private static let pause = 3
     private static let longPause = 20
+    /// Even one quick sender makes so many in the short pause.
     private static let many: Int64 = 4
     /// Records of one transaction. More hardly save anything.
     private static let records = 512
