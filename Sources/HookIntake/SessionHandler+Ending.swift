@@ -72,8 +72,9 @@ extension SessionHandler {
     /// One timer a connection, set anew when it runs out or when the phase changes: activity just moves the deadline.
     func scheduleTimer(_ context: ChannelHandlerContext) {
         timer?.cancel()
-        let limit = min(shared.configuration.idleTimeout, shared.configuration.dataTimeout)
-        let next = min(deadline, .now() + TimeAmount(limit))
+        let limit = NIODeadline.now() + TimeAmount(min(shared.configuration.idleTimeout, shared.configuration.dataTimeout))
+        // The deadline of one who waits for the store may be over; a timer in the past would have the loop do nothing else.
+        let next = isWaiting ? limit : min(deadline, limit)
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         timer = context.eventLoop.scheduleTask(deadline: next) { bound.value.0.timerFired(bound.value.1) }
     }

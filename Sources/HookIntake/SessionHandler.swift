@@ -134,9 +134,9 @@ final class SessionHandler: ChannelInboundHandler {
     func proceed(_ context: ChannelHandlerContext) {
         guard !isWaiting, case .dialogue = phase else { return }
         while true {
+            if isFinishing, !session.isInTransaction { return endForShutdown(context) }
             switch advance() {
             case .needInput:
-                if isFinishing, !session.isInTransaction { return endForShutdown(context) }
                 if isInputClosed { return close(context) }
                 let hasAnswered = writeOutput(context)
                 watchClocks(hasAnswered: hasAnswered)

@@ -43,8 +43,12 @@ import Testing
         _ = queue.next(0)
         queue.handedOver(name("a"))
         queue.answered(name("a"))
-        queue.giveBack(name("a"))
+        queue.giveBack(name("a"), isComplete: true)
         #expect(queue.next(0) == .read(name("a"), isComplete: true))
+        // What is not known to be whole is not known to be it later.
+        queue.giveBack(name("b"), isComplete: false)
+        #expect(queue.next(0) == .read(name("b"), isComplete: false))
+        #expect(queue.next(0) == .read(name("b"), isComplete: false))
     }
 
     @Test func aFileThatCannotBeReadIsSetAsideAfterGrowingWaits() {

@@ -324,10 +324,47 @@ private final class Place {
 
     /// More events than the kernel keeps while nobody reads them: everything is found all the same.
     @Test func nothingIsLostInAFlood() throws {
-        let receiver = Receiver { _, _ in .accepted }
+        let kept = try String(contentsOfFile: "/proc/sys/fs/inotify/max_queued_events", encoding: .utf8)
+        let limit = try #require(Int(kept.trimmingCharacters(in: .whitespacesAndNewlines)))
+        let (isRead, isFull) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        let receiver = Receiver { _, count in
+            guard count == 1 else { return .accepted }
+            isRead.signal()
+            isFull.wait()
+            return .accepted
+        }
         let place = try Place(receiver)
-        for index in 0..<5000 { try place.deliver("f\(index)", "x") }
-        try place.eventually("all are moved") { place.list("cur").count == 5000 }
-        #expect(receiver.count == 5000)
+        try place.deliver("first")
+        #expect(isRead.wait(timeout: .now() + 20) == .success)
+        // Two names by turns: the same event twice in a row would be kept as one.
+        for name in ["x", "y"] { try Data(name.utf8).write(to: place.root.appendingPathComponent("tmp/\(name)")) }
+        for _ in 0...(limit / 2) {
+            for name in ["x", "y"] {
+                let paths = ["tmp", "new"].map { place.root.appendingPathComponent("\($0)/\(name)").path }
+                rename(paths[0], paths[1])
+                rename(paths[1], paths[0])
+            }
+        }
+        try place.deliver("last")
+        isFull.signal()
+        try place.eventually("all are moved") { place.list("cur") == ["first:2,S", "last:2,S"] }
+        #expect(receiver.count == 2)
+    }
+
+    /// Renaming the folder above `new` is no event of `new`.
+    @Test func anotherMaildirMayComeInItsPlace() throws {
+        let receiver = Receiver { _, _ in .accepted }
+        let place = try Place(receiver, waiting: ["a"]) { $0.lookInterval = .milliseconds(50) }
+        try place.eventually("first") { receiver.count == 1 }
+        let aside = place.root.appendingPathExtension("old")
+        defer { try? FileManager.default.removeItem(at: aside) }
+        rename(place.root.path, aside.path)
+        for folder in ["new", "cur", "tmp"] {
+            try FileManager.default.createDirectory(
+                at: place.root.appendingPathComponent(folder), withIntermediateDirectories: true)
+        }
+        try place.deliver("b")
+        try place.eventually("second") { place.list("cur") == ["b:2,S"] }
+        #expect(receiver.bodies == ["a", "b"])
     }
 }

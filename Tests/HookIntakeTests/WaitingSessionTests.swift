@@ -15,7 +15,10 @@ import Testing
         "EHLO a\r\nMAIL FROM:<a@example>\r\nRCPT TO:<b@example>\r\nDATA\r\nSubject: x\r\n\r\nbody\r\n.\r\n"
 
     /// Serves until `body` ends.
-    private func serving(_ receiver: Receiver, _ body: (_ socket: String) async throws -> Void) async throws {
+    private func serving(
+        _ receiver: Receiver, idleTimeout: Duration = .seconds(20),
+        _ body: (_ socket: String, _ stop: () -> Void) async throws -> Void
+    ) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mh-\(UUID().uuidString.prefix(8))").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -24,19 +27,59 @@ import Testing
         let intake = MailIntake(
             configuration: MailIntakeConfiguration(
                 hostname: "mx.example", connections: 9, connectionsPerPeer: 9, perPeerExempt: [], messageSize: 1 << 20,
-                recipients: 9, spoolFolder: folder, idleTimeout: .seconds(20), dataTimeout: .seconds(20),
+                recipients: 9, spoolFolder: folder, idleTimeout: idleTimeout, dataTimeout: .seconds(20),
                 drainTimeout: .seconds(1)),
             listeners: [MailListener(kind: .smtp, isTCP: false, descriptor: UnixSocket.listening(path))],
             receiver: receiver, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             now: { Timestamp(seconds: 1_800_000_000) }, onReady: { isReady.finish() })
         let service = Task { try await intake.run() }
         for await _ in ready {}
-        do { try await body(path) } catch {
+        do { try await body(path) { service.cancel() } } catch {
             service.cancel()
             throw error
         }
         service.cancel()
         _ = await service.result
+    }
+
+    /// A disk may hang for longer than a client may be silent. Nobody else waits for it.
+    @Test func othersAreServedWhileTheStoreHangs() async throws {
+        let receiver = Receiver(isHeld: true) { _, _ in .accepted }
+        try await serving(receiver, idleTimeout: .milliseconds(200)) { path, _ in
+            // Enough for every event loop to have one.
+            let waiting = (0..<6).map { _ in UnixSocket(path) }
+            for client in waiting { client.send(Self.transaction) }
+            try await untilReceived(receiver, waiting.count)
+            try await Task.sleep(for: .milliseconds(500))
+            for _ in 0..<3 {
+                let other = UnixSocket(path)
+                other.send("EHLO b\r\nQUIT\r\n")
+                #expect(other.readToEnd().hasSuffix("221 2.0.0 Bye\r\n"))
+            }
+            // They were not sent away for their silence.
+            receiver.release()
+            for client in waiting {
+                client.send("QUIT\r\n")
+                #expect(client.readToEnd().hasSuffix("221 2.0.0 Bye\r\n"))
+            }
+        }
+    }
+
+    /// At shutdown the transaction in progress ends; the next one is not begun, although the client has sent it already.
+    @Test func shutdownEndsBetweenPipelinedTransactions() async throws {
+        let receiver = Receiver(isHeld: true) { _, _ in .accepted }
+        var replies = ""
+        try await serving(receiver) { path, stop in
+            let client = UnixSocket(path)
+            client.send(Self.transaction + Self.transaction.dropFirst("EHLO a\r\n".count))
+            try await untilReceived(receiver, 1)
+            stop()
+            try await Task.sleep(for: .milliseconds(100))
+            receiver.release()
+            replies = client.readToEnd()
+        }
+        #expect(replies.split(separator: "\r\n").suffix(2).map { $0.prefix(9) } == ["250 2.0.0", "421 4.3.2"])
+        #expect(receiver.count == 1)
     }
 
     private func untilReceived(_ receiver: Receiver, _ count: Int) async throws {
@@ -46,7 +89,7 @@ import Testing
     @Test(arguments: [false, true])
     func whatComesMeanwhileIsAnsweredInItsTurn(saysItsLast: Bool) async throws {
         let receiver = Receiver(isHeld: true) { _, _ in .accepted }
-        try await serving(receiver) { path in
+        try await serving(receiver) { path, _ in
             let client = UnixSocket(path)
             client.send(Self.transaction)
             try await untilReceived(receiver, 1)
@@ -64,7 +107,7 @@ import Testing
 
     @Test func whoSendsOnIsReadNoFurtherThanOnePiece() async throws {
         let receiver = Receiver(isHeld: true) { _, _ in .accepted }
-        try await serving(receiver) { path in
+        try await serving(receiver) { path, _ in
             let client = UnixSocket(path)
             client.send(Self.transaction)
             try await untilReceived(receiver, 1)
@@ -81,7 +124,7 @@ import Testing
 
     @Test func whoHangsUpHasHandedItsMessageOver() async throws {
         let receiver = Receiver(isHeld: true) { _, _ in .accepted }
-        try await serving(receiver) { path in
+        try await serving(receiver) { path, _ in
             do {
                 let client = UnixSocket(path)
                 client.send(Self.transaction)

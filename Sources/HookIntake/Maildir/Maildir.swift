@@ -35,6 +35,8 @@ public struct MaildirIntakeConfiguration: Sendable, Hashable {
     public var filesInFlight = 512
     /// Their octets together; one message always fits.
     public var octetsInFlight = 32 << 20
+    /// How often each Maildir is looked at without an event: whether it is still in its place, and what is in it.
+    public var lookInterval = Duration.seconds(60)
     /// How long messages in flight may take after shutdown was asked for.
     public var drainTimeout: Duration
 

@@ -58,6 +58,13 @@ final class MaildirFolder: @unchecked Sendable {
         openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     }
 
+    /// Whether the `new` of the Maildir at `path` is still the one that was opened.
+    func isAt(_ path: String) -> Bool {
+        var (ours, there) = (stat(), stat())
+        return fstat(new, &ours) == 0 && stat(path + "/new", &there) == 0
+            && (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+    }
+
     // MARK: - Names
 
     /// Visible names in `new/` that `isWanted`, at most `limit`, in the order of their names (deliverers begin them
@@ -73,13 +80,16 @@ final class MaildirFolder: @unchecked Sendable {
         }
         defer { closedir(stream) }
         var names: [EntryName] = []
-        while let entry = readdir(stream) {
+        while true {
+            // The end and an error look the same but for this.
+            errno = 0
+            guard let entry = readdir(stream) else { break }
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { EntryName($0.prefix { $0 != 0 }) }
             guard !name.isHidden, isWanted(name) else { continue }
             if names.count == limit { return (names.sorted(), true) }
             names.append(name)
         }
-        return (names.sorted(), false)
+        return errno == 0 ? (names.sorted(), false) : nil
     }
 
     // MARK: - Reading

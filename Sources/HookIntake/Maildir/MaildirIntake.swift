@@ -56,7 +56,7 @@ public final class MaildirIntake: Service {
         // A thread of its own: reading files blocks.
         let thread = NIOThreadPool(numberOfThreads: 1)
         thread.start()
-        await withGracefulShutdownHandler {
+        await withTaskCancellationOrGracefulShutdownHandler {
             while true {
                 let (next, isOver) = state.withLock { state in
                     defer { state.isNew = false }
@@ -71,7 +71,7 @@ public final class MaildirIntake: Service {
                     if Task.isCancelled { break }
                 }
             }
-        } onGracefulShutdown: { [self] in
+        } onCancelOrGracefulShutdown: { [self] in
             state.withLock { state in
                 state.isStopping = true
                 return state.watcher

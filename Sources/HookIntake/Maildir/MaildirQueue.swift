@@ -123,12 +123,14 @@ struct MaildirQueue {
     mutating func done(_ name: EntryName) { if !waiting.isEmpty { waiting[name] = nil } }
 
     /// Not the file's fault: it has its turn again, first of all.
-    mutating func giveBack(_ name: EntryName) {
+    ///
+    /// - Parameter isComplete: known to be written to its end.
+    mutating func giveBack(_ name: EntryName, isComplete: Bool) {
         if head > 0 {
             head -= 1
-            names[head] = (name, true)
+            names[head] = (name, isComplete)
         } else {
-            names.insert((name, true), at: 0)
+            names.insert((name, isComplete), at: 0)
         }
     }
 

@@ -35,6 +35,8 @@ final class MaildirWatcher: @unchecked Sendable {
         var folder: MaildirFolder?
         var watch: Int32 = -1
         var attachDue: MaildirQueue.Moment = 0
+        /// When it is looked at without an event.
+        var lookDue: MaildirQueue.Moment = 0
         var attachAttempts = 0
     }
 
@@ -145,6 +147,7 @@ final class MaildirWatcher: @unchecked Sendable {
         var hasWorked = false
         for index in boxes.indices {
             if boxes[index].folder == nil, moment >= boxes[index].attachDue { attach(index, moment) }
+            if moment >= boxes[index].lookDue { look(index, moment) }
             guard boxes[index].folder != nil else { continue }
             if boxes[index].queue.isScanDue(moment) { scan(index, moment) }
             // A few of each Maildir in turn, and answers between them.
@@ -165,7 +168,9 @@ final class MaildirWatcher: @unchecked Sendable {
         // Without room an answer comes first; nothing is due before it.
         guard hasRoom else { return nil }
         if pausedUntil > moment { return pausedUntil }
-        return boxes.compactMap { $0.folder == nil ? $0.attachDue : $0.queue.nextDue(moment) }.min()
+        return boxes.compactMap { box in
+            box.folder == nil ? box.attachDue : min(box.lookDue, box.queue.nextDue(moment) ?? box.lookDue)
+        }.min()
     }
 
     /// Sleeps until an event, an answer or the time.
@@ -205,6 +210,7 @@ final class MaildirWatcher: @unchecked Sendable {
             boxes[index].watch = watch
             boxes[index].folder = folder
             boxes[index].attachAttempts = 0
+            boxes[index].lookDue = moment + lookInterval
             boxes[index].queue.requestScan()
             logger.info("watching Maildir", metadata: ["path": "\(path)"])
             return
@@ -216,6 +222,19 @@ final class MaildirWatcher: @unchecked Sendable {
         guard boxes[index].attachAttempts == 1 else { return }
         logger.warning(
             "cannot watch Maildir; trying again", metadata: ["path": "\(path)", "error": "\(Self.text(cause))"])
+    }
+
+    private var lookInterval: MaildirQueue.Moment {
+        MaildirQueue.Moment(configuration.lookInterval / .nanoseconds(1))
+    }
+
+    /// What inotify does not tell: that a folder above was moved away and another one is in its place, and what comes by
+    /// another machine to a file system of the network.
+    private func look(_ index: Int, _ moment: MaildirQueue.Moment) {
+        guard let folder = boxes[index].folder else { return }
+        guard folder.isAt(boxes[index].maildir.path) else { return detach(index, moment) }
+        boxes[index].lookDue = moment + lookInterval
+        boxes[index].queue.requestScan()
     }
 
     private func detach(_ index: Int, _ moment: MaildirQueue.Moment) {
@@ -280,7 +299,7 @@ final class MaildirWatcher: @unchecked Sendable {
                 log(.warning, "cannot read mail", index, name, error: cause)
                 boxes[index].queue.failed(task, .unread, now: moment)
             case .exhausted:
-                boxes[index].queue.giveBack(name)
+                boxes[index].queue.giveBack(name, isComplete: isComplete)
                 pause(moment, "no memory or descriptors left")
             case .refused(let outcome): setAside(.setAside(name, outcome), index)
             }
@@ -342,7 +361,7 @@ final class MaildirWatcher: @unchecked Sendable {
             if answer.outcome.isPositive {
                 dispose(.dispose(name), index)
             } else if answer.outcome.smtpReply.isTemporary {
-                boxes[index].queue.giveBack(name)
+                boxes[index].queue.giveBack(name, isComplete: true)
                 pause(Self.moment(), answer.outcome.rawValue)
             } else {
                 setAside(.setAside(name, answer.outcome), index)

@@ -58,14 +58,15 @@ final class SignalService: Service {
 }
 
 /// Services that stand beside each other: they begin together, and when the time has come they stop together, so that
-/// nothing new is begun anywhere while one of them still finishes what it has.
+/// nothing new is begun anywhere while one of them still finishes what it has. One that fails ends the others.
 struct ServicesTogether: Service {
     let services: [any Service]
 
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for service in services { group.addTask { try await service.run() } }
-            try await group.waitForAll()
+            // Not `waitForAll`, which would wait for the others before it throws.
+            while try await group.next() != nil {}
         }
     }
 }
