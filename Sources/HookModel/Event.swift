@@ -59,9 +59,6 @@ public struct Verdict: Sendable, Hashable {
         self.hooks = hooks
     }
 
-    /// SMTP has one answer for all recipients: positive if any hook keeps the message, else the first hook's.
-    public var answer: Outcome {
-        if hooks.contains(where: \.answer.isPositive) { return .accepted }
-        return hooks.first?.answer ?? .recipientUnknown
-    }
+    /// SMTP has one answer for all recipients.
+    public var answer: Outcome { Outcome.answer(of: hooks.lazy.map(\.answer)) }
 }

@@ -138,6 +138,13 @@ public enum Outcome: String, Sendable, Hashable, CaseIterable {
         }
     }
 
+    /// The one answer for several recipients: positive if any of them takes the message. Else the sender comes again if
+    /// one of them asks for that, and hears then what the others say.
+    public static func answer(of outcomes: some Collection<Outcome>) -> Outcome {
+        if outcomes.contains(where: \.isPositive) { return .accepted }
+        return outcomes.first { $0.smtpReply.isTemporary } ?? outcomes.first ?? .recipientUnknown
+    }
+
     /// What an SMTP or LMTP client is told.
     public var smtpReply: SMTPReply { row.smtp }
     /// Exit status of the pipe front end (sysexits.h).

@@ -322,6 +322,58 @@ private final class Place {
         #expect(place.list("cur") == ["a:2,S", "b:2,S"] && place.list("new") == ["late"])
     }
 
+    /// A Maildir belongs to somebody who may not lead a daemon with more rights anywhere.
+    @Test(.timeLimit(.minutes(1)), arguments: ["link", "dangling link", "FIFO"])
+    func whatIsInAMaildirLeadsNowhere(kind: String) throws {
+        let other = FileManager.default.temporaryDirectory.appendingPathComponent("mailhookd-other-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: other) }
+        if kind == "link" { try Data("kept".utf8).write(to: other) }
+        let receiver = Receiver { _, _ in .jsonInvalid }
+        let place = try Place(receiver)
+        let mark = place.root.appendingPathComponent(".mailhookd-refused/maildirfolder")
+        try FileManager.default.createDirectory(
+            at: mark.deletingLastPathComponent(), withIntermediateDirectories: true)
+        #expect((kind == "FIFO" ? mkfifo(mark.path, 0o600) : symlink(other.path, mark.path)) == 0)
+        try place.deliver("a")
+        try place.eventually("set aside") { place.refused == ["a,R=json_invalid"] }
+        #expect(FileManager.default.fileExists(atPath: other.path) == (kind == "link"))
+    }
+
+    @Test func foldersOfAMaildirAreNoLinks() throws {
+        let other = FileManager.default.temporaryDirectory.appendingPathComponent("mailhookd-other-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: other) }
+        try FileManager.default.createDirectory(at: other, withIntermediateDirectories: true)
+        try Data("kept".utf8).write(to: other.appendingPathComponent("kept"))
+        let receiver = Receiver { _, _ in .accepted }
+        let place = try Place(receiver, waiting: ["a"]) { $0.lookInterval = .milliseconds(50) }
+        try place.eventually("moved") { place.list("cur") == ["a:2,S"] }
+        let new = place.root.appendingPathComponent("new")
+        try FileManager.default.removeItem(at: new)
+        #expect(symlink(other.path, new.path) == 0)
+        usleep(300_000)
+        #expect(receiver.count == 1 && FileManager.default.fileExists(atPath: other.appendingPathComponent("kept").path))
+    }
+
+    @Test func whatLiesThereIsNotOverwritten() throws {
+        let receiver = Receiver { message, _ in message.bytes.first == UInt8(ascii: "-") ? .jsonInvalid : .accepted }
+        let place = try Place(receiver)
+        for round in 0..<3 {
+            try place.deliver("good", "good \(round)")
+            try place.eventually("moved") { place.list("cur").count == round + 1 }
+            try place.deliver("bad", "- \(round)")
+            try place.eventually("set aside") { place.refused.count == round + 1 }
+        }
+        #expect(place.list("cur") == ["good:2,S", "good_1:2,S", "good_2:2,S"])
+        #expect(place.refused == ["bad,R=json_invalid", "bad,R=json_invalid_1", "bad,R=json_invalid_2"])
+    }
+
+    @Test func theLongestNames() throws {
+        let receiver = Receiver { _, _ in .accepted }
+        let names = (0..<3).map { String(repeating: "n", count: 254) + "\($0)" }
+        let place = try Place(receiver, waiting: names)
+        try place.eventually("moved") { place.list("cur").count == 3 && place.list("new").isEmpty }
+    }
+
     /// More events than the kernel keeps while nobody reads them: everything is found all the same.
     @Test func nothingIsLostInAFlood() throws {
         let kept = try String(contentsOfFile: "/proc/sys/fs/inotify/max_queued_events", encoding: .utf8)

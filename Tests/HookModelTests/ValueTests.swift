@@ -69,6 +69,16 @@ import Testing
         if reply.isTemporary { #expect([408, 429, 503].contains(outcome.httpStatus)) }
     }
 
+    /// Whatever the order of the recipients: who takes it decides, then who wants it later.
+    @Test(arguments: [
+        ([.hookPaused, .accepted], .accepted), ([.recipientUnknown, .hookPaused], .hookPaused),
+        ([.keyMissing, .jsonInvalid], .keyMissing), ([.duplicate, .storeFull], .accepted), ([], .recipientUnknown),
+    ] as [([Outcome], Outcome)])
+    func oneAnswerForSeveral(outcomes: [Outcome], expected: Outcome) {
+        #expect(Outcome.answer(of: outcomes) == expected)
+        if outcomes != [.keyMissing, .jsonInvalid] { #expect(Outcome.answer(of: outcomes.reversed()) == expected) }
+    }
+
     @Test func keyFailuresLookTheSame() {
         #expect(Outcome.keyMissing.smtpReply == Outcome.keyWrong.smtpReply)
     }

@@ -15,22 +15,36 @@ struct EntryName: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// Maildir: readers ignore names that begin with a dot.
     var isHidden: Bool { octets.first == UInt8(ascii: ".") }
 
-    /// The name in `cur/`: flags follow `:2,` in the order of their letters; S is "seen".
+    /// The longest name that file systems take.
+    private static let longest = 255
+
+    /// The name in `cur/`: flags follow `:2,` in the order of their letters; S is "seen". One that would get too long
+    /// loses its end.
     var seen: EntryName {
-        guard let info = infoStart else { return EntryName(octets + Array(":2,S".utf8)) }
+        guard let info = infoStart else {
+            let mark = Array(":2,S".utf8)
+            return EntryName(octets.prefix(Self.longest - mark.count) + mark)
+        }
         let flags = Set(octets[(info + 3)...]).union([UInt8(ascii: "S")])
         return EntryName(octets[..<(info + 3)] + flags.sorted())
     }
 
+    /// Another name for a place where this one is taken; `number` is more than 0.
+    func numbered(_ number: Int) -> EntryName {
+        let info = infoStart.map { octets[$0...] } ?? []
+        let mark = Array("_\(number)".utf8)
+        return EntryName(octets.dropLast(info.count).prefix(Self.longest - mark.count - info.count) + mark + info)
+    }
+
     /// The name among the refused, with the outcome as a further field of the unique part (`,S=` and `,W=` are other
-    /// servers' fields there). Names have 255 octets at most; one that would get longer stays as it is.
+    /// servers' fields there). One that would get too long stays as it is.
     func refused(_ outcome: String) -> EntryName {
         let unique = infoStart.map { octets[..<$0] } ?? octets[...]
         // Set aside once before, and moved back by hand.
         let mark = Array(",R=".utf8)
         let end = Self.position(of: mark, in: unique) ?? unique.endIndex
         let name = unique[..<end] + mark + Array(outcome.utf8)
-        return EntryName(name.count <= 255 ? name : unique)
+        return EntryName(name.count <= Self.longest ? name : unique)
     }
 
     private var infoStart: Int? { Self.position(of: Array(":2,".utf8), in: octets[...]) }

@@ -36,7 +36,9 @@ final class MaildirFolder: @unchecked Sendable {
 
     /// Opens the Maildir; nil with `errno` set where `new` is missing.
     init?(_ path: String) {
-        root = Self.openFolder(AT_FDCWD, path)
+        // The path is the operator's, and may lead through links. What is in the Maildir is its owner's, who could lead
+        // us anywhere by links.
+        root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard root >= 0 else { return nil }
         new = Self.openFolder(root, "new")
         guard new >= 0 else {
@@ -55,13 +57,13 @@ final class MaildirFolder: @unchecked Sendable {
     }
 
     private static func openFolder(_ at: Int32, _ path: String) -> Int32 {
-        openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     }
 
     /// Whether the `new` of the Maildir at `path` is still the one that was opened.
     func isAt(_ path: String) -> Bool {
         var (ours, there) = (stat(), stat())
-        return fstat(new, &ours) == 0 && stat(path + "/new", &there) == 0
+        return fstat(new, &ours) == 0 && lstat(path + "/new", &there) == 0
             && (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
     }
 
@@ -173,13 +175,26 @@ final class MaildirFolder: @unchecked Sendable {
         return current.withLock { current in
             if current < 0 { current = makeFolder("cur", in: root) }
             guard current >= 0 else { return errno }
-            let failure = Self.result(
-                name.withPath { source in target.withPath { renameat(new, source, current, $0) } },
-                isGone: { isGone(name) })
+            let failure = leave(name, for: current, as: target)
             if failure == ENOENT { Self.forget(&current) }
             return failure
         }
     }
+
+    /// Moves a file out of `new/` to a name that is free: what lies there already is mail as well. 0, or the error number.
+    private func leave(_ name: EntryName, for folder: Int32, as target: EntryName) -> Int32 {
+        for attempt in 0..<Self.nameAttempts {
+            let target = attempt == 0 ? target : target.numbered(attempt)
+            let status = name.withPath { source in
+                target.withPath { ExclusiveRename.perform(new, source, folder, $0) }
+            }
+            if status == 0 || errno != EEXIST { return Self.result(status, isGone: { isGone(name) }) }
+        }
+        return EEXIST
+    }
+
+    /// Names that are tried.
+    private static let nameAttempts = 100
 
     func delete(_ name: EntryName) -> Int32 {
         Self.result(name.withPath { unlinkat(new, $0, 0) }, isGone: { true })
@@ -191,8 +206,8 @@ final class MaildirFolder: @unchecked Sendable {
             let folder = makeFolder(Self.refusedFolder, in: root)
             guard folder >= 0 else { return errno }
             defer { close(folder) }
-            // Maildir++: this empty file marks a subfolder.
-            let mark = openat(folder, "maildirfolder", O_WRONLY | O_CREAT | O_CLOEXEC, mode_t(0o600))
+            // Maildir++: this empty file marks a subfolder. Only where we make it: what is there may be a link or a FIFO.
+            let mark = openat(folder, "maildirfolder", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_t(0o600))
             if mark >= 0 {
                 adopt(mark)
                 close(mark)
@@ -205,8 +220,7 @@ final class MaildirFolder: @unchecked Sendable {
         }
         guard refused >= 0 else { return errno }
         let target = name.refused(outcome.rawValue)
-        let failure = Self.result(
-            name.withPath { source in target.withPath { renameat(new, source, refused, $0) } }, isGone: { isGone(name) })
+        let failure = leave(name, for: refused, as: target)
         if failure == ENOENT { Self.forget(&refused) }
         return failure
     }

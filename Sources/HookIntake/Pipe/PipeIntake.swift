@@ -73,8 +73,8 @@ public struct PipeIntake: Service {
     ) -> Outcome? {
         guard request.message.count <= messageSize else { return .messageTooLarge }
         let offer = MailOffer(sender: request.sender, size: request.message.count)
-        let admissions = request.recipients.map { receiver.admit(recipient: $0, of: offer) }
-        return admissions.contains(where: \.isPositive) ? nil : admissions.first ?? .recipientUnknown
+        let answer = Outcome.answer(of: request.recipients.map { receiver.admit(recipient: $0, of: offer) })
+        return answer.isPositive ? nil : answer
     }
 
     public static func message(_ request: PipeRequest, now: Timestamp) -> ReceivedMessage {
