@@ -140,7 +140,7 @@ final class Compressor: @unchecked Sendable {
                     segment = findJournaled.integer(1)
                     isPastSegment = true
                 }
-                let raw = JournalReader.octets(
+                let raw = try? JournalReader.octets(
                     ofMessage: id, folder: folder, segment: segment, offset: Int(findJournaled.integer(2)))
                 if let raw {
                     batch.append(Self.packed(id, raw, &octets))

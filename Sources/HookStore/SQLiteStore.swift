@@ -118,14 +118,14 @@ public final class SQLiteStore: InspectableStore {
         _ path: String, _ options: Options, _ files: any StoreFiles, _ answering: @escaping Answering
     ) throws(StoreError) -> (Owner, ReadLoop) {
         let connection = try openForWriting(path, files)
-        let segments = JournalSegments(folder: StorePlace.journal(of: path), files: files)
+        let segments = try JournalSegments(folder: StorePlace.journal(of: path), files: files)
         let writer = try StoreWriter(connection, journal: segments.folder, options: options)
         try JournalRecovery.run(writer, segments)
         try writer.voidLeases()
         let last = try writer.lastNumbers()
         let planner = try CommitPlanner(
             try SQLiteConnection(path, .readOnly), keys: writer.keys, last: last)
-        let journal = JournalWriter(
+        let journal = try JournalWriter(
             segments,
             options: .init(segmentOctets: options.segmentOctets, reservedOctets: options.reservedOctets),
             at: writer.position)

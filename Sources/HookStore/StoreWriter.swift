@@ -20,6 +20,7 @@ final class StoreWriter: @unchecked Sendable {
     private let deleteJournaled: SQLiteStatement
     private let firstJournaled: SQLiteStatement
     private let countSettled: SQLiteStatement
+    private let findPlace: SQLiteStatement
     let deliveryStatements: DeliveryStatements
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
@@ -49,6 +50,7 @@ final class StoreWriter: @unchecked Sendable {
         deleteJournaled = try connection.prepare("DELETE FROM journaled WHERE message = ?1")
         firstJournaled = try connection.prepare("SELECT segment FROM journaled ORDER BY message LIMIT 1")
         countSettled = try connection.prepare("UPDATE journal SET settled = settled + 1")
+        findPlace = try connection.prepare("SELECT segment FROM journal")
         deliveryStatements = try DeliveryStatements(connection)
         begin = try connection.prepare("BEGIN IMMEDIATE")
         commit = try connection.prepare("COMMIT")
@@ -199,10 +201,12 @@ final class StoreWriter: @unchecked Sendable {
         try insertPacked.run(borrowing: packed.octets, as: 3)
     }
 
-    /// The count has no use but to change a page: a transaction that changes none is not synced.
+    /// The count has no use but to change a page: a transaction that changes none is not synced. The place is that of the
+    /// row, which the next owner begins at, and not the reader's own, which may be in a later segment already.
     private func settle() throws(StoreError) -> WriteJob.Settled {
+        var settled = WriteJob.Settled(firstSegment: nil, segment: 0)
         try countSettled.run()
-        var settled = WriteJob.Settled(firstSegment: nil, segment: indexer.position.segment)
+        while try findPlace.step() { settled.segment = findPlace.integer(0) }
         if try firstJournaled.step() {
             settled.firstSegment = firstJournaled.integer(0)
             firstJournaled.reset()

@@ -116,7 +116,7 @@ import Testing
         await store.close()
         try FileManager.default.removeItem(atPath: copy + "/store.db.journal/00000002.seg")
         let error = #expect(throws: StoreError.self) { try SQLiteStore.open(copy + "/store.db", as: .owner) }
-        guard case .failed(let text)? = error, text.contains("/00000003.seg: records 3 to 4 before it are missing") else {
+        guard case .corrupt(let text)? = error, text.contains("/00000003.seg: records 3 to 4 before it are missing") else {
             Issue.record("\(String(describing: error))")
             return
         }

@@ -32,7 +32,7 @@ enum JournalEmbedding {
                 while try find.step() { rows.append((find.integer(0), find.integer(1), Int(find.integer(2)))) }
                 isDone = rows.isEmpty
                 for row in rows {
-                    if let octets = JournalReader.octets(
+                    if let octets = try? JournalReader.octets(
                         ofMessage: row.message, folder: folder, segment: row.segment, offset: row.offset)
                     {
                         insertFresh.bind(1, row.message)
@@ -57,7 +57,7 @@ enum JournalEmbedding {
 
     /// Overwrites all segments of a folder and removes them.
     static func destroySegments(of folder: String) throws(StoreError) {
-        for (number, _) in JournalSegments.list(folder) {
+        for (number, _) in try JournalSegments.list(folder) ?? [] {
             try destroy(JournalSegments.path(folder, number), SystemFiles())
         }
     }
@@ -99,7 +99,7 @@ extension StoreUpkeep {
         let connection = try SQLiteStore.openForWriting(path, files)
         try JournalRecovery.run(
             try StoreWriter(connection, journal: folder, options: SQLiteStore.Options()),
-            JournalSegments(folder: folder, files: files))
+            try JournalSegments(folder: folder, files: files))
         try connection.execute("PRAGMA synchronous = FULL")
         try JournalEmbedding.run(connection, from: folder, copyOf: nil)
         try JournalEmbedding.destroySegments(of: folder)

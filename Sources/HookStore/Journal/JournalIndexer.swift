@@ -83,7 +83,7 @@ final class JournalIndexer: @unchecked Sendable {
         reader.set(segments, end: end)
         var count = 0
         while count < limit, reader.position.sequence < end?.sequence ?? .max {
-            guard let (head, octets) = reader.next(verifiesRaw: end == nil) else {
+            guard let (head, octets) = try reader.next(verifiesRaw: end == nil) else {
                 if end == nil { break }
                 // It was written and synced by this process.
                 throw .failed("\(folder): record \(reader.position.sequence + 1) cannot be read")

@@ -52,7 +52,7 @@ final class JournalWriter: @unchecked Sendable {
     init(
         _ segments: JournalSegments, options: Options, at position: JournalPosition,
         random: @escaping @Sendable () -> UInt64 = { UInt64.random(in: .min ... .max) }
-    ) {
+    ) throws(StoreError) {
         self.segments = segments
         files = segments.files
         self.options = options
@@ -60,14 +60,14 @@ final class JournalWriter: @unchecked Sendable {
         self.position = position
         place = position
         mustMark = true
-        if position.segment > 0 {
-            let opened = files.open(segments.path(position.segment), creating: false)
-            if opened >= 0 {
-                descriptor = opened
-                var status = stat()
-                if fstat(opened, &status) == 0 { capacity = Int(status.st_size) }
-            }
-        }
+        // What has no header takes no records.
+        guard segments.inUse.contains(where: { $0.number == position.segment }) else { return }
+        let path = segments.path(position.segment)
+        let opened = files.open(path, creating: false)
+        guard opened >= 0 else { throw StoreError(opening: path, errno: -opened) }
+        descriptor = opened
+        var status = stat()
+        if fstat(opened, &status) == 0 { capacity = Int(status.st_size) }
     }
 
     deinit {
@@ -241,6 +241,10 @@ final class JournalWriter: @unchecked Sendable {
         }
         let status = files.makeFolder(segments.folder)
         guard status == 0 else { throw StoreError(opening: segments.folder, errno: status) }
+        // The folder's own name: it may have been made just now.
+        let parent = StorePlace.folder(of: segments.folder)
+        let named = files.synchronizeFolder(parent)
+        guard named == 0 else { throw StoreError(opening: parent, errno: named) }
         let number = segments.newNumber()
         let opened = files.open(segments.path(number), creating: true)
         guard opened >= 0 else { throw StoreError(opening: segments.path(number), errno: -opened) }
