@@ -61,7 +61,7 @@ extension Compressor {
         var failures = 0
         while true {
             let settled = try ask { writer.add(.settle($0)) }
-            for segment in segments.removeFromUse(before: settled.firstSegment ?? .max, and: settled.segment) {
+            for segment in segments.removeFromUse(before: settled.firstSegment, and: settled.segment) {
                 try destroy(segment.number)
             }
             guard segments.inUse.contains(where: { old.contains($0.number) }) else { break }

@@ -86,7 +86,7 @@ final class Compressor: @unchecked Sendable {
         })
         guard answers.takeAll() != nil else { return false }
         guard let settled = found.withLock({ $0 }) else { return true }
-        for segment in segments.removeFromUse(before: settled.firstSegment ?? .max, and: settled.segment) {
+        for segment in segments.removeFromUse(before: settled.firstSegment, and: settled.segment) {
             segments.recycle(segment, spareLimit: options.spareOctets)
         }
         return true

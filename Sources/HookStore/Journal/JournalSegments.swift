@@ -111,10 +111,17 @@ final class JournalSegments: Sendable {
 
     func removeFromUse(_ number: Int64) { state.withLock { $0.inUse.removeAll { $0.number == number } } }
 
-    /// Takes out what is wholly before both a segment that is still referred to and the one that is being read.
-    func removeFromUse(before number: Int64, and other: Int64) -> [Segment] {
+    /// Takes out what is wholly before both the first segment that is still referred to and the one that is being read.
+    ///
+    /// - Parameter first: nil if none is referred to. One that is not in use (its file was taken away) says nothing about
+    ///   where those behind it begin: then nothing is taken out.
+    func removeFromUse(before first: Int64?, and reading: Int64) -> [Segment] {
         state.withLock { state in
-            let end = state.inUse.firstIndex { $0.number == number || $0.number == other } ?? 0
+            var end = 0
+            for number in [reading, first ?? reading] {
+                guard let index = state.inUse.firstIndex(where: { $0.number == number }) else { return [] }
+                end = number == reading ? index : min(end, index)
+            }
             defer { state.inUse.removeFirst(end) }
             return Array(state.inUse[..<end])
         }
