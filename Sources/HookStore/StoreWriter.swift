@@ -137,6 +137,7 @@ final class StoreWriter: @unchecked Sendable {
             for case .claimed(let deliveries) in answers { claimsUnderWay.remove(deliveries.map(\.id)) }
             throw error
         }
+        subscriptions.committed()
         return answers
     }
 
