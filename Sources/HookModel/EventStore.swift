@@ -114,7 +114,8 @@ public enum StoreError: Error, Sendable, Hashable {
 /// Durable messages, events and deliveries.
 public protocol EventStore: Sendable {
     /// Stores the entry. `completion` is called once, on a thread of the store's, after the data would survive a
-    /// power cut, or with the reason why it would not. It must not block.
+    /// power cut, or with the reason why it would not; on the calling thread, before the call returns, where the store takes
+    /// nothing at the moment (`busy`, `closed`). It must not block.
     func commit(_ entry: MessageEntry, completion: @escaping @Sendable (Result<CommitReceipt, StoreError>) -> Void)
 
     /// `commit` for a thread that may wait for the disk and has nothing else to do: where the store is at rest, it does
@@ -131,7 +132,7 @@ public protocol EventStore: Sendable {
     /// Stores how attempts ended.
     func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError)
 
-    /// The same for callers that do not wait; `completion` is called once, on a thread of the store's, and must not block.
+    /// The same for callers that do not wait; `completion` is called once, as that of `commit`, and must not block.
     func finish(
         _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void)
 
