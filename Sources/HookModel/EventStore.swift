@@ -136,6 +136,10 @@ public protocol EventStore: Sendable {
     func finish(
         _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void)
 
+    /// Returns once the store's threads have taken it up. Nothing is written for it: whether the store could write, those
+    /// hear who ask it to.
+    func probe() async
+
     /// When the earliest waiting delivery of `subscription` falls due; nil when none waits.
     func nextDue(subscription: String) async throws(StoreError) -> Timestamp?
 
@@ -156,6 +160,9 @@ extension EventStore {
     ) {
         commit(entry, completion: completion)
     }
+
+    /// A store may have no threads of its own.
+    public func probe() async {}
 
     public func finish(
         _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void

@@ -250,6 +250,12 @@ public final class SQLiteStore: InspectableStore {
         journal.add(results, now: now, completion)
     }
 
+    /// The journal's thread hands it on to the one behind it.
+    public func probe() async {
+        guard let journal = owner?.journal else { return }
+        await withCheckedContinuation { continuation in journal.probe { continuation.resume() } }
+    }
+
     public func setTap(_ tap: (any DeliveryTap)?, of subscription: String) {
         owner?.journal.setTap(tap, of: subscription)
     }

@@ -179,7 +179,7 @@ final class StoreWriter: @unchecked Sendable {
         case .pack(let messages, _):
             for message in messages { try store(message) }
         case .settle: return .settled(try settle())
-        case .apply, .emptyLog: break
+        case .apply, .emptyLog, .probe: break
         case .deliveries(let operation, _): return .deliveries(try perform(operation))
         case .erase(let erasure, _):
             let last = try lastNumbers()

@@ -18,6 +18,8 @@ enum WriteJob: Sendable {
     case apply(atOnce: Bool)
     case deliveries(DeliveryOperation, @Sendable (Result<DeliveryOperation.Answer, StoreError>) -> Void)
     case erase(Erasure, @Sendable (Result<Erased, StoreError>) -> Void)
+    /// Nothing but an answer, outside of any transaction.
+    case probe(@Sendable () -> Void)
 
     struct Claim: Sendable {
         var subscription: String
@@ -54,7 +56,7 @@ enum WriteJob: Sendable {
     var needsSync: Bool {
         switch self {
         case .settle, .erase, .deliveries: true
-        case .claim, .pack, .apply, .emptyLog: false
+        case .claim, .pack, .apply, .emptyLog, .probe: false
         }
     }
 
@@ -72,6 +74,7 @@ enum WriteJob: Sendable {
         case (.deliveries(_, let completion), .success(.deliveries(let answer))): completion(.success(answer))
         case (.deliveries(_, let completion), .failure(let error)): completion(.failure(error))
         case (.erase(_, let completion), .success(.erased(let erased))): completion(.success(erased))
+        case (.probe(let completion), _): completion()
         case (.erase(_, let completion), .failure(let error)): completion(.failure(error))
         // A job is answered by its own kind of answer; the writer has no other.
         case (.claim(_, let completion), .success): completion(.failure(.failed("no deliveries")))

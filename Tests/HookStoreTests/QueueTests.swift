@@ -82,4 +82,44 @@ private final class GatedFiles: StoreFiles {
         #expect(try await store.counts().messages == 5)
         await store.close()
     }
+
+    /// It comes back when both threads have taken it up, and the disk does not hear of it.
+    @Test func aProbeWritesNothing() async throws {
+        let folder = try TemporaryFolder()
+        let files = GatedFiles()
+        let path = folder.path("store.db")
+        var options = SQLiteStore.Options()
+        options.compresses = false
+        let store = try SQLiteStore.open(path, as: .owner, options: options, files: files)
+        _ = try await store.commit(entry("one", events: ["e1"], to: ["s"]))
+        _ = try await store.events(after: 0, limit: 1)
+        func state() throws -> [String: Data] {
+            var found: [String: Data] = [:]
+            for name in try FileManager.default.subpathsOfDirectory(atPath: folder.root) where !name.hasSuffix("-shm") {
+                found[name] = FileManager.default.contents(atPath: folder.path(name))
+            }
+            return found
+        }
+        let (before, syncs) = (try state(), files.syncCount)
+        for _ in 0..<20 { await store.probe() }
+        #expect(try state() == before && files.syncCount == syncs)
+        // A thread that hangs is noticed.
+        files.shut()
+        let answers = Tally<Bool>()
+        store.commit(entry("two", events: ["e2"])) { answers.add((try? $0.get()) != nil) }
+        #expect(try await eventually { files.isHolding })
+        let isOver = Flag()
+        let probe = Task {
+            await store.probe()
+            isOver.set()
+        }
+        try await Task.sleep(for: .milliseconds(100))
+        #expect(!isOver.isSet)
+        files.open()
+        await probe.value
+        #expect(answers.all == [true])
+        await store.close()
+        // Nobody waits for threads that have ended.
+        await store.probe()
+    }
 }

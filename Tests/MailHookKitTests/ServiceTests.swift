@@ -253,7 +253,8 @@ extension ListenerTableTests {
         func claimDue(
             subscription: String, now: Timestamp, lease: Duration, limit: Int
         ) async throws(StoreError) -> [ClaimedDelivery] { [] }
-        func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError) {
+        func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError) {}
+        func probe() async {
             while isHanging.withLock({ $0 }), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
         }
         func nextDue(subscription: String) async throws(StoreError) -> Timestamp? { nil }

@@ -35,6 +35,7 @@ final class JournalLoop: @unchecked Sendable {
         case commit(Commit)
         case operation(DeliveryOperation, OperationCompletion)
         case renew(@Sendable (Result<Int64, StoreError>) -> Void)
+        case probe(@Sendable () -> Void)
     }
 
     typealias OperationCompletion = @Sendable (Result<DeliveryOperation.Answer, StoreError>) -> Void
@@ -129,6 +130,11 @@ final class JournalLoop: @unchecked Sendable {
         guard queue.add(.renew(completion)) else { return completion(.failure(.closed)) }
     }
 
+    /// Answers once this thread and the writer's have taken it up, or have ended.
+    func probe(_ completion: @escaping @Sendable () -> Void) {
+        if !queue.add(.probe(completion)) { completion() }
+    }
+
     private static func octets(of entry: MessageEntry) -> Int {
         entry.verdict.hooks.reduce(entry.message.bytes.count + 512) { sum, hook in
             hook.events.reduce(sum) { $0 + $1.json.count + 256 }
@@ -159,6 +165,10 @@ final class JournalLoop: @unchecked Sendable {
                 processAll(commits)
                 commits = []
                 completion(renew())
+            case .probe(let completion):
+                processAll(commits)
+                commits = []
+                writer.add(.probe(completion))
             }
         }
         processAll(commits)
