@@ -278,6 +278,12 @@ public final class SQLiteStore: InspectableStore {
         owner?.writer.setHandler(handler)
     }
 
+    /// `handler` is called once for each raw mail in the journal that cannot be read, with its number and the cause: its
+    /// file stays, and grows with nothing. On a thread of the store's; what was found before is told at once.
+    public func onUnreadable(_ handler: @escaping @Sendable (_ message: Int64, _ cause: StoreError) -> Void) {
+        compressor?.unreadable.setHandler(handler)
+    }
+
     static let readOnly = StoreError.failed("the store was opened for reading")
 
     // MARK: - InspectableStore

@@ -22,7 +22,7 @@ enum KilledStore {
         return options
     }
 
-    /// Events `e0` and so on, of mails of 20,000 octets, three in a segment.
+    /// Events `e0` and so on, of mails of 20,000 octets, two in a segment.
     static func make(_ folder: TemporaryFolder, events: Int, _ progress: Progress) async throws -> String {
         let path = folder.path("store.db")
         let store = try SQLiteStore.open(path, as: .owner, options: options)

@@ -24,8 +24,12 @@ import Testing
     ] as [(Int64?, Int64, [Int64])])
     func whatIsBeforeAllThatIsNeededGoes(_ first: Int64?, _ reading: Int64, _ gone: [Int64]) throws {
         let folder = try TemporaryFolder()
-        let segments = try segments(folder)
-        #expect(segments.removeFromUse(before: first, and: reading).map(\.number) == gone)
-        #expect(segments.inUse.map(\.number) == [3, 1, 4, 2].filter { !gone.contains($0) })
+        for held in [[], [1], [3, 4], [9]] as [Set<Int64>] {
+            let segments = try segments(folder)
+            let settled = WriteJob.Settled(firstSegment: first, held: held, segment: reading)
+            let going = gone.filter { !held.contains($0) }
+            #expect(segments.removeFromUse(before: settled).map(\.number) == going)
+            #expect(segments.inUse.map(\.number) == [3, 1, 4, 2].filter { !going.contains($0) })
+        }
     }
 }

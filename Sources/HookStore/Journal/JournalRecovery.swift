@@ -27,7 +27,7 @@ enum JournalRecovery {
                     + "or damaged; \(advice(segments))")
         }
         // The records are still there if this fails.
-        if end > start.sequence { _ = try writer.perform([.settle { _ in }]) }
+        if end > start.sequence { _ = try writer.perform([.settle(unreadable: 0) { _ in }]) }
     }
 
     /// Whether the segment is there from which the database took its last record. The database is told of a record only

@@ -111,19 +111,21 @@ final class JournalSegments: Sendable {
 
     func removeFromUse(_ number: Int64) { state.withLock { $0.inUse.removeAll { $0.number == number } } }
 
-    /// Takes out what is wholly before both the first segment that is still referred to and the one that is being read.
+    /// Takes out what is wholly before both the first segment that is still referred to and the one that is being read,
+    /// but for those that are held.
     ///
-    /// - Parameter first: nil if none is referred to. One that is not in use (its file was taken away) says nothing about
-    ///   where those behind it begin: then nothing is taken out.
-    func removeFromUse(before first: Int64?, and reading: Int64) -> [Segment] {
+    /// - Parameter settled: its first segment, where it is not in use (its file was taken away), says nothing about where
+    ///   those behind it begin: then nothing is taken out.
+    func removeFromUse(before settled: WriteJob.Settled) -> [Segment] {
         state.withLock { state in
-            var end = 0
-            for number in [reading, first ?? reading] {
+            var end = state.inUse.endIndex
+            for number in [settled.segment, settled.firstSegment ?? settled.segment] {
                 guard let index = state.inUse.firstIndex(where: { $0.number == number }) else { return [] }
-                end = number == reading ? index : min(end, index)
+                end = min(end, index)
             }
-            defer { state.inUse.removeFirst(end) }
-            return Array(state.inUse[..<end])
+            let gone = state.inUse[..<end].filter { !settled.held.contains($0.number) }
+            state.inUse.removeAll { gone.contains($0) }
+            return gone
         }
     }
 
