@@ -114,7 +114,8 @@ public enum StoreError: Error, Sendable, Hashable {
 /// Durable messages, events and deliveries.
 public protocol EventStore: Sendable {
     /// Stores the entry. `completion` is called once, on a thread of the store's, after the data would survive a
-    /// power cut, or with the reason why it would not. It must not block.
+    /// power cut, or with the reason why it would not; on the calling thread, before the call returns, where the store takes
+    /// nothing at the moment (`busy`, `closed`). It must not block.
     func commit(_ entry: MessageEntry, completion: @escaping @Sendable (Result<CommitReceipt, StoreError>) -> Void)
 
     /// `commit` for a thread that may wait for the disk and has nothing else to do: where the store is at rest, it does
@@ -131,9 +132,13 @@ public protocol EventStore: Sendable {
     /// Stores how attempts ended.
     func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError)
 
-    /// The same for callers that do not wait; `completion` is called once, on a thread of the store's, and must not block.
+    /// The same for callers that do not wait; `completion` is called once, as that of `commit`, and must not block.
     func finish(
         _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void)
+
+    /// Returns once the store's threads have taken it up. Nothing is written for it: whether the store could write, those
+    /// hear who ask it to.
+    func probe() async
 
     /// When the earliest waiting delivery of `subscription` falls due; nil when none waits.
     func nextDue(subscription: String) async throws(StoreError) -> Timestamp?
@@ -155,6 +160,9 @@ extension EventStore {
     ) {
         commit(entry, completion: completion)
     }
+
+    /// A store may have no threads of its own.
+    public func probe() async {}
 
     public func finish(
         _ results: [DeliveryResult], now: Timestamp, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void

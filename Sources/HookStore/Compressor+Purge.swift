@@ -51,6 +51,8 @@ extension Compressor {
     private static let logPause: UInt32 = 100_000
 
     /// Messages that came before are compressed first, however busy the store is; they are in the way.
+    ///
+    /// - Throws: also where one of them cannot be read. Its segment is left, and everything else is done.
     func purge(_ statements: Statements) throws(StoreError) {
         // What is taken from among these holds old octets behind its new ones.
         while let spare = segments.takeSpare() { try destroy(spare.number) }
@@ -58,19 +60,24 @@ extension Compressor {
         let current = try ask { journal.renew($0) }
         try writer.waitUntilApplied()
         let old = before.subtracting([current])
+        statements.beginAnew()
         var failures = 0
-        while true {
-            let settled = try ask { writer.add(.settle($0)) }
-            for segment in segments.removeFromUse(before: settled.firstSegment ?? .max, and: settled.segment) {
-                try destroy(segment.number)
-            }
-            guard segments.inUse.contains(where: { old.contains($0.number) }) else { break }
-            var isMore = true
+        var cause: StoreError?
+        while cause == nil {
+            let settled = try ask { writer.add(.settle(unreadable: statements.passed, $0)) }
+            statements.held = segments.inUse.count { settled.held.contains($0.number) }
+            for segment in segments.removeFromUse(before: settled) { try destroy(segment.number) }
+            let left = segments.inUse.map(\.number).filter { old.contains($0) }
+            if left.isEmpty { break }
+            // They hold mail that cannot be read: to destroy that is for somebody to decide.
+            if settled.held.isSuperset(of: left) { cause = unreadable.cause(in: left) }
+            var isMore = cause == nil
             while isMore {
                 let batch = try statements.nextBatch()
                 guard !batch.isEmpty else {
                     failures += 1
                     guard failures < 100 else { throw .failed("octets in \(segments.folder) cannot be read") }
+                    usleep(Self.logPause)
                     break
                 }
                 try ask { writer.add(.pack(batch, $0)) }
@@ -78,6 +85,7 @@ extension Compressor {
             }
         }
         try emptyLog()
+        if let cause { throw cause }
     }
 
     private func emptyLog() throws(StoreError) {

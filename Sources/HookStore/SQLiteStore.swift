@@ -118,14 +118,14 @@ public final class SQLiteStore: InspectableStore {
         _ path: String, _ options: Options, _ files: any StoreFiles, _ answering: @escaping Answering
     ) throws(StoreError) -> (Owner, ReadLoop) {
         let connection = try openForWriting(path, files)
-        let segments = JournalSegments(folder: StorePlace.journal(of: path), files: files)
+        let segments = try JournalSegments(folder: StorePlace.journal(of: path), files: files)
         let writer = try StoreWriter(connection, journal: segments.folder, options: options)
         try JournalRecovery.run(writer, segments)
         try writer.voidLeases()
         let last = try writer.lastNumbers()
         let planner = try CommitPlanner(
             try SQLiteConnection(path, .readOnly), keys: writer.keys, last: last)
-        let journal = JournalWriter(
+        let journal = try JournalWriter(
             segments,
             options: .init(segmentOctets: options.segmentOctets, reservedOctets: options.reservedOctets),
             at: writer.position)
@@ -250,6 +250,12 @@ public final class SQLiteStore: InspectableStore {
         journal.add(results, now: now, completion)
     }
 
+    /// The journal's thread hands it on to the one behind it.
+    public func probe() async {
+        guard let journal = owner?.journal else { return }
+        await withCheckedContinuation { continuation in journal.probe { continuation.resume() } }
+    }
+
     public func setTap(_ tap: (any DeliveryTap)?, of subscription: String) {
         owner?.journal.setTap(tap, of: subscription)
     }
@@ -270,6 +276,12 @@ public final class SQLiteStore: InspectableStore {
     /// `handler` is called on the writer thread; the last one set is in force.
     public func onNewDeliveries(_ handler: @escaping @Sendable (Set<String>) -> Void) {
         owner?.writer.setHandler(handler)
+    }
+
+    /// `handler` is called once for each raw mail in the journal that cannot be read, with its number and the cause: its
+    /// file stays, and grows with nothing. On a thread of the store's; what was found before is told at once.
+    public func onUnreadable(_ handler: @escaping @Sendable (_ message: Int64, _ cause: StoreError) -> Void) {
+        compressor?.unreadable.setHandler(handler)
     }
 
     static let readOnly = StoreError.failed("the store was opened for reading")

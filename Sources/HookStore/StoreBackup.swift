@@ -14,8 +14,8 @@ public enum StoreBackup {
     ///
     /// - Parameter isReplacing: whether a file that is there is replaced.
     /// - Returns: octets of the copy.
-    /// - Throws: `failed` if `target` exists, is the store itself or there is no store; `corrupt` where the copy is not
-    ///   whole, and then none is left; `full`, `notWritable`.
+    /// - Throws: `failed` if `target` exists, is the store itself or there is no store, or where a mail in the journal
+    ///   cannot be read; `corrupt` where the copy is not whole; `full`, `notWritable`. No copy is left then.
     public static func make(of path: String, at target: String, isReplacing: Bool) throws(StoreError) -> Int {
         if !isReplacing, access(target, F_OK) == 0 { throw .failed("\(target): exists already") }
         guard !isSameFile(path, target) else { throw .failed("\(target): is the store itself") }

@@ -215,7 +215,7 @@ public struct StoreCheck: Sendable, Hashable {
         let folder = StorePlace.journal(of: connection.path)
         while try journaled.step() {
             let id = journaled.integer(0)
-            let octets = JournalReader.octets(
+            let octets = try? JournalReader.octets(
                 ofMessage: id, folder: folder, segment: journaled.integer(1), offset: Int(journaled.integer(2)))
             if octets != nil { continue }
             // It may have been packed, and its segment used again, since this transaction began.

@@ -127,17 +127,22 @@ final class StoreReader: @unchecked Sendable {
 
     func message(_ id: Int64) throws(StoreError) -> StoredMessage? {
         let row = messageByID
+        var failure: StoreError?
         for _ in 0..<Self.looks {
             row.bind(1, id)
             guard try row.step() else { return nil }
             defer { row.reset() }
             if row.isNull(17) { return try message(row, octets: nil) }
-            let octets = JournalReader.octets(
-                ofMessage: row.integer(16), folder: folder, segment: row.integer(17), offset: Int(row.integer(18)))
-            if let octets { return try message(row, octets: octets) }
-            // Packed since the row was read, and its segment used again: the row says so now.
+            do throws(StoreError) {
+                let octets = try JournalReader.octets(
+                    ofMessage: row.integer(16), folder: folder, segment: row.integer(17), offset: Int(row.integer(18)))
+                return try message(row, octets: octets)
+            } catch {
+                // Packed since the row was read, and its segment used again: the row says so now.
+                failure = error
+            }
         }
-        throw unreadable("message \(id) in the journal")
+        throw failure ?? unreadable("message \(id) in the journal")
     }
 
     /// - Parameter octets: those of a message that is in the journal.

@@ -43,7 +43,7 @@ public struct StoreSummary: Sendable, Hashable {
         let connection = try StoreFile.openForReading(path)
         var summary = StoreSummary()
         summary.fileOctets = StoreFile.size(path) ?? 0
-        summary.journalOctets = JournalSegments.octets(StorePlace.journal(of: path))
+        summary.journalOctets = try JournalSegments.octets(StorePlace.journal(of: path))
         summary.logOctets = StoreFile.size(path + "-wal") ?? 0
         guard try StoreFile.isCurrent(connection) else { return summary }
         try JournalCatchUp(path: path).run(connection)

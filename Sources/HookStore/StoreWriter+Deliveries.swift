@@ -160,7 +160,7 @@ extension StoreWriter {
     private func claimInOrder(_ claim: WriteJob.Claim) throws(StoreError) -> [ClaimedDelivery] {
         guard claim.limit > 0 else { return [] }
         let subscription = try subscriptions.make(claim.subscription)
-        if subscriptions.ordered.insert(claim.subscription).inserted {
+        if subscriptions.beginOrder(claim.subscription) {
             deliveryStatements.markOrdered.bind(1, subscription)
             try deliveryStatements.markOrdered.run()
         }

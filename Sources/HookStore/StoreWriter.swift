@@ -19,7 +19,9 @@ final class StoreWriter: @unchecked Sendable {
     private let deleteFresh: SQLiteStatement
     private let deleteJournaled: SQLiteStatement
     private let firstJournaled: SQLiteStatement
+    private let heldSegments: SQLiteStatement
     private let countSettled: SQLiteStatement
+    private let findPlace: SQLiteStatement
     let deliveryStatements: DeliveryStatements
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
@@ -47,8 +49,11 @@ final class StoreWriter: @unchecked Sendable {
         insertPacked = try connection.prepare("INSERT INTO packed VALUES (?1, ?2, ?3)")
         deleteFresh = try connection.prepare("DELETE FROM fresh WHERE message = ?1")
         deleteJournaled = try connection.prepare("DELETE FROM journaled WHERE message = ?1")
-        firstJournaled = try connection.prepare("SELECT segment FROM journaled ORDER BY message LIMIT 1")
+        firstJournaled = try connection.prepare(
+            "SELECT segment FROM journaled WHERE message > ?1 ORDER BY message LIMIT 1")
+        heldSegments = try connection.prepare("SELECT DISTINCT segment FROM journaled WHERE message <= ?1")
         countSettled = try connection.prepare("UPDATE journal SET settled = settled + 1")
+        findPlace = try connection.prepare("SELECT segment FROM journal")
         deliveryStatements = try DeliveryStatements(connection)
         begin = try connection.prepare("BEGIN IMMEDIATE")
         commit = try connection.prepare("COMMIT")
@@ -135,6 +140,7 @@ final class StoreWriter: @unchecked Sendable {
             for case .claimed(let deliveries) in answers { claimsUnderWay.remove(deliveries.map(\.id)) }
             throw error
         }
+        subscriptions.committed()
         return answers
     }
 
@@ -175,8 +181,8 @@ final class StoreWriter: @unchecked Sendable {
         case .claim(let claim, _): return .claimed(try self.claim(claim))
         case .pack(let messages, _):
             for message in messages { try store(message) }
-        case .settle: return .settled(try settle())
-        case .apply, .emptyLog: break
+        case .settle(let unreadable, _): return .settled(try settle(unreadable: unreadable))
+        case .apply, .emptyLog, .probe: break
         case .deliveries(let operation, _): return .deliveries(try perform(operation))
         case .erase(let erasure, _):
             let last = try lastNumbers()
@@ -199,14 +205,19 @@ final class StoreWriter: @unchecked Sendable {
         try insertPacked.run(borrowing: packed.octets, as: 3)
     }
 
-    /// The count has no use but to change a page: a transaction that changes none is not synced.
-    private func settle() throws(StoreError) -> WriteJob.Settled {
+    /// The count has no use but to change a page: a transaction that changes none is not synced. The place is that of the
+    /// row, which the next owner begins at, and not the reader's own, which may be in a later segment already.
+    private func settle(unreadable: Int64) throws(StoreError) -> WriteJob.Settled {
+        var settled = WriteJob.Settled(firstSegment: nil, segment: 0)
         try countSettled.run()
-        var settled = WriteJob.Settled(firstSegment: nil, segment: indexer.position.segment)
+        while try findPlace.step() { settled.segment = findPlace.integer(0) }
+        firstJournaled.bind(1, unreadable)
         if try firstJournaled.step() {
             settled.firstSegment = firstJournaled.integer(0)
             firstJournaled.reset()
         }
+        heldSegments.bind(1, unreadable)
+        while try heldSegments.step() { settled.held.insert(heldSegments.integer(0)) }
         return settled
     }
 }

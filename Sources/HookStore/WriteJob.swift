@@ -10,13 +10,16 @@ enum WriteJob: Sendable {
     /// Chooses deliveries. What is chosen counts once its record is in the journal, see `SQLiteStore.claimDue`.
     case claim(Claim, @Sendable (Result<[ClaimedDelivery], StoreError>) -> Void)
     case pack([PackedMessage], @Sendable (Result<Void, StoreError>) -> Void)
-    /// Makes everything so far durable in the database itself.
-    case settle(@Sendable (Result<Settled, StoreError>) -> Void)
+    /// Makes everything so far durable in the database itself. Octets of messages up to `unreadable` that are still in the
+    /// journal cannot be read.
+    case settle(unreadable: Int64, @Sendable (Result<Settled, StoreError>) -> Void)
     /// Leaves nothing in the write-ahead log. Not part of any transaction; `busy` while somebody reads from it.
     case emptyLog(@Sendable (Result<Void, StoreError>) -> Void)
     /// Bring what is in the journal to the database: at once, or soon.
     case apply(atOnce: Bool)
     case deliveries(DeliveryOperation, @Sendable (Result<DeliveryOperation.Answer, StoreError>) -> Void)
+    /// Nothing but an answer, outside of any transaction.
+    case probe(@Sendable () -> Void)
     case erase(Erasure, @Sendable (Result<Erased, StoreError>) -> Void)
 
     struct Claim: Sendable {
@@ -35,8 +38,10 @@ enum WriteJob: Sendable {
 
     /// What a power cut can't take back from the database any more.
     struct Settled: Sendable {
-        /// The first segment that holds octets of a message; nil if none does.
+        /// The first segment that holds octets of a message, but for those that cannot be read; nil if none does.
         var firstSegment: Int64?
+        /// Those with octets that cannot be read.
+        var held: Set<Int64> = []
         /// The segment of the last record that is in the database.
         var segment: Int64
     }
@@ -54,7 +59,7 @@ enum WriteJob: Sendable {
     var needsSync: Bool {
         switch self {
         case .settle, .erase, .deliveries: true
-        case .claim, .pack, .apply, .emptyLog: false
+        case .claim, .pack, .apply, .emptyLog, .probe: false
         }
     }
 
@@ -66,16 +71,17 @@ enum WriteJob: Sendable {
         case (.pack(_, let completion), .failure(let error)): completion(.failure(error))
         case (.emptyLog(let completion), .success): completion(.success(()))
         case (.emptyLog(let completion), .failure(let error)): completion(.failure(error))
-        case (.settle(let completion), .success(.settled(let settled))): completion(.success(settled))
-        case (.settle(let completion), .failure(let error)): completion(.failure(error))
+        case (.settle(_, let completion), .success(.settled(let settled))): completion(.success(settled))
+        case (.settle(_, let completion), .failure(let error)): completion(.failure(error))
         case (.apply, _): break
+        case (.probe(let completion), _): completion()
         case (.deliveries(_, let completion), .success(.deliveries(let answer))): completion(.success(answer))
         case (.deliveries(_, let completion), .failure(let error)): completion(.failure(error))
         case (.erase(_, let completion), .success(.erased(let erased))): completion(.success(erased))
         case (.erase(_, let completion), .failure(let error)): completion(.failure(error))
         // A job is answered by its own kind of answer; the writer has no other.
         case (.claim(_, let completion), .success): completion(.failure(.failed("no deliveries")))
-        case (.settle(let completion), .success): completion(.failure(.failed("no segment")))
+        case (.settle(_, let completion), .success): completion(.failure(.failed("no segment")))
         case (.deliveries(_, let completion), .success): completion(.failure(.failed("no answer")))
         case (.erase(_, let completion), .success): completion(.failure(.failed("nothing erased")))
         }

@@ -107,15 +107,20 @@ final class WriterLoop: @unchecked Sendable {
         } catch {
             return jobs.forEach { $0.complete(.failure(error)) }
         }
-        var rest = jobs.filter { !$0.isApply && !$0.isEmptyLog }[...]
+        var rest = jobs.filter(\.isInTransaction)[...]
         while !rest.isEmpty {
             let group = rest.prefix(options.groupJobs)
             rest = rest.dropFirst(group.count)
             perform(group)
             checkpointer.committed()
         }
-        for job in jobs where job.isEmptyLog {
-            job.complete(checkpointer.emptyLog() ? .success(.done) : .failure(.busy("somebody reads from the log")))
+        for job in jobs {
+            switch job {
+            case .emptyLog:
+                job.complete(checkpointer.emptyLog() ? .success(.done) : .failure(.busy("somebody reads from the log")))
+            case .probe: job.complete(.success(.done))
+            case .claim, .pack, .settle, .apply, .deliveries, .erase: break
+            }
         }
     }
 
@@ -177,12 +182,11 @@ final class WriterLoop: @unchecked Sendable {
 }
 
 extension WriteJob {
-    fileprivate var isApply: Bool {
-        if case .apply = self { true } else { false }
-    }
-
-    fileprivate var isEmptyLog: Bool {
-        if case .emptyLog = self { true } else { false }
+    fileprivate var isInTransaction: Bool {
+        switch self {
+        case .apply, .emptyLog, .probe: false
+        case .claim, .pack, .settle, .deliveries, .erase: true
+        }
     }
 
     /// More may gather first.

@@ -201,6 +201,7 @@ import Testing
     func aDataFolderOfSomebodyElseIsRefused() throws {
         let installation = try Installation()
         try installation.start()
+        #expect(try installation.swaks().status == 0)
         #expect(try installation.stop() == 0)
         let data = installation.folder.appendingPathComponent("data").path
         func asNobody() throws -> Child.Result {
@@ -218,5 +219,11 @@ import Testing
         chown(data, 65534, 65534)
         let inside = try asNobody()
         #expect(inside.status == 77 && inside.errors.contains("Permission denied; it belongs to root"), "\(inside.errors)")
+        // All but a segment of the store's journal.
+        #expect(try Child.run("chown", ["-R", "65534:65534", data]).status == 0)
+        let segment = data + "/mailhookd.sqlite.journal/00000001.seg"
+        #expect(chown(segment, 0, 0) == 0)
+        let deep = try asNobody()
+        #expect(deep.status == 77 && deep.errors.contains("\(segment): Permission denied; it belongs to root"), "\(deep.errors)")
     }
 }

@@ -12,7 +12,7 @@ import Testing
 
 /// The real files, but for what a test lets fail.
 private final class FailingFiles: StoreFiles {
-    enum Operation { case write, allocate, synchronize, open }
+    enum Operation { case write, allocate, synchronize, open, remove, synchronizeFolder }
 
     private let real = SystemFiles()
     private let failure = Mutex<(operation: Operation, status: Int32, partly: Bool)?>(nil)
@@ -53,9 +53,12 @@ private final class FailingFiles: StoreFiles {
     }
 
     func rename(_ from: String, to: String) -> Int32 { real.rename(from, to: to) }
-    func remove(_ path: String) -> Int32 { real.remove(path) }
+    func remove(_ path: String) -> Int32 { failing(.remove)?.status ?? real.remove(path) }
     func makeFolder(_ path: String) -> Int32 { real.makeFolder(path) }
-    func synchronizeFolder(_ path: String) -> Int32 { real.synchronizeFolder(path) }
+    func synchronizeFolder(_ path: String) -> Int32 {
+        // Of segments; the database's is another matter.
+        (path.hasSuffix(".journal") ? failing(.synchronizeFolder)?.status : nil) ?? real.synchronizeFolder(path)
+    }
 }
 
 @Suite struct FailingDiskTests {
@@ -201,5 +204,52 @@ private final class FailingFiles: StoreFiles {
         #expect(try await again.events(after: 0, limit: 99).map(\.event.id) == stored)
         #expect(try await again.message(ofEvent: "n2-2")?.bytes == Array("n2-2".utf8))
         await again.close()
+    }
+
+    /// A file whose sync failed before anything in it counted has to be gone, also after a power cut, before another one
+    /// begins with the same record: else the next owner would find two. Until it is, nothing is taken.
+    @Test(arguments: [FailingFiles.Operation.remove, .synchronizeFolder], [0, 5])
+    fileprivate func aFileThatIsGivenUpHasToBeGone(_ operation: FailingFiles.Operation, _ before: Int) async throws {
+        let folder = try TemporaryFolder()
+        let files = FailingFiles()
+        let path = folder.path("store.db")
+        let store = try SQLiteStore.open(path, as: .owner, options: Self.options, files: files)
+        var stored: [String] = []
+        for index in 0..<before {
+            _ = try await store.commit(entry("m\(index)", events: ["e\(index)"], to: ["s"]))
+            stored.append("e\(index)")
+        }
+        func expectRefusal(_ comment: String) async {
+            let error = await #expect(throws: StoreError.self, "\(comment)") {
+                try await store.commit(entry("refused \(comment)", events: ["refused \(comment)"]))
+            }
+            guard case .failed? = error else {
+                Issue.record("\(comment): \(String(describing: error))")
+                return
+            }
+        }
+        if operation == .synchronizeFolder, before == 0 {
+            files.fail(operation, EIO)
+            for time in 0..<3 { await expectRefusal("begin \(time)") }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: JournalFolder.of(path)) == [])
+        }
+        for round in 0..<3 {
+            files.fail(.synchronize, EIO)
+            // The second one is the first of its file.
+            for time in 0..<2 { await expectRefusal("sync \(round) \(time)") }
+            files.fail(operation, EIO)
+            for time in 0..<3 { await expectRefusal("\(operation) \(round) \(time)") }
+            files.heal()
+            _ = try await store.commit(entry("n\(round)", events: ["n\(round)"], to: ["s"]))
+            stored.append("n\(round)")
+            let segments = try FileManager.default.contentsOfDirectory(atPath: JournalFolder.of(path))
+            #expect(segments.count == (before > 0 ? 1 : 0) + round + 1, "\(segments)")
+        }
+        #expect(try await store.events(after: 0, limit: 99).map(\.event.id) == stored)
+        await store.close()
+        let again = try SQLiteStore.open(path, as: .owner, options: Self.options)
+        #expect(try await again.events(after: 0, limit: 99).map(\.event.id) == stored)
+        await again.close()
+        #expect(try StoreCheck.run(path, isDeep: true).faults == [])
     }
 }

@@ -99,6 +99,42 @@ import Testing
         #expect(try StoreCheck.run(path, isDeep: true).faults == [])
     }
 
+    /// One mail that cannot be read is not taken for one that was erased: nothing goes with it, and it is named.
+    @Test func aMailThatCannotBeReadEndsBackupAndEmptying() async throws {
+        let folder = try TemporaryFolder()
+        let path = try await killedStore(folder, events: 100)
+        let segment = JournalFolder.of(path) + "/00000001.seg"
+        _ = try StoreSummary.read(path)
+        let whole = try Data(contentsOf: URL(fileURLWithPath: segment))
+        let place = try #require(whole.range(of: Data("message 70".utf8), options: .backwards))
+        var octets = whole
+        octets[place.lowerBound] ^= 1
+        try octets.write(to: URL(fileURLWithPath: segment))
+        let expected = StoreError.failed("\(segment): message 71 cannot be read: it is damaged")
+        let backup = folder.path("backup.db")
+        #expect(throws: expected) { try StoreBackup.make(of: path, at: backup, isReplacing: false) }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.root).allSatisfy { !$0.hasPrefix("backup") })
+        #expect(throws: expected) { try StoreUpkeep.emptyJournal(path) }
+        // As well where the disk gives it again, or the whole file was out of reach.
+        try FileManager.default.moveItem(atPath: segment, toPath: segment + ".aside")
+        #expect(throws: StoreError.self) { try StoreBackup.make(of: path, at: backup, isReplacing: false) }
+        #expect(throws: StoreError.self) { try StoreUpkeep.emptyJournal(path) }
+        try FileManager.default.moveItem(atPath: segment + ".aside", toPath: segment)
+        try whole.write(to: URL(fileURLWithPath: segment))
+        #expect(try StoreCheck.run(path, isDeep: true).faults == [])
+        #expect(try StoreSummary.read(path).rawMessages == 100)
+        // Given up by name, it is in nobody's way.
+        try octets.write(to: URL(fileURLWithPath: segment))
+        let store = try SQLiteStore.open(path, as: .owner, options: Self.options)
+        #expect(try await store.erase(.event("e70")).messages == 1)
+        await store.close()
+        _ = try StoreBackup.make(of: path, at: backup, isReplacing: false)
+        #expect(try StoreSummary.read(backup).rawMessages == 99)
+        try StoreUpkeep.emptyJournal(path)
+        #expect(try StoreSummary.read(path).rawMessages == 99)
+        #expect(try StoreCheck.run(path, isDeep: true).faults == [])
+    }
+
     /// Records that are missing in the middle are named; nothing is made up to fill the hole.
     @Test func aHoleInTheJournalIsNamed() async throws {
         let folder = try TemporaryFolder()
@@ -116,7 +152,7 @@ import Testing
         await store.close()
         try FileManager.default.removeItem(atPath: copy + "/store.db.journal/00000002.seg")
         let error = #expect(throws: StoreError.self) { try SQLiteStore.open(copy + "/store.db", as: .owner) }
-        guard case .failed(let text)? = error, text.contains("/00000003.seg: records 3 to 4 before it are missing") else {
+        guard case .corrupt(let text)? = error, text.contains("/00000003.seg: records 3 to 4 before it are missing") else {
             Issue.record("\(String(describing: error))")
             return
         }

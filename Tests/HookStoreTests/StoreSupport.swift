@@ -2,6 +2,7 @@
 //
 // What the tests of the stores share: entries from a few words, and folders that go away.
 
+import CSQLite
 import Foundation
 import HookModel
 import HookStore
@@ -108,4 +109,20 @@ func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
         try await Task.sleep(for: .milliseconds(10))
     }
     return false
+}
+
+/// Rows of a store's database, seen from outside.
+enum Rows {
+    static func count(_ path: String, _ table: String) throws -> Int {
+        var connection: OpaquePointer?
+        var statement: OpaquePointer?
+        defer {
+            sqlite3_finalize(statement)
+            sqlite3_close_v2(connection)
+        }
+        try #require(sqlite3_open_v2(path, &connection, SQLITE_OPEN_READONLY, nil) == SQLITE_OK)
+        try #require(sqlite3_prepare_v2(connection, "SELECT count(*) FROM \(table)", -1, &statement, nil) == SQLITE_OK)
+        try #require(sqlite3_step(statement) == SQLITE_ROW)
+        return Int(sqlite3_column_int64(statement, 0))
+    }
 }

@@ -240,6 +240,33 @@ extension ListenerTableTests {
         try folder.write("file", "")
         #expect(try DataFolder.check(folder.path + "/file").isEmpty)
     }
+
+    /// Each file of the daemon's that belongs to somebody else is named, those of the store's journal too.
+    @Test(.enabled(if: geteuid() == 0, "only root can give files away"))
+    func whatRootLeftBehind() throws {
+        let folder = try Folder()
+        let data = folder.path + "/data"
+        mkdir(data, 0o700)
+        let journal = data + "/mailhookd.sqlite.journal"
+        mkdir(journal, 0o750)
+        let names = ["mailhookd.sqlite", "mailhookd.sqlite-wal", "instance.key", "mailhookd.sqlite.journal/00000002.seg"]
+        for name in names { try folder.write("data/" + name, "x", mode: 0o600) }
+        try folder.write("data/events.log", "of a sink")
+        try folder.write("data/mailhookd.sqlite.journal/note", "of somebody")
+        for path in [data, journal] + names.map({ data + "/" + $0 }) {
+            let error = #expect(throws: FileError.self) { try DataFolder.check(data, user: 65534) }
+            #expect(error?.description.contains("belongs to root") == true && error?.description.contains("chown -R") == true)
+            chown(path, 65534, 65534)
+        }
+        #expect(try DataFolder.check(data, user: 65534).isEmpty)
+        for name in names {
+            chown(data + "/" + name, 0, 0)
+            let error = #expect(throws: FileError.self) { try DataFolder.check(data, user: 65534) }
+            #expect(error?.path == data + "/" + name)
+            chown(data + "/" + name, 65534, 65534)
+        }
+        #expect(try DataFolder.check(data).isEmpty)
+    }
 }
 
 @Suite struct WatchdogTests {
@@ -253,7 +280,8 @@ extension ListenerTableTests {
         func claimDue(
             subscription: String, now: Timestamp, lease: Duration, limit: Int
         ) async throws(StoreError) -> [ClaimedDelivery] { [] }
-        func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError) {
+        func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError) {}
+        func probe() async {
             while isHanging.withLock({ $0 }), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
         }
         func nextDue(subscription: String) async throws(StoreError) -> Timestamp? { nil }

@@ -15,7 +15,8 @@ enum JournalEmbedding {
     ///
     /// - Parameters:
     ///   - folder: of the segments.
-    ///   - source: the database that `connection` has a copy of, where a message may have been packed meanwhile.
+    ///   - source: the database that `connection` has a copy of, where a message may have been packed or erased meanwhile.
+    /// - Throws: also where octets cannot be read. What was done before that stays, and nothing is lost.
     static func run(
         _ connection: SQLiteConnection, from folder: String, copyOf source: SQLiteConnection?
     ) throws(StoreError) {
@@ -24,6 +25,7 @@ enum JournalEmbedding {
         let insertPacked = try connection.prepare("INSERT INTO packed VALUES (?1, ?2, ?3)")
         let delete = try connection.prepare("DELETE FROM journaled WHERE message = ?1")
         let findPacked = try source?.prepare("SELECT encoding, octets FROM packed WHERE message = ?1")
+        let findJournaled = try source?.prepare("SELECT 1 FROM journaled WHERE message = ?1")
         var isDone = false
         while !isDone {
             try connection.transaction { () throws(StoreError) in
@@ -32,19 +34,27 @@ enum JournalEmbedding {
                 while try find.step() { rows.append((find.integer(0), find.integer(1), Int(find.integer(2)))) }
                 isDone = rows.isEmpty
                 for row in rows {
-                    if let octets = JournalReader.octets(
-                        ofMessage: row.message, folder: folder, segment: row.segment, offset: row.offset)
-                    {
+                    do throws(StoreError) {
+                        let octets = try JournalReader.octets(
+                            ofMessage: row.message, folder: folder, segment: row.segment, offset: row.offset)
                         insertFresh.bind(1, row.message)
                         try insertFresh.run(borrowing: octets, as: 2)
-                    } else if let findPacked {
+                    } catch {
+                        // Nobody takes anything away from a store that is ours.
+                        guard let findPacked, let findJournaled else { throw error }
                         findPacked.bind(1, row.message)
-                        // If it is not there either, it was erased.
                         if try findPacked.step() {
                             insertPacked.bind(1, row.message)
                             insertPacked.bind(2, findPacked.integer(0))
                             try insertPacked.run(borrowing: findPacked.octets(1), as: 3)
                             findPacked.reset()
+                        } else {
+                            findJournaled.bind(1, row.message)
+                            // Neither here nor there, it was erased. Still here, its segment was not used again either.
+                            if try findJournaled.step() {
+                                findJournaled.reset()
+                                throw error
+                            }
                         }
                     }
                     delete.bind(1, row.message)
@@ -57,7 +67,7 @@ enum JournalEmbedding {
 
     /// Overwrites all segments of a folder and removes them.
     static func destroySegments(of folder: String) throws(StoreError) {
-        for (number, _) in JournalSegments.list(folder) {
+        for (number, _) in try JournalSegments.list(folder) ?? [] {
             try destroy(JournalSegments.path(folder, number), SystemFiles())
         }
     }
@@ -90,7 +100,8 @@ enum JournalEmbedding {
 extension StoreUpkeep {
     /// Brings everything from the journal into the database, then overwrites and removes the journal's files.
     ///
-    /// - Throws: `busy` while a daemon runs; `full`; and what opening throws. Nothing is lost where it fails.
+    /// - Throws: `busy` while a daemon runs; `full`; `failed` where a mail in it cannot be read; and what opening throws.
+    ///   Nothing is lost where it fails: segments are removed only when all that was in them is in the database.
     public static func emptyJournal(_ path: String) throws(StoreError) {
         let lock = try StoreLock(ownerOf: path)
         defer { withExtendedLifetime(lock) {} }
@@ -99,7 +110,7 @@ extension StoreUpkeep {
         let connection = try SQLiteStore.openForWriting(path, files)
         try JournalRecovery.run(
             try StoreWriter(connection, journal: folder, options: SQLiteStore.Options()),
-            JournalSegments(folder: folder, files: files))
+            try JournalSegments(folder: folder, files: files))
         try connection.execute("PRAGMA synchronous = FULL")
         try JournalEmbedding.run(connection, from: folder, copyOf: nil)
         try JournalEmbedding.destroySegments(of: folder)

@@ -83,7 +83,7 @@ final class JournalIndexer: @unchecked Sendable {
         reader.set(segments, end: end)
         var count = 0
         while count < limit, reader.position.sequence < end?.sequence ?? .max {
-            guard let (head, octets) = reader.next(verifiesRaw: end == nil) else {
+            guard let (head, octets) = try reader.next(verifiesRaw: end == nil) else {
                 if end == nil { break }
                 // It was written and synced by this process.
                 throw .failed("\(folder): record \(reader.position.sequence + 1) cannot be read")
@@ -257,7 +257,9 @@ final class SubscriptionRows {
     private let find: SQLiteStatement
     private var known: [String: Int64] = [:]
     /// Those that were ever claimed from in order.
-    var ordered: Set<String> = []
+    private(set) var ordered: Set<String> = []
+    /// Which of them became so in the transaction under way.
+    private var newlyOrdered: Set<String> = []
 
     init(_ connection: SQLiteConnection) throws(StoreError) {
         self.connection = connection
@@ -265,8 +267,23 @@ final class SubscriptionRows {
         find = try connection.prepare("SELECT id FROM subscriptions WHERE name = ?1")
     }
 
-    /// Some of them may have been made in a transaction that was rolled back.
-    func forget() { known = [:] }
+    /// From now on deliveries of it are marked as they are made. False if that is so already, and so are those from before.
+    func beginOrder(_ name: String) -> Bool {
+        guard ordered.insert(name).inserted else { return false }
+        newlyOrdered.insert(name)
+        return true
+    }
+
+    /// The transaction under way holds.
+    func committed() { newlyOrdered.removeAll() }
+
+    /// The transaction under way was rolled back: subscriptions that it made have no rows, and the deliveries of those that
+    /// it began to claim from in order are not marked.
+    func forget() {
+        known = [:]
+        ordered.subtract(newlyOrdered)
+        newlyOrdered.removeAll()
+    }
 
     func find(_ name: String) throws(StoreError) -> Int64? {
         if let id = known[name] { return id }

@@ -22,14 +22,11 @@ final class JournalLoop: @unchecked Sendable {
     private final class Commit: Sendable {
         let content: Content
         let octets: Int
-        /// Not admitted: only the answer is the thread's.
-        let isRefused: Bool
         let completion: Completion
 
-        init(_ content: Content, octets: Int, isRefused: Bool, _ completion: @escaping Completion) {
+        init(_ content: Content, octets: Int, _ completion: @escaping Completion) {
             self.content = content
             self.octets = octets
-            self.isRefused = isRefused
             self.completion = completion
         }
     }
@@ -38,6 +35,7 @@ final class JournalLoop: @unchecked Sendable {
         case commit(Commit)
         case operation(DeliveryOperation, OperationCompletion)
         case renew(@Sendable (Result<Int64, StoreError>) -> Void)
+        case probe(@Sendable () -> Void)
     }
 
     typealias OperationCompletion = @Sendable (Result<DeliveryOperation.Answer, StoreError>) -> Void
@@ -79,14 +77,14 @@ final class JournalLoop: @unchecked Sendable {
     /// Messages so far, for whoever wants to know whether the store is at rest.
     var activity: Int { recordsDone.load(ordering: .relaxed) }
 
-    /// Queues an entry, or answers it with `busy` or `closed`.
+    /// Queues an entry, or answers it with `busy` or `closed` on the calling thread.
     func add(_ entry: MessageEntry, _ completion: @escaping Completion) {
         add(.message(entry), octets: Self.octets(of: entry), completion)
     }
 
     /// Commits an entry on the calling thread; false where others are at it, and nothing was done.
     func commitHere(_ entry: MessageEntry, _ completion: @escaping Completion) -> Bool {
-        let commit = Commit(.message(entry), octets: Self.octets(of: entry), isRefused: false, completion)
+        let commit = Commit(.message(entry), octets: Self.octets(of: entry), completion)
         return turn.withLockIfAvailable { _ in store([commit]) } != nil
     }
 
@@ -108,14 +106,16 @@ final class JournalLoop: @unchecked Sendable {
     func setTap(_ tap: (any DeliveryTap)?, of subscription: String) { taps.withLock { $0[subscription] = tap } }
 
     private func add(_ content: Content, octets: Int, _ completion: @escaping Completion) {
-        let waiting = octetsWaiting.load(ordering: .relaxed)
-        // One message always fits, however large; messages have a limit of their own.
-        let isRefused = waiting > 0 && waiting + octets > options.queueOctets
-        let commit = Commit(content, octets: isRefused ? 0 : octets, isRefused: isRefused, completion)
-        octetsWaiting.add(commit.octets, ordering: .relaxed)
-        guard queue.add(.commit(commit)) else {
-            octetsWaiting.subtract(commit.octets, ordering: .relaxed)
-            return commit.completion(.failure(.closed))
+        let waiting = octetsWaiting.add(octets, ordering: .relaxed).oldValue
+        // One message always fits, however large; messages have a limit of their own. What is refused is answered here and
+        // now: in the queue it would take the memory that there is none of.
+        guard waiting == 0 || waiting + octets <= options.queueOctets else {
+            octetsWaiting.subtract(octets, ordering: .relaxed)
+            return completion(.failure(.busy("too much waits to be stored")))
+        }
+        guard queue.add(.commit(Commit(content, octets: octets, completion))) else {
+            octetsWaiting.subtract(octets, ordering: .relaxed)
+            return completion(.failure(.closed))
         }
     }
 
@@ -128,6 +128,11 @@ final class JournalLoop: @unchecked Sendable {
     /// Goes on in another segment, and answers with its number.
     func renew(_ completion: @escaping @Sendable (Result<Int64, StoreError>) -> Void) {
         guard queue.add(.renew(completion)) else { return completion(.failure(.closed)) }
+    }
+
+    /// Answers once this thread and the writer's have taken it up, or have ended.
+    func probe(_ completion: @escaping @Sendable () -> Void) {
+        if !queue.add(.probe(completion)) { completion() }
     }
 
     private static func octets(of entry: MessageEntry) -> Int {
@@ -160,6 +165,10 @@ final class JournalLoop: @unchecked Sendable {
                 processAll(commits)
                 commits = []
                 completion(renew())
+            case .probe(let completion):
+                processAll(commits)
+                commits = []
+                writer.add(.probe(completion))
             }
         }
         processAll(commits)
@@ -170,7 +179,7 @@ final class JournalLoop: @unchecked Sendable {
         while !rest.isEmpty {
             let group = rest.prefix(groupLength(rest))
             rest = rest.dropFirst(group.count)
-            process(group)
+            store(group)
             octetsWaiting.subtract(group.reduce(0) { $0 + $1.octets }, ordering: .relaxed)
         }
     }
@@ -214,14 +223,6 @@ final class JournalLoop: @unchecked Sendable {
             length += 1
         }
         return length
-    }
-
-    private func process(_ group: ArraySlice<Commit>) {
-        let accepted = group.filter { !$0.isRefused }
-        for commit in group where commit.isRefused {
-            commit.completion(.failure(.busy("too much waits to be stored")))
-        }
-        if !accepted.isEmpty { store(accepted[...]) }
     }
 
     private func store(_ group: ArraySlice<Commit>) {

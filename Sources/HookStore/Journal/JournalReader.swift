@@ -63,15 +63,17 @@ final class JournalReader: @unchecked Sendable {
     /// The next record and its head, which stays valid until the next call; nil where there is none.
     ///
     /// - Parameter verifiesRaw: whether the octets behind the head are read and checked as well.
-    func next(verifiesRaw: Bool) -> (head: RecordHead, octets: UnsafeRawBufferPointer)? {
-        moveToNextSegment()
-        guard openCurrent(), let fixed = octets(at: position.offset, JournalFormat.recordHead),
+    /// - Throws: where a file that is there cannot be read: that is no end.
+    func next(verifiesRaw: Bool) throws(StoreError) -> (head: RecordHead, octets: UnsafeRawBufferPointer)? {
+        try moveToNextSegment()
+        guard try openCurrent(), let fixed = try octets(at: position.offset, JournalFormat.recordHead),
             let head = RecordHead(fixed), head.sequence == position.sequence + 1,
-            let all = octets(at: position.offset, head.headLength),
+            let all = try octets(at: position.offset, head.headLength),
             JournalChecksum.sum(UnsafeRawBufferPointer(rebasing: all[8...]), seed: position.chain) == head.checksum
         else { return nil }
         if verifiesRaw, head.rawLength > 0 {
-            guard Self.raw(descriptor, at: position.offset + head.headLength, head) != nil else { return nil }
+            let path = JournalSegments.path(folder, position.segment)
+            guard try Self.raw(descriptor, path, at: position.offset + head.headLength, head) != nil else { return nil }
         }
         readAhead = head.rawLength > Self.headWindow ? Self.headWindow : Self.window
         recordOffset = position.offset
@@ -83,11 +85,11 @@ final class JournalReader: @unchecked Sendable {
 
     /// A later segment that begins with the next record is right, whatever stands behind the last one here: its
     /// writer gave this one up.
-    private func moveToNextSegment() {
+    private func moveToNextSegment() throws(StoreError) {
         let next = position.sequence + 1
         guard let segment = segments.last(where: { $0.firstSequence == next }), segment.number != position.segment
         else { return }
-        guard let opened = Self.open(folder, segment.number) else { return }
+        guard let opened = try Self.open(folder, segment.number) else { return }
         if descriptor >= 0 { Glibc.close(descriptor) }
         descriptor = opened.descriptor
         openSegment = segment.number
@@ -97,9 +99,9 @@ final class JournalReader: @unchecked Sendable {
         count = 0
     }
 
-    private func openCurrent() -> Bool {
+    private func openCurrent() throws(StoreError) -> Bool {
         if descriptor >= 0, openSegment == position.segment { return true }
-        guard position.segment > 0, let opened = Self.open(folder, position.segment) else { return false }
+        guard position.segment > 0, let opened = try Self.open(folder, position.segment) else { return false }
         if descriptor >= 0 { Glibc.close(descriptor) }
         descriptor = opened.descriptor
         openSegment = position.segment
@@ -107,22 +109,30 @@ final class JournalReader: @unchecked Sendable {
         return true
     }
 
-    static func open(_ folder: String, _ number: Int64) -> (descriptor: Int32, header: SegmentHeader)? {
-        let descriptor = Glibc.open(JournalSegments.path(folder, number), O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        let header = withUnsafeTemporaryAllocation(byteCount: SegmentHeader.length, alignment: 8) { octets in
-            pread(descriptor, octets.baseAddress, SegmentHeader.length, 0) == SegmentHeader.length
-                ? SegmentHeader(UnsafeRawBufferPointer(octets)) : nil
+    /// nil if there is no such segment in use.
+    static func open(
+        _ folder: String, _ number: Int64
+    ) throws(StoreError) -> (descriptor: Int32, header: SegmentHeader)? {
+        let path = JournalSegments.path(folder, number)
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw StoreError(opening: path, errno: errno)
         }
-        guard let header, header.number == number else {
+        do throws(StoreError) {
+            if case .inUse(let header) = try SegmentHead.read(descriptor, path, number: number) {
+                return (descriptor, header)
+            }
+        } catch {
             Glibc.close(descriptor)
-            return nil
+            throw error
         }
-        return (descriptor, header)
+        Glibc.close(descriptor)
+        return nil
     }
 
     /// `length` octets of the open file; nil beyond its end.
-    private func octets(at offset: Int, _ length: Int) -> UnsafeRawBufferPointer? {
+    private func octets(at offset: Int, _ length: Int) throws(StoreError) -> UnsafeRawBufferPointer? {
         if offset < start || offset + length > start + count {
             if length > capacity {
                 // The length was written by us, or is damaged: no memory is taken for what is not there.
@@ -139,7 +149,10 @@ final class JournalReader: @unchecked Sendable {
             var wanted = min(capacity, max(length, readAhead))
             if let end, end.segment == openSegment { wanted = min(wanted, max(0, end.offset - offset)) }
             start = offset
-            count = Self.read(descriptor, UnsafeMutableRawBufferPointer(start: buffer, count: wanted), at: offset)
+            count = 0
+            count = try Self.read(
+                descriptor, JournalSegments.path(folder, openSegment),
+                UnsafeMutableRawBufferPointer(start: buffer, count: wanted), at: offset)
         }
         guard offset + length <= start + count else { return nil }
         return UnsafeRawBufferPointer(start: buffer + (offset - start), count: length)
@@ -151,41 +164,71 @@ final class JournalReader: @unchecked Sendable {
     }
 
     /// How much was read, which is less than asked for at the end of the file.
-    private static func read(_ descriptor: Int32, _ octets: UnsafeMutableRawBufferPointer, at offset: Int) -> Int {
+    private static func read(
+        _ descriptor: Int32, _ path: String, _ octets: UnsafeMutableRawBufferPointer, at offset: Int
+    ) throws(StoreError) -> Int {
         guard let start = octets.baseAddress else { return 0 }
         var done = 0
         while done < octets.count {
             let count = pread(descriptor, start + done, octets.count - done, off_t(offset + done))
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { break }
+            guard count >= 0 else { throw StoreError(opening: path, errno: errno) }
+            if count == 0 { break }
             done += count
         }
         return done
     }
 
-    private static func raw(_ descriptor: Int32, at offset: Int, _ head: RecordHead) -> [UInt8]? {
+    /// nil if they are not all there, or not as they were written.
+    private static func raw(
+        _ descriptor: Int32, _ path: String, at offset: Int, _ head: RecordHead
+    ) throws(StoreError) -> [UInt8]? {
         guard offset + head.rawLength <= size(descriptor) else { return nil }
+        var failure: StoreError?
         let octets = [UInt8](unsafeUninitializedCapacity: head.rawLength) { buffer, count in
-            count = read(descriptor, UnsafeMutableRawBufferPointer(buffer), at: offset)
+            do throws(StoreError) {
+                count = try read(descriptor, path, UnsafeMutableRawBufferPointer(buffer), at: offset)
+            } catch { failure = error }
         }
+        if let failure { throw failure }
         guard octets.count == head.rawLength,
             octets.withUnsafeBytes({ JournalChecksum.sum($0, seed: 0) }) == head.rawChecksum
         else { return nil }
         return octets
     }
 
-    /// The octets of a message whose record begins at `offset` of a segment; nil if they are not there (any more).
-    static func octets(ofMessage id: Int64, folder: String, segment: Int64, offset: Int) -> [UInt8]? {
-        guard let (descriptor, _) = open(folder, segment) else { return nil }
+    /// The octets of a message whose record begins at `offset` of a segment.
+    ///
+    /// - Throws: why they cannot be read. Whoever does not own the store has to look whether they were taken from there
+    ///   meanwhile.
+    static func octets(
+        ofMessage id: Int64, folder: String, segment: Int64, offset: Int
+    ) throws(StoreError) -> [UInt8] {
+        let path = JournalSegments.path(folder, segment)
+        guard let (descriptor, _) = try open(folder, segment) else {
+            throw .failed("\(path): message \(id) cannot be read: the file is not there or not in use")
+        }
         defer { Glibc.close(descriptor) }
         let fixedLength = JournalFormat.recordHead + 8
-        return withUnsafeTemporaryAllocation(byteCount: fixedLength, alignment: 8) { buffer in
-            guard read(descriptor, buffer, at: offset) == fixedLength else { return nil }
-            let fixed = UnsafeRawBufferPointer(buffer)
-            // The first field is the message's number, which no other message ever has.
-            let number = Int64(littleEndian: fixed.loadUnaligned(fromByteOffset: fixedLength - 8, as: Int64.self))
-            guard let head = RecordHead(fixed), JournalFormat.Kind.isMessage(head.kind), number == id else { return nil }
-            return raw(descriptor, at: offset + head.headLength, head)
+        var fixed = [UInt8](repeating: 0, count: fixedLength)
+        var failure: StoreError?
+        let count = fixed.withUnsafeMutableBytes { octets in
+            do throws(StoreError) { return try read(descriptor, path, octets, at: offset) } catch {
+                failure = error
+                return 0
+            }
         }
+        if let failure { throw failure }
+        let head = fixed.withUnsafeBytes { octets -> RecordHead? in
+            // The first field is the message's number, which no other message ever has.
+            let number = Int64(littleEndian: octets.loadUnaligned(fromByteOffset: fixedLength - 8, as: Int64.self))
+            guard count == fixedLength, number == id, let head = RecordHead(octets), JournalFormat.Kind.isMessage(head.kind)
+            else { return nil }
+            return head
+        }
+        guard let head, let octets = try raw(descriptor, path, at: offset + head.headLength, head) else {
+            throw .failed("\(path): message \(id) cannot be read: it is damaged")
+        }
+        return octets
     }
 }

@@ -14,17 +14,41 @@ enum JournalRecovery {
     static func run(_ writer: StoreWriter, _ segments: JournalSegments) throws(StoreError) {
         segments.reserve(writer.position.segment)
         let start = writer.position
+        try check(start, segments)
+        // A predecessor may have renamed or made files and ended before that was durable. They are written to from now on.
+        if segments.hadFolder { try check(segments.files.synchronizeFolder(segments.folder), segments.folder) }
         try rewrite(from: start, segments)
         while try writer.apply(segments.inUse, end: nil, limit: records).any {}
         let end = writer.position.sequence
         // Each group was synced before the next one was begun, so no power cut leaves a hole.
         if let later = segments.inUse.first(where: { $0.firstSequence > end + 1 }) {
-            throw .failed(
+            throw .corrupt(
                 "\(segments.path(later.number)): records \(end + 1) to \(later.firstSequence - 1) before it are missing "
-                    + "or damaged; to go on without what is only in the journal, move \(segments.folder) away")
+                    + "or damaged; \(advice(segments))")
         }
         // The records are still there if this fails.
-        if end > start.sequence { _ = try writer.perform([.settle { _ in }]) }
+        if end > start.sequence { _ = try writer.perform([.settle(unreadable: 0) { _ in }]) }
+    }
+
+    /// Whether the segment is there from which the database took its last record. The database is told of a record only
+    /// after its group was synced with the segment's header and name, and refers to the segment until it has one of a later
+    /// one: so nothing that ends by itself leaves it missing, and what was acknowledged last may have been in it.
+    static func check(_ place: JournalPosition, _ segments: JournalSegments) throws(StoreError) {
+        let isThere = segments.inUse.contains {
+            // Where a later one goes on with the next record, nothing is missing.
+            $0.number == place.segment || $0.firstSequence == place.sequence + 1
+        }
+        // Before there was any, or after everything was taken from the journal, the number is 0.
+        guard place.segment > 0, !isThere else { return }
+        // An empty folder is made by somebody who gave up what is missing.
+        guard !segments.hadFolder || segments.hadSegments else { return }
+        throw .corrupt(
+            "\(segments.path(place.segment)): is missing or empty, and mail that was accepted may have been in it; "
+                + advice(segments))
+    }
+
+    private static func advice(_ segments: JournalSegments) -> String {
+        "to go on without what is only in the journal, put an empty folder in the place of \(segments.folder)"
     }
 
     /// Writes the records behind `start` once more, as they are, and syncs them.
@@ -36,7 +60,7 @@ enum JournalRecovery {
         reader.set(segments.inUse, end: nil)
         var range: Range<Int>?
         var segment: Int64 = 0
-        while reader.next(verifiesRaw: true) != nil {
+        while try reader.next(verifiesRaw: true) != nil {
             if segment != reader.position.segment, let done = range {
                 try rewrite(done, of: segment, segments)
                 range = nil
@@ -62,8 +86,9 @@ enum JournalRecovery {
             while offset < part.upperBound {
                 let count = pread(descriptor, buffer.baseAddress, min(piece, part.upperBound - offset), off_t(offset))
                 if count < 0, errno == EINTR { continue }
+                guard count >= 0 else { throw StoreError(opening: path, errno: errno) }
                 // The last group's padding may be missing.
-                guard count > 0 else { break }
+                if count == 0 { break }
                 let octets = UnsafeRawBufferPointer(rebasing: buffer[..<count])
                 try check(segments.files.write(descriptor, octets, at: offset), path)
                 offset += count
@@ -78,10 +103,12 @@ enum JournalRecovery {
     }
 
     /// The last record that is whole behind `start`.
-    static func lastSequence(behind start: JournalPosition, folder: String, files: any StoreFiles) -> Int64 {
-        let reader = JournalReader(folder: folder, at: start)
-        reader.set(JournalSegments(folder: folder, files: files).inUse, end: nil)
-        while reader.next(verifiesRaw: true) != nil {}
+    static func lastSequence(
+        behind start: JournalPosition, _ segments: JournalSegments
+    ) throws(StoreError) -> Int64 {
+        let reader = JournalReader(folder: segments.folder, at: start)
+        reader.set(segments.inUse, end: nil)
+        while try reader.next(verifiesRaw: true) != nil {}
         return reader.position.sequence
     }
 }
@@ -111,6 +138,7 @@ struct JournalCatchUp: Sendable {
                 switch error {
                 // The owner is at it.
                 case .busy: usleep(1000)
+                case .corrupt: throw error
                 default:
                     throw .failed(
                         "messages that were accepted are in \(folder) only, and cannot be brought to the database: \(error)")
@@ -125,9 +153,13 @@ struct JournalCatchUp: Sendable {
     private func lastSequence(_ connection: SQLiteConnection, _ folder: String) throws(StoreError) -> Int64 {
         var start = try JournalIndexer.position(connection)
         while true {
-            let end = JournalRecovery.lastSequence(behind: start, folder: folder, files: files)
+            let segments = try JournalSegments(folder: folder, files: files)
+            let end = try JournalRecovery.lastSequence(behind: start, segments)
             let now = try JournalIndexer.position(connection)
-            if now.segment == start.segment { return end }
+            if now.segment == start.segment {
+                try JournalRecovery.check(start, segments)
+                return end
+            }
             start = now
         }
     }
@@ -138,6 +170,6 @@ struct JournalCatchUp: Sendable {
         defer { withExtendedLifetime(lock) {} }
         let connection = try SQLiteStore.openForWriting(path, files)
         let writer = try StoreWriter(connection, journal: folder, options: SQLiteStore.Options())
-        try JournalRecovery.run(writer, JournalSegments(folder: folder, files: files))
+        try JournalRecovery.run(writer, try JournalSegments(folder: folder, files: files))
     }
 }

@@ -28,19 +28,28 @@ final class JournalSegments: Sendable {
 
     let folder: String
     let files: any StoreFiles
+    /// Whether there was a folder at the beginning, and whether there was any segment in it.
+    let hadFolder: Bool
+    let hadSegments: Bool
     private let state: Mutex<State>
 
     /// What the folder holds. The folder need not exist.
-    init(folder: String, files: any StoreFiles) {
+    ///
+    /// - Throws: where a file cannot be read, or its head is damaged: what was acknowledged may be in it.
+    init(folder: String, files: any StoreFiles) throws(StoreError) {
         self.folder = folder
         self.files = files
         var found = State()
-        for (number, octets) in Self.list(folder) {
+        let listed = try Self.list(folder)
+        hadFolder = listed != nil
+        hadSegments = listed?.isEmpty == false
+        for (number, octets) in listed ?? [] {
             found.lastNumber = max(found.lastNumber, number)
-            if let header = Self.header(Self.path(folder, number)), header.number == number {
-                found.inUse.append(Segment(number: number, firstSequence: header.firstSequence))
-            } else {
-                found.spares.append(Spare(number: number, octets: octets))
+            switch try SegmentHead.read(Self.path(folder, number), number: number) {
+            case .inUse(let header): found.inUse.append(Segment(number: number, firstSequence: header.firstSequence))
+            case .unused: found.spares.append(Spare(number: number, octets: octets))
+            // Another process, which owns the store, gave it up meanwhile.
+            case .gone: break
             }
         }
         found.inUse.sort { ($0.firstSequence, $0.number) < ($1.firstSequence, $1.number) }
@@ -54,36 +63,39 @@ final class JournalSegments: Sendable {
 
     func path(_ number: Int64) -> String { Self.path(folder, number) }
 
-    static func list(_ folder: String) -> [(number: Int64, octets: Int)] {
-        guard let directory = opendir(folder) else { return [] }
+    /// The segments of a folder; nil where there is no folder.
+    static func list(_ folder: String) throws(StoreError) -> [(number: Int64, octets: Int)]? {
+        guard let directory = opendir(folder) else {
+            if errno == ENOENT { return nil }
+            throw StoreError(opening: folder, errno: errno)
+        }
         defer { closedir(directory) }
         var found: [(Int64, Int)] = []
-        while let entry = readdir(directory) {
+        while true {
+            // By the number of the error alone the end is told from a failure (readdir(3)).
+            errno = 0
+            guard let entry = readdir(directory) else {
+                if errno != 0 { throw StoreError(opening: folder, errno: errno) }
+                return found
+            }
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { octets in
                 String(decoding: octets.prefix { $0 != 0 }, as: UTF8.self)
             }
             guard name.hasSuffix(".seg"), let number = Int64(name.dropLast(4)), number > 0 else { continue }
             var status = stat()
             // A name that is not written as we write it belongs to somebody else.
-            guard Self.path(folder, number) == folder + "/" + name, stat(folder + "/" + name, &status) == 0
-            else { continue }
+            guard Self.path(folder, number) == folder + "/" + name else { continue }
+            guard stat(folder + "/" + name, &status) == 0 else {
+                if errno == ENOENT { continue }
+                throw StoreError(opening: folder + "/" + name, errno: errno)
+            }
             found.append((number, Int(status.st_size)))
         }
-        return found
     }
 
     /// How much room the files of a folder take.
-    static func octets(_ folder: String) -> Int { list(folder).reduce(0) { $0 + $1.octets } }
-
-    private static func header(_ path: String) -> SegmentHeader? {
-        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { Glibc.close(descriptor) }
-        return withUnsafeTemporaryAllocation(byteCount: SegmentHeader.length, alignment: 8) { octets in
-            guard pread(descriptor, octets.baseAddress, SegmentHeader.length, 0) == SegmentHeader.length
-            else { return nil }
-            return SegmentHeader(UnsafeRawBufferPointer(octets))
-        }
+    static func octets(_ folder: String) throws(StoreError) -> Int {
+        try list(folder)?.reduce(0) { $0 + $1.octets } ?? 0
     }
 
     // MARK: - In use
@@ -99,12 +111,21 @@ final class JournalSegments: Sendable {
 
     func removeFromUse(_ number: Int64) { state.withLock { $0.inUse.removeAll { $0.number == number } } }
 
-    /// Takes out what is wholly before both a segment that is still referred to and the one that is being read.
-    func removeFromUse(before number: Int64, and other: Int64) -> [Segment] {
+    /// Takes out what is wholly before both the first segment that is still referred to and the one that is being read,
+    /// but for those that are held.
+    ///
+    /// - Parameter settled: its first segment, where it is not in use (its file was taken away), says nothing about where
+    ///   those behind it begin: then nothing is taken out.
+    func removeFromUse(before settled: WriteJob.Settled) -> [Segment] {
         state.withLock { state in
-            let end = state.inUse.firstIndex { $0.number == number || $0.number == other } ?? 0
-            defer { state.inUse.removeFirst(end) }
-            return Array(state.inUse[..<end])
+            var end = state.inUse.endIndex
+            for number in [settled.segment, settled.firstSegment ?? settled.segment] {
+                guard let index = state.inUse.firstIndex(where: { $0.number == number }) else { return [] }
+                end = min(end, index)
+            }
+            let gone = state.inUse[..<end].filter { !settled.held.contains($0.number) }
+            state.inUse.removeAll { gone.contains($0) }
+            return gone
         }
     }
 

@@ -42,6 +42,8 @@ final class JournalWriter: @unchecked Sendable {
     private var mustMark: Bool
     /// A sync of the current file failed.
     private var isSuspect = false
+    /// A segment that has to be gone before another one begins with the same record.
+    private var abandoned: Int64?
 
     // Of the group under way.
     private var place: JournalPosition
@@ -52,7 +54,7 @@ final class JournalWriter: @unchecked Sendable {
     init(
         _ segments: JournalSegments, options: Options, at position: JournalPosition,
         random: @escaping @Sendable () -> UInt64 = { UInt64.random(in: .min ... .max) }
-    ) {
+    ) throws(StoreError) {
         self.segments = segments
         files = segments.files
         self.options = options
@@ -60,14 +62,14 @@ final class JournalWriter: @unchecked Sendable {
         self.position = position
         place = position
         mustMark = true
-        if position.segment > 0 {
-            let opened = files.open(segments.path(position.segment), creating: false)
-            if opened >= 0 {
-                descriptor = opened
-                var status = stat()
-                if fstat(opened, &status) == 0 { capacity = Int(status.st_size) }
-            }
-        }
+        // What has no header takes no records.
+        guard segments.inUse.contains(where: { $0.number == position.segment }) else { return }
+        let path = segments.path(position.segment)
+        let opened = files.open(path, creating: false)
+        guard opened >= 0 else { throw StoreError(opening: path, errno: -opened) }
+        descriptor = opened
+        var status = stat()
+        if fstat(opened, &status) == 0 { capacity = Int(status.st_size) }
     }
 
     deinit {
@@ -201,6 +203,7 @@ final class JournalWriter: @unchecked Sendable {
 
     /// The next group goes to a segment whose salt nobody knows yet.
     private func beginSegment() throws(StoreError) {
+        try removeAbandoned()
         let isUnused = position.offset == JournalFormat.headerLength && descriptor >= 0 && mustBeginAnew
         // Not even its length is known to be on the disk.
         if isUnused, isSuspect { try giveUpFile() }
@@ -224,11 +227,20 @@ final class JournalWriter: @unchecked Sendable {
         files.close(descriptor)
         descriptor = -1
         segments.removeFromUse(position.segment)
-        let status = files.remove(segments.path(position.segment))
-        guard status == 0 || status == ENOENT else { throw StoreError(opening: path(), errno: status) }
-        // If it came back after a power cut, it would stand beside the one that takes its place.
+        abandoned = position.segment
+        try removeAbandoned()
+    }
+
+    /// Beside the one that takes its place, the next owner would find two that begin with the same record: nothing is
+    /// written before it is gone, also after a power cut.
+    private func removeAbandoned() throws(StoreError) {
+        guard let number = abandoned else { return }
+        let path = segments.path(number)
+        let status = files.remove(path)
+        guard status == 0 || status == ENOENT else { throw StoreError(opening: path, errno: status) }
         let synced = files.synchronizeFolder(segments.folder)
         guard synced == 0 else { throw StoreError(opening: segments.folder, errno: synced) }
+        abandoned = nil
     }
 
     private func openSegment() throws(StoreError) {
@@ -241,12 +253,18 @@ final class JournalWriter: @unchecked Sendable {
         }
         let status = files.makeFolder(segments.folder)
         guard status == 0 else { throw StoreError(opening: segments.folder, errno: status) }
+        // The folder's own name: it may have been made just now.
+        let parent = StorePlace.folder(of: segments.folder)
+        let named = files.synchronizeFolder(parent)
+        guard named == 0 else { throw StoreError(opening: parent, errno: named) }
         let number = segments.newNumber()
         let opened = files.open(segments.path(number), creating: true)
         guard opened >= 0 else { throw StoreError(opening: segments.path(number), errno: -opened) }
         let synced = files.synchronizeFolder(segments.folder)
         guard synced == 0 else {
             files.close(opened)
+            // Or each try would leave one more.
+            _ = files.remove(segments.path(number))
             throw StoreError(opening: segments.folder, errno: synced)
         }
         take(opened, number: number, octets: 0, isRecycled: false)

@@ -29,7 +29,9 @@ package struct SystemFiles: StoreFiles {
 
     package func open(_ path: String, creating: Bool) -> Int32 {
         let descriptor = Glibc.open(path, O_RDWR | O_CLOEXEC | (creating ? O_CREAT | O_EXCL : 0), 0o640)
-        return descriptor >= 0 ? descriptor : -errno
+        guard descriptor >= 0 else { return -errno }
+        if creating { Self.adoptOwner(of: StorePlace.folder(of: path), for: path) }
+        return descriptor
     }
 
     package func close(_ descriptor: Int32) { _ = Glibc.close(descriptor) }
@@ -64,7 +66,19 @@ package struct SystemFiles: StoreFiles {
 
     package func remove(_ path: String) -> Int32 { unlink(path) == 0 ? 0 : errno }
 
-    package func makeFolder(_ path: String) -> Int32 { mkdir(path, 0o750) == 0 || errno == EEXIST ? 0 : errno }
+    package func makeFolder(_ path: String) -> Int32 {
+        guard mkdir(path, 0o750) == 0 else { return errno == EEXIST ? 0 : errno }
+        Self.adoptOwner(of: StorePlace.folder(of: path), for: path)
+        return 0
+    }
+
+    /// What root makes in the service user's folder has to be that user's, as SQLite's files are: the next daemon could
+    /// not open it. Only root can and needs to give files away.
+    private static func adoptOwner(of folder: String, for path: String) {
+        var status = stat()
+        guard geteuid() == 0, stat(folder, &status) == 0 else { return }
+        _ = lchown(path, status.st_uid, status.st_gid)
+    }
 
     package func synchronizeFolder(_ path: String) -> Int32 {
         let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

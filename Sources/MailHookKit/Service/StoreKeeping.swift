@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // Retention at work in the daemon: what the configuration says goes to the store, and what the
-// store did with it goes to the log.
+// store did with it, and could not do, goes to the log.
 
 import HookModel
 import HookStore
@@ -14,6 +14,13 @@ enum StoreKeeping {
             try store.keep(policy, now: Timestamp.now) { report in log(report, logger) }
         } catch {
             throw DaemonError(description: "retention: \(error)", exitStatus: SysExit.temporaryFailure)
+        }
+    }
+
+    /// Raw mail that cannot be read is told of, once: what else was in its file goes its way, and nobody would notice.
+    static func tellUnreadable(of store: SQLiteStore, _ logger: Logger) {
+        store.onUnreadable { number, cause in
+            logger.error("raw mail cannot be read", metadata: ["number": "\(number)", "error": "\(cause)"])
         }
     }
 

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // Tells the service manager that the daemon lives, and only if it does: each sign of life follows
-// a round in which every event loop, the store's writer and every subscription's loop answered.
+// a round in which every event loop, the store's threads and every subscription's loop answered.
 // A thread that hangs therefore gets the daemon restarted, which a timer alone would hide.
 
 import Glibc
@@ -70,8 +70,8 @@ struct Watchdog: Service {
         EventLoopProbe.ask { round.answered("event loops") }
         dispatcher.probe { round.answered("dispatcher") }
         group.addTask { [store] in
-            // Nothing to write, but the writer has to take it up. Whether it could write is for those who ask it to.
-            try? await store.finish([], now: .now())
+            // Nothing is written for it: a daemon that has nothing to do lets its disk rest.
+            await store.probe()
             round.answered("store")
         }
         return round
