@@ -130,6 +130,34 @@ enum KilledStore {
         expectRefusal(path, naming: JournalFolder.of(path))
     }
 
+    /// A mail whose octets are damaged hides nothing that was stored behind it, and neither its own events. The very last one
+    /// cannot be told from one whose group was not synced.
+    @Test(arguments: [([0], 8), ([2], 8), ([3], 8), ([6], 8), ([0, 1, 2, 5, 6], 8), ([7], 7), ([6, 7], 7)])
+    func aDamagedMailHidesNothingBehindIt(_ damaged: [Int], _ count: Int) async throws {
+        let folder = try TemporaryFolder()
+        let path = try await KilledStore.make(folder, events: 8, .behind)
+        for index in damaged {
+            let file = JournalFolder.of(path) + "/0000000\(index / 2 + 1).seg"
+            let octets = try Data(contentsOf: URL(fileURLWithPath: file))
+            let place = try #require(octets.range(of: Data("\(index) xxxx".utf8), options: .backwards)).lowerBound
+            try KilledStore.change(file, at: place + 5000) { $0 ^ 1 }
+        }
+        #expect(try StoreSummary.read(path).events == count)
+        let store = try SQLiteStore.open(path, as: .owner, options: KilledStore.options)
+        #expect(try await store.events(after: 0, limit: 99).map(\.event.id) == (0..<count).map { "e\($0)" })
+        for index in 0..<count {
+            if damaged.contains(index) {
+                await #expect(throws: StoreError.self) { try await store.message(Int64(index + 1)) }
+            } else {
+                #expect(try await store.message(Int64(index + 1))?.bytes == KilledStore.given(index).message.bytes)
+            }
+        }
+        #expect(try await store.commit(KilledStore.given(20)).newEvents == 1)
+        await store.close()
+        let lost = damaged.filter { $0 < count }.map { "raw message that cannot be read: \($0 + 1)" }
+        #expect(try StoreCheck.run(path, isDeep: true).faults == lost)
+    }
+
     /// What a power cut leaves of segments before anything in them was synced, and of those that wait to be used.
     @Test(arguments: KilledStore.Progress.allCases)
     func whatNobodyNeedsYetStopsNothing(_ progress: KilledStore.Progress) async throws {

@@ -18,7 +18,11 @@ enum JournalRecovery {
         // A predecessor may have renamed or made files and ended before that was durable. They are written to from now on.
         if segments.hadFolder { try check(segments.files.synchronizeFolder(segments.folder), segments.folder) }
         try rewrite(from: start, segments)
-        while try writer.apply(segments.inUse, end: nil, limit: records).any {}
+        while true {
+            while try writer.apply(segments.inUse, end: nil, limit: records).any {}
+            guard let behind = try placeBehindDamaged(writer.position, segments) else { break }
+            _ = try writer.apply(segments.inUse, end: behind, limit: 1)
+        }
         let end = writer.position.sequence
         // Each group was synced before the next one was begun, so no power cut leaves a hole.
         if let later = segments.inUse.first(where: { $0.firstSequence > end + 1 }) {
@@ -60,7 +64,7 @@ enum JournalRecovery {
         reader.set(segments.inUse, end: nil)
         var range: Range<Int>?
         var segment: Int64 = 0
-        while try reader.next(verifiesRaw: true) != nil {
+        while try moveOn(reader, segments) {
             if segment != reader.position.segment, let done = range {
                 try rewrite(done, of: segment, segments)
                 range = nil
@@ -108,8 +112,36 @@ enum JournalRecovery {
     ) throws(StoreError) -> Int64 {
         let reader = JournalReader(folder: segments.folder, at: start)
         reader.set(segments.inUse, end: nil)
-        while try reader.next(verifiesRaw: true) != nil {}
+        while try moveOn(reader, segments) {}
         return reader.position.sequence
+    }
+
+    /// To the place behind the next record. False at the end.
+    private static func moveOn(_ reader: JournalReader, _ segments: JournalSegments) throws(StoreError) -> Bool {
+        if try reader.next(verifiesRaw: true) != nil { return true }
+        guard try placeBehindDamaged(reader.position, segments) != nil else { return false }
+        return try reader.next(verifiesRaw: false) != nil
+    }
+
+    /// The place behind the next record where the octets of its mail are damaged, and it was stored all the same; nil
+    /// otherwise.
+    ///
+    /// A group that was not synced may lack anything, and is the last one: each was synced before the next one was begun.
+    /// So where another one was begun behind it, the record counts, with its rows and events, and one mail cannot be read.
+    /// Only heads are looked at: their checksums go on from one to the next, from a salt that no sender knows.
+    private static func placeBehindDamaged(
+        _ place: JournalPosition, _ segments: JournalSegments
+    ) throws(StoreError) -> JournalPosition? {
+        let reader = JournalReader(folder: segments.folder, at: place)
+        reader.set(segments.inUse, end: nil)
+        var behind: JournalPosition?
+        var isPastGroup = false
+        while let (head, _) = try reader.next(verifiesRaw: false) {
+            if isPastGroup { return behind }
+            behind = behind ?? reader.position
+            isPastGroup = head.flags & JournalFormat.lastOfGroup != 0
+        }
+        return nil
     }
 }
 
