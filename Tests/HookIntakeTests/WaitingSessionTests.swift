@@ -16,7 +16,7 @@ import Testing
 
     /// Serves until `body` ends.
     private func serving(
-        _ receiver: Receiver, idleTimeout: Duration = .seconds(20),
+        _ receiver: Receiver, idleTimeout: Duration = .seconds(20), drainTimeout: Duration = .seconds(1),
         _ body: (_ socket: String, _ stop: () -> Void) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mh-\(UUID().uuidString.prefix(8))").path
@@ -28,7 +28,7 @@ import Testing
             configuration: MailIntakeConfiguration(
                 hostname: "mx.example", connections: 9, connectionsPerPeer: 9, perPeerExempt: [], messageSize: 1 << 20,
                 recipients: 9, spoolFolder: folder, idleTimeout: idleTimeout, dataTimeout: .seconds(20),
-                drainTimeout: .seconds(1)),
+                drainTimeout: drainTimeout),
             listeners: [MailListener(kind: .smtp, isTCP: false, descriptor: UnixSocket.listening(path))],
             receiver: receiver, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             now: { Timestamp(seconds: 1_800_000_000) }, onReady: { isReady.finish() })
@@ -69,11 +69,14 @@ import Testing
     @Test func shutdownEndsBetweenPipelinedTransactions() async throws {
         let receiver = Receiver(isHeld: true) { _, _ in .accepted }
         var replies = ""
-        try await serving(receiver) { path, stop in
+        try await serving(receiver, drainTimeout: .seconds(20)) { path, stop in
+            let idle = UnixSocket(path)
             let client = UnixSocket(path)
             client.send(Self.transaction + Self.transaction.dropFirst("EHLO a\r\n".count))
             try await untilReceived(receiver, 1)
             stop()
+            // All sessions are told at the same time.
+            #expect(idle.readToEnd().hasSuffix("421 4.3.2 Shutting down, try again later\r\n"))
             try await Task.sleep(for: .milliseconds(100))
             receiver.release()
             replies = client.readToEnd()

@@ -55,7 +55,9 @@ public enum StoreCare {
         }
         guard isFolder else { return lines }
         do throws(FileError) {
-            for name in ["instance.key", "keys.json"] {
+            let names = companions(of: folder)
+            if names.contains(where: { $0.hasPrefix("apps/") }) { try Files.makeFolder("\(place)/apps", mode: 0o700) }
+            for name in names {
                 guard let bytes = try Files.read("\(folder)/\(name)", limit: 16 << 20, orNil: ENOENT) else { continue }
                 try Files.replace("\(place)/\(name)", bytes, mode: 0o600)
                 lines.append("\(place)/\(name) \(bytes.count)")
@@ -93,7 +95,9 @@ public enum StoreCare {
         guard isFolder else { return lines }
         // Made where they are missing; another secret would change every address.
         do throws(FileError) {
-            for name in ["instance.key", "keys.json"] {
+            let names = companions(of: source)
+            if names.contains(where: { $0.hasPrefix("apps/") }) { try Files.makeFolder("\(folder)/apps", mode: 0o700) }
+            for name in names {
                 guard let bytes = try Files.read("\(source)/\(name)", limit: 16 << 20, orNil: ENOENT) else { continue }
                 let isThere = access("\(folder)/\(name)", F_OK) == 0
                 if !isThere { try Files.create("\(folder)/\(name)", bytes, mode: 0o600) }
@@ -103,6 +107,13 @@ public enum StoreCare {
         } catch {
             throw SetupError(error.description, exitStatus: error.exitStatus)
         }
+    }
+
+    /// What beside the store is the installation's state: secrets, hooks made over the management interface, installed
+    /// versions of apps and which of them are on.
+    private static func companions(of folder: String) -> [String] {
+        let apps = ((try? Files.list("\(folder)/apps")) ?? []).filter { $0.hasSuffix(".json") }.sorted()
+        return ["instance.key", "keys.json", "hooks.json"] + apps.map { "apps/\($0)" }
     }
 
     /// - Returns: a line that says what it brought.

@@ -62,8 +62,8 @@ enum DataFolder {
         throw FileError(
             path: path,
             reason: (isDenied ? String(cString: strerror(errno)) + "; it " : "")
-                + "belongs to \(name(status.st_uid)), but the daemon runs as \(name(user)); "
-                + "as root: chown -R \(name(user)): \(folder)")
+                + "belongs to \(name(status.st_uid)), but this runs as \(name(user)); run it as \(name(status.st_uid)), or, "
+                + "if the daemon is to be \(name(user)), as root: chown -R \(name(user)): \(folder)")
     }
 
     private static let secrets = ["instance.key", "keys.json"]

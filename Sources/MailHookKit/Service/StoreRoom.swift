@@ -16,6 +16,8 @@ final class StoreRoom: Sendable {
     /// Octets that have to be free.
     private let least: @Sendable () -> Int
     private let file: FileIdentity?
+    /// The journal's folder: mail is written there first.
+    private let journal: FileIdentity?
     private let logger: Logger
     /// Of the monotonic clock, in seconds.
     private let lookedAt = Atomic<Int>(.min)
@@ -40,6 +42,7 @@ final class StoreRoom: Sendable {
         path = StorePath.inFolder(dataFolder)
         self.least = least
         file = FileIdentity(path)
+        journal = FileIdentity(path + ".journal")
         self.logger = logger
     }
 
@@ -58,7 +61,7 @@ final class StoreRoom: Sendable {
 
     private func look() {
         // Who writes on into a file without a name keeps nothing.
-        let isGone = FileIdentity(path) != file
+        let isGone = FileIdentity(path) != file || (journal != nil && FileIdentity(path + ".journal") != journal)
         let free = FreeSpace.octets(at: folder)
         let least = least()
         let outcome: Outcome? = isGone ? .storeFailed : (free ?? .max) < least ? .storeFull : nil
@@ -74,7 +77,7 @@ final class StoreRoom: Sendable {
                 metadata: ["folder": "\(folder)", "free": "\(free ?? 0)", "needed": "\(least)"])
         case .some:
             logger.error(
-                "the store was moved away or removed; nothing is accepted until a restart", metadata: ["path": "\(path)"])
+                "the store was moved away or removed; nothing is accepted until it is back or after a restart", metadata: ["path": "\(path)"])
         case nil: logger.notice("the store takes messages again", metadata: ["folder": "\(folder)"])
         }
     }
