@@ -38,6 +38,36 @@ import Testing
         }
     }
 
+    /// A folder backup is the whole installation beside its configuration: hooks made here, and apps with what became of them.
+    @Test func hooksAndAppsAreInABackup() throws {
+        let place = try Place()
+        try place.start()
+        #expect(try place.call("POST", "/v1/hooks/form", #"{"title":"Returns"}"#).status == 201)
+        let installation = place.web.installation
+        let definition = try installation.write(
+            "parcels.json",
+            #"{"app":"parcels","version":"1.0.0","title":"P","hooks":[{"eventName":"kustomer.app.parcels.a","type":"email"}]}"#)
+        #expect(try installation.command(["apps", "install", definition.path]).status == 0)
+        #expect(try installation.command(["apps", "disable", "parcels"]).status == 0)
+        // Without the address, which only a running daemon has.
+        func hooks() throws -> String { try installation.command(["hooks"]).output.replacing(/http:\/\/127\.0\.0\.1:\d+/, with: "") }
+        let (before, apps) = (try hooks(), try installation.command(["apps", "list"]).output)
+        #expect(before.contains("kustomer.hooks.form.") && apps.contains("parcels"))
+        let saved = installation.folder.path + "/saved/"
+        let backup = try installation.command(["store", "backup", saved])
+        #expect(backup.status == 0 && backup.output.contains("hooks.json"), "\(backup)")
+        #expect(try installation.stop() == 0)
+        try FileManager.default.removeItem(at: installation.folder.appendingPathComponent("data"))
+        #expect(try installation.command(["apps", "list"]).output != apps)
+        let restored = try installation.command(["store", "restore", saved])
+        #expect(restored.status == 0, "\(restored)")
+        let after = try hooks()
+        #expect(after == before, "\(before)\n\(after)")
+        #expect(try installation.command(["apps", "list"]).output == apps)
+        try installation.start()
+        #expect(try installation.stop() == 0)
+    }
+
     @Test func hooksAreMadeChangedAndRemoved() throws {
         let place = try Place()
         try place.start()
