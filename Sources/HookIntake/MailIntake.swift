@@ -69,11 +69,18 @@ public struct ListenError: Error, Sendable, CustomStringConvertible {
     public var reason: String
     /// EACCES and EPERM: no use in trying again without another configuration.
     public var isPermission: Bool
+    /// A file is in the place of a socket. It does not go away by itself, and whoever put it there may want it.
+    public var isBlocked: Bool
 
-    public init(address: ListenAddress, reason: String, isPermission: Bool) {
+    public init(address: ListenAddress, reason: String, isPermission: Bool, isBlocked: Bool = false) {
         self.address = address
         self.reason = reason
         self.isPermission = isPermission
+        self.isBlocked = isBlocked
+    }
+
+    public static func blocked(_ address: ListenAddress) -> ListenError {
+        ListenError(address: address, reason: "a file that is no socket is in its place", isPermission: false, isBlocked: true)
     }
 
     public var description: String { "cannot listen on \(address): \(reason)" }
@@ -144,7 +151,13 @@ public final class MailIntake: Service {
 
     /// Begins to accept on a socket.
     public func serve(_ listener: MailListener) async throws {
+        let logger = logger
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause(logger: logger))
+                }
+            }
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try listener.prepare(channel, context) }
             }

@@ -3,6 +3,7 @@
 // The sessions that are open, so that shutdown can tell each of them and wait for the last.
 
 import NIOCore
+import NIOPosix
 import Synchronization
 
 final class SessionRegistry: Sendable {
@@ -43,7 +44,8 @@ final class SessionRegistry: Sendable {
         for session in sessions { session.channel.eventLoop.execute(session.finish) }
         let deadline = ContinuousClock.now + limit
         while !state.withLock({ $0.sessions.isEmpty }), ContinuousClock.now < deadline {
-            try? await Task.sleep(for: .milliseconds(10))
+            // Not a sleep of the task: where a failure elsewhere ends the daemon it is cancelled, and would not wait at all.
+            try? await MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: .milliseconds(10)) {}.futureResult.get()
         }
         for session in state.withLock({ Array($0.sessions.values) }) { session.channel.close(promise: nil) }
     }

@@ -4,6 +4,8 @@
 // descriptor of its folder.
 
 import Glibc
+import NIOCore
+import NIOPosix
 
 /// Keep it as long as `text` is used.
 public final class SocketPath: Sendable {
@@ -41,5 +43,11 @@ extension ListenError {
         self.init(
             address: .unix(path: path), reason: String(cString: strerror(cause)),
             isPermission: cause == EACCES || cause == EPERM)
+    }
+
+    /// - Parameter error: of a bootstrap that was to bind.
+    init(_ path: String, _ error: any Error) {
+        self = error is UnixDomainSocketPathWrongType
+            ? .blocked(.unix(path: path)) : ListenError(path, (error as? IOError)?.errnoCode ?? EIO)
     }
 }

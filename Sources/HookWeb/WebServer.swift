@@ -4,6 +4,7 @@
 // one that somebody else made (a service manager, say) is served like any other.
 
 import HookTLS
+import Logging
 import NIOCore
 import NIOExtras
 import NIOPosix
@@ -27,7 +28,7 @@ struct WebServer: Sendable {
     /// Begins to accept. The descriptor is closed when the server ends.
     ///
     /// - Parameter tls: the certificate as it is at each new connection; nil for a listener without TLS.
-    init(descriptor: Int32, site: any WebSite, tls: (@Sendable () -> ServerTLS?)?) async throws {
+    init(descriptor: Int32, site: any WebSite, tls: (@Sendable () -> ServerTLS?)?, logger: Logger) async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let helper = ServerQuiescingHelper(group: group)
         listener = try await ServerBootstrap(group: group)
@@ -35,6 +36,7 @@ struct WebServer: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     let handler = helper.makeServerChannelHandler(channel: channel)
                     try channel.pipeline.syncOperations.addHandler(handler)
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause(logger: logger))
                 }
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)

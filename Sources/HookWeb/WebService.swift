@@ -102,7 +102,8 @@ public final class WebService: Service {
     public func run() async throws {
         for listener in listeners { try await open(listener) }
         try onReady()
-        await withGracefulShutdownHandler {
+        // Cancelled as well: who waits for the end of a connection hears nothing of it otherwise.
+        await withTaskCancellationOrGracefulShutdownHandler {
             await withDiscardingTaskGroup { group in
                 for (descriptor, server) in state.withLock({ $0.servers }) {
                     group.addTask { [self] in await run(server, descriptor) }
@@ -116,7 +117,7 @@ public final class WebService: Service {
                     }
                 }
             }
-        } onGracefulShutdown: { [self] in
+        } onCancelOrGracefulShutdown: { [self] in
             let servers = state.withLock { state in
                 state.isStopping = true
                 return Array(state.servers.values)
@@ -163,7 +164,7 @@ public final class WebService: Service {
         }
         let tls: @Sendable () -> ServerTLS? = { [self] in state.withLock { $0.tls } }
         let server = try await WebServer(
-            descriptor: listener.descriptor, site: site, tls: listener.isSecured ? tls : nil)
+            descriptor: listener.descriptor, site: site, tls: listener.isSecured ? tls : nil, logger: logger)
         let isOver = state.withLock { state in
             let isRetired = state.retired.remove(listener.descriptor) != nil
             if !isRetired { state.servers[listener.descriptor] = server }

@@ -186,6 +186,29 @@ import Testing
         #expect(try installation.stop() == 0)
     }
 
+    /// One part that cannot begin ends all of them, those that wait in threads of their own included, before anybody is
+    /// told that the daemon is ready.
+    @Test(arguments: ["receive.sock", "control.sock", "lmtp.sock"]) func aFileInThePlaceOfASocket(name: String) throws {
+        let installation = try Installation()
+        let maildir = try TestMaildir(installation)
+        try maildir.deliver("1", numberedMail("1"))
+        let data = installation.folder.appendingPathComponent("data")
+        try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        let file = try installation.write("data/\(name)", "somebody's")
+        let arguments = ["serve", "--maildir", maildir.root.path] + (name == "lmtp.sock" ? ["--lmtp", file.path] : [])
+        let result = try installation.command(arguments, seconds: 15)
+        #expect(result.status == 73, "\(result)")
+        #expect(result.errors.contains("cannot listen on \(file.path): a file that is no socket is in its place"), "\(result.errors)")
+        #expect(result.output.isEmpty)
+        #expect(installation.file("data/\(name)") == "somebody's")
+        // Nothing is left in the way of a start without it.
+        try FileManager.default.removeItem(at: file)
+        try installation.start(["--maildir", maildir.root.path])
+        try eventually("the mail is moved") { maildir.list("new").isEmpty }
+        #expect(try installation.orderNumbers() == ["1"])
+        #expect(try installation.stop() == 0)
+    }
+
     /// An operator who reads of errors looks for what is broken.
     @Test func aStopIsNoError() throws {
         let installation = try Installation(listen: "lmtp: [\"127.0.0.1:0\"], http: [\"127.0.0.1:0\"], admin: [\"127.0.0.1:0\"]")

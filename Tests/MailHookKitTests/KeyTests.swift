@@ -115,12 +115,12 @@ import Testing
 }
 
 @Suite struct ReadinessTests {
-    @Test func tellsOnceWhenAllAreThere() throws {
+    @Test func tellsOnceWhenAllAreThere() {
         let told = Box()
         let readiness = Readiness(services: 2) { told.count += 1 }
-        try readiness.report()
+        readiness.report()
         #expect(told.count == 0)
-        try readiness.report()
+        readiness.report()
         #expect(told.count == 1)
     }
 

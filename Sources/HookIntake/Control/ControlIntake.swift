@@ -4,6 +4,7 @@
 // open. A request is one line, its answer is one line; what is in them is somebody else's business.
 
 import Glibc
+import HookTLS
 public import Logging
 import NIOCore
 import NIOPosix
@@ -19,18 +20,25 @@ public struct ControlIntake: Service {
     private let path: String
     private let answer: @Sendable ([UInt8]) async -> [UInt8]
     private let logger: Logger
+    private let onReady: @Sendable () -> Void
 
     /// - Parameters:
     ///   - path: where the socket is made.
+    ///   - onReady: called once when it is served.
     ///   - answer: one line, without its end, to another one.
-    public init(path: String, logger: Logger, answer: @escaping @Sendable ([UInt8]) async -> [UInt8]) {
+    public init(
+        path: String, logger: Logger, onReady: @escaping @Sendable () -> Void,
+        answer: @escaping @Sendable ([UInt8]) async -> [UInt8]
+    ) {
         self.path = path
         self.logger = logger
+        self.onReady = onReady
         self.answer = answer
     }
 
     public func run() async throws {
         let listener = try await bind()
+        onReady()
         await cancelWhenGracefulShutdown {
             try? await listener.executeThenClose { connections in
                 await withDiscardingTaskGroup { group in
@@ -73,7 +81,13 @@ public struct ControlIntake: Service {
     private func bind() async throws -> NIOAsyncChannel<Connection, Never> {
         guard let short = SocketPath(path) else { throw ListenError(path, errno) }
         do {
+            let logger = logger
             let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .serverChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(AcceptPause(logger: logger))
+                    }
+                }
                 .bind(unixDomainSocketPath: short.text, cleanupExistingSocketFile: true) { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandlers([
@@ -87,7 +101,7 @@ public struct ControlIntake: Service {
             SocketPath.makePrivate(path)
             return listener
         } catch {
-            throw ListenError(path, (error as? IOError)?.errnoCode ?? EIO)
+            throw ListenError(path, error)
         }
     }
 }

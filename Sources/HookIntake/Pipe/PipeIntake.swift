@@ -6,6 +6,7 @@
 
 import Glibc
 public import HookModel
+import HookTLS
 public import Logging
 import NIOCore
 import NIOPosix
@@ -18,13 +19,15 @@ public struct PipeIntake: Service {
     private let drainTimeout: Duration
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
+    private let onReady: @Sendable () -> Void
 
     /// - Parameters:
     ///   - path: where the socket is made.
     ///   - messageSize: the limit as it is now, in octets.
+    ///   - onReady: called once when it is served.
     public init(
         path: String, receiver: any MessageReceiver, messageSize: @escaping @Sendable () -> Int, drainTimeout: Duration = .seconds(10),
-        logger: Logger, now: @escaping @Sendable () -> Timestamp
+        logger: Logger, now: @escaping @Sendable () -> Timestamp, onReady: @escaping @Sendable () -> Void
     ) {
         self.path = path
         self.receiver = receiver
@@ -32,11 +35,13 @@ public struct PipeIntake: Service {
         self.drainTimeout = drainTimeout
         self.logger = logger
         self.now = now
+        self.onReady = onReady
     }
 
     public func run() async throws {
         let sessions = SessionRegistry()
         let listener = try await bind(sessions)
+        onReady()
         try? await gracefulShutdown()
         // Without the name, commands find no daemon and wait for the store.
         unlink(path)
@@ -46,9 +51,14 @@ public struct PipeIntake: Service {
 
     private func bind(_ sessions: SessionRegistry) async throws -> any Channel {
         guard let short = SocketPath(path) else { throw ListenError(path, errno) }
-        let (receiver, messageSize, now) = (receiver, messageSize, now)
+        let (receiver, messageSize, logger, now) = (receiver, messageSize, logger, now)
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 512)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause(logger: logger))
+                }
+            }
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
@@ -61,7 +71,7 @@ public struct PipeIntake: Service {
             SocketPath.makePrivate(path)
             return listener
         } catch {
-            throw ListenError(path, (error as? IOError)?.errnoCode ?? EIO)
+            throw ListenError(path, error)
         }
     }
 

@@ -10,11 +10,14 @@ import Logging
 
 enum ControlWiring {
     static func service(
-        dataFolder: String, store: any DeliveryStore, dispatcher: Dispatcher, reload: ReloadLink, logger: Logger
+        dataFolder: String, store: any DeliveryStore, dispatcher: Dispatcher, reload: ReloadLink, logger: Logger,
+        onReady: @escaping @Sendable () -> Void
     ) -> ControlIntake {
         let operations = ControlOperations(
             store: store, dispatcher: dispatcher, logger: logger, now: Timestamp.now, reload: reload)
-        return ControlIntake(path: ControlRequest.path(dataFolder), logger: logger) { await operations.answer($0) }
+        return ControlIntake(path: ControlRequest.path(dataFolder), logger: logger, onReady: onReady) {
+            await operations.answer($0)
+        }
     }
 }
 

@@ -34,6 +34,7 @@ public final class Daemon: Sendable {
         // Writing to a connection that is gone is an error to handle, not the end of the daemon.
         signal(SIGPIPE, SIG_IGN)
         Allocator.limitMemory()
+        DescriptorLimit.raise()
         // From here on: a signal that comes during the start is heard when it is over.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         let logLevel = DaemonLog.Level(configuration.logLevel)
@@ -129,7 +130,8 @@ public final class Daemon: Sendable {
         case let error as ListenError:
             DaemonError(
                 description: error.description,
-                exitStatus: error.isPermission ? SysExit.noPermission : SysExit.temporaryFailure)
+                exitStatus: error.isPermission
+                    ? SysExit.noPermission : error.isBlocked ? SysExit.cannotCreate : SysExit.temporaryFailure)
         case let error as TLSFilesError:
             DaemonError(description: error.description, exitStatus: SysExit.configuration)
         case let error as MaildirIntakeError:

@@ -67,29 +67,30 @@ final class DaemonServices: Sendable {
             configuration: configuration.maildirIntake,
             guide: MaildirRoute(directory: { current.value.directory }, now: Timestamp.now), receiver: receiver,
             logger: logger, now: Timestamp.now)
+        let readiness = Readiness(services: 4) {
+            Self.sayReady(table.lines(configuration), configuration.data, notifier, logger)
+        }
         pipe = PipeIntake(
             path: PipeSocket.path(configuration.data), receiver: receiver,
             messageSize: { current.value.configuration.limits.messageSize }, drainTimeout: configuration.stopTimeout,
-            logger: logger, now: Timestamp.now)
-        let readiness = Readiness(services: 2) {
-            Self.sayReady(table.lines(configuration), configuration.data, notifier, logger)
-        }
+            logger: logger, now: Timestamp.now, onReady: { readiness.report() })
         intake = MailIntake(
             configuration: MailWiring.configuration(configuration, tls),
             listeners: table.listeners.compactMap(\.mail), receiver: receiver,
-            logger: logger, now: Timestamp.now, onReady: { try readiness.report() })
+            logger: logger, now: Timestamp.now, onReady: { readiness.report() })
         let (hooks, admin) = snapshot.web(current, store: store, receiver: posts, reload: reload)
         web = WebService(
             hooks: hooks, admin: admin, listeners: table.listeners.compactMap(\.web), tls: tls,
             drainTime: configuration.stopTimeout, logger: logger, now: Timestamp.now,
-            onReady: { try readiness.report() })
+            onReady: { readiness.report() })
         var limits = DeliveryLimits()
         limits.shutdownGrace = configuration.stopTimeout
         dispatcher = Dispatcher(
             store: store, subscriptions: snapshot.subscribers, userAgent: "mailhookd/\(Version.text)",
             limits: limits, reporter: reporter, logger: logger)
         control = ControlWiring.service(
-            dataFolder: configuration.data, store: store, dispatcher: dispatcher, reload: reload, logger: logger)
+            dataFolder: configuration.data, store: store, dispatcher: dispatcher, reload: reload, logger: logger,
+            onReady: { readiness.report() })
         silence = SilenceWatch(
             expected: { current.value.expected }, store: store, reporter: reporter, logger: logger,
             clock: SystemDeliveryClock())

@@ -6,19 +6,19 @@ import Synchronization
 
 final class Readiness: Sendable {
     private let left: Mutex<Int>
-    private let onReady: @Sendable () throws -> Void
+    private let onReady: @Sendable () -> Void
 
-    init(services: Int, onReady: @escaping @Sendable () throws -> Void) {
+    init(services: Int, onReady: @escaping @Sendable () -> Void) {
         left = Mutex(services)
         self.onReady = onReady
     }
 
     /// A service is ready.
-    func report() throws {
+    func report() {
         let isLast = left.withLock { left in
             left -= 1
             return left == 0
         }
-        if isLast { try onReady() }
+        if isLast { onReady() }
     }
 }
