@@ -51,7 +51,7 @@ public struct SMTPServerSession: Sendable {
     var state = State.command
     var output: [UInt8] = []
     /// The beginning of a command line that has not ended yet.
-    private var line: [UInt8] = []
+    private(set) var line: [UInt8] = []
     /// The line was too long: the rest of it is dropped.
     private var isLineDropped = false
     /// Since the last message that was accepted.

@@ -155,7 +155,8 @@ import Testing
             Installation.exampleMail, to: Installation.alias,
             ["--xclient-addr", "192.0.2.7", "--xclient-name", "client.example", "--xclient-helo", "client.example", "--xclient-proto", "ESMTP"])
         #expect(sent.status == 0, "\(sent.output)\(sent.errors)")
-        #expect(sent.output.contains("-> XCLIENT") || sent.output.contains("XCLIENT NAME=client.example") || sent.output.contains("XCLIENT "))
+        // What swaks says, not what it was offered.
+        #expect(sent.output.contains(" -> XCLIENT ") && sent.output.contains(" ADDR=192.0.2.7"), "\(sent.output)")
         let denied = try installation.swaks(
             Installation.exampleMail, to: Installation.alias, ["--xclient-addr", "203.0.113.7"])
         #expect(denied.status != 0 && denied.output.contains("554 5.7.1"), "\(denied.output)")
@@ -214,6 +215,17 @@ import Testing
         #expect(try daemon.wait().status == 0)
     }
 
+    /// Over a Unix socket comes the mail server of this machine: it need not prove its patience, and is not kept waiting.
+    @Test func noPauseOnAUnixSocket() throws {
+        let installation = try Installation("smtp: { greetDelay: 10s }")
+        let path = installation.folder.appendingPathComponent("lmtp.sock").path
+        try installation.start(["--lmtp", path])
+        let client = try Connection(unix: path)
+        client.send("LHLO mx.example\r\n")
+        #expect(try client.reply().hasPrefix("220 "))
+        #expect(try client.reply().hasPrefix("250-"))
+    }
+
     /// An octet now and then is no command.
     @Test func octetByOctet() throws {
         let installation = try Installation("limits: { idleTimeout: 1s, dataTimeout: 2s }")
@@ -223,13 +235,8 @@ import Testing
             _ = try slow.reply()
             slow.send(opening.map { $0 + "\r\n" }.joined())
             for _ in opening.dropLast() { _ = try slow.reply() }
-            let start = Date()
-            for _ in 0..<10 {
-                slow.send("N")
-                usleep(300_000)
-            }
-            #expect(try slow.reply().hasPrefix("421 4.4.2 Timed out"), "\(opening)")
-            #expect(Date().timeIntervalSince(start) < 15)
+            let reply = slow.replyWhileSending("N")
+            #expect(reply?.hasPrefix("421 4.4.2 Timed out") == true, "\(opening): \(reply ?? "none")")
         }
     }
 
@@ -285,6 +292,22 @@ import Testing
             #expect(sent.output.contains("452 4.5.3") == isOne)
             #expect(try installation.events().count == (isOne ? 1 : 2))
         }
+    }
+
+    /// LMTP has an answer for each recipient, so that no two hooks are in each other's way.
+    @Test func severalHooksPerTransactionOfLMTP() throws {
+        let installation = try twoHooks("smtp: { oneHookPerTransaction: true }")
+        try installation.start(["--lmtp", "127.0.0.1:0"])
+        let session = try Connection(installation.address(of: "lmtp"))
+        _ = try session.reply()
+        _ = try session.command("LHLO c")
+        _ = try session.command("MAIL FROM:<>")
+        #expect(try session.command("RCPT TO:<\(Installation.alias)>").hasPrefix("250 "))
+        #expect(try session.command("RCPT TO:<parcels@hooks.example.com>").hasPrefix("250 "))
+        _ = try session.command("DATA")
+        session.send(numberedMail("1").replacingOccurrences(of: "\n", with: "\r\n") + ".\r\n")
+        #expect(try session.reply().hasPrefix("250 2.0.0 ") && session.reply().hasPrefix("250 2.0.0 "))
+        #expect(try installation.events().count == 2)
     }
 
     @Test func bareNewlinesNormalized() throws {

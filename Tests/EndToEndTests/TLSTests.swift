@@ -119,6 +119,19 @@ import Testing
         #expect(try installation.events().isEmpty)
     }
 
+    /// What comes over a Unix socket has not left the machine: TLS is neither asked for nor offered there.
+    @Test func requiredTLSIsNotForUnixSockets() throws {
+        let installation = try Installation("tls: { certificate: tls.crt, key: tls.key, require: true }")
+        try TestCertificate(in: installation.folder)
+        let path = installation.folder.appendingPathComponent("lmtp.sock").path
+        try installation.start(["--lmtp", path, "--lmtp", "127.0.0.1:0"])
+        for (client, isLocal) in [(try Connection(unix: path), true), (try Connection(installation.address(of: "lmtp")), false)] {
+            _ = try client.reply()
+            #expect(try client.command("LHLO c").contains("STARTTLS") != isLocal)
+            #expect(try client.command("MAIL FROM:<a@b.example>").hasPrefix(isLocal ? "250 " : "530 5.7.0 "))
+        }
+    }
+
     @Test func requiredTLS() throws {
         let installation = try installation(tls: ", require: true")
         let plain = try installation.swaks()

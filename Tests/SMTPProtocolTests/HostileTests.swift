@@ -3,9 +3,10 @@
 // Input nobody would send in good faith: mutated dialogues, and inputs made to cost more than they are long.
 
 import HookModel
-import SMTPProtocol
 import TestSupport
 import Testing
+
+@testable import SMTPProtocol
 
 @Suite(.serialized) struct HostileTests {
     /// Every reply line is three digits, a space or hyphen, printable ASCII, CRLF, and at most 512 octets; lines that
@@ -177,8 +178,32 @@ import Testing
         #expect(large < small * 100, "\(small) s for 8 KB, \(large) s for 128 KB")
     }
 
-    /// What is kept of a line that never ends, or of data over the limit, does not grow.
-    @Test func memoryFollowsLimits() {
+    /// Of a message beyond its limit nothing is kept, in whatever pieces the rest comes and whatever was taken before.
+    @Test(arguments: [0, 600]) func nothingIsKeptBeyondTheLimit(taken: Int) {
+        for size in [1, 7, 100, 999, 1001] {
+            var buffer = MessageBuffer(limit: 1000, sizeHint: 1 << 30, bareNewline: .refuse)
+            #expect(buffer.message.capacity < 1100)
+            if taken > 0 {
+                Array(repeating: UInt8(ascii: "x"), count: taken).withUnsafeBytes { buffer.append($0) }
+                #expect(buffer.take().count == taken)
+            }
+            var sent = taken
+            for _ in 0..<3000 {
+                if size == 1 {
+                    buffer.append(UInt8(ascii: "x"))
+                } else {
+                    Array(repeating: UInt8(ascii: "x"), count: size).withUnsafeBytes { buffer.append($0) }
+                }
+                sent += size
+                #expect(buffer.isTooLarge == (sent > 1000))
+                #expect(buffer.message.count == (sent > 1000 ? 0 : sent - taken))
+            }
+            #expect(buffer.message.capacity == 0)
+        }
+    }
+
+    /// A line that never ends and data over the limit are answered once, when their end has come.
+    @Test func whatIsTooLongIsAnsweredOnce() {
         var configuration = Dialogue.configuration()
         configuration.messageSize = 1000
         var session = SMTPServerSession(configuration: configuration)
@@ -201,7 +226,11 @@ import Testing
         feed(Array(".\r\n".utf8))
         #expect(!isAsked)
         #expect(String(decoding: session.takeOutput(), as: UTF8.self).hasPrefix("552 5.3.4 "))
-        for _ in 0..<100 { feed(Array(repeating: UInt8(ascii: "x"), count: 10_000)) }
+        for _ in 0..<100 {
+            feed(Array(repeating: UInt8(ascii: "x"), count: 10_000))
+            // Its beginning, which the answer depends on.
+            #expect(session.line.count < 100)
+        }
         feed([13, 10])
         #expect(session.takeOutput().count < 100)
     }

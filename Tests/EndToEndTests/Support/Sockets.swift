@@ -79,6 +79,20 @@ final class Connection {
         }
     }
 
+    /// What comes while `piece` is sent every 200 ms, for at most a hundred times; nil if nothing does, so that a reply to
+    /// the silence behind them is none.
+    func replyWhileSending(_ piece: String) -> String? {
+        for _ in 0..<100 {
+            send(piece)
+            usleep(200_000)
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+            if count > 0 { return String(decoding: buffer[..<count], as: UTF8.self) }
+            if count == 0 { return nil }
+        }
+        return nil
+    }
+
     /// One answer of HTTP with a Content-Length, head and body.
     func answer() throws -> String {
         while true {
