@@ -67,9 +67,7 @@ final class DaemonServices: Sendable {
             configuration: configuration.maildirIntake,
             guide: MaildirRoute(directory: { current.value.directory }, now: Timestamp.now), receiver: receiver,
             logger: logger, now: Timestamp.now)
-        let readiness = Readiness(services: 4) {
-            Self.sayReady(table.lines(configuration), configuration.data, notifier, logger)
-        }
+        let readiness = Readiness(services: 4) { Self.sayReady(table.lines(configuration), configuration.data, notifier, logger) }
         pipe = PipeIntake(
             path: PipeSocket.path(configuration.data), receiver: receiver,
             messageSize: { current.value.configuration.limits.messageSize }, drainTimeout: configuration.stopTimeout,
@@ -81,8 +79,7 @@ final class DaemonServices: Sendable {
         let (hooks, admin) = snapshot.web(current, store: store, receiver: posts, reload: reload)
         web = WebService(
             hooks: hooks, admin: admin, listeners: table.listeners.compactMap(\.web), tls: tls,
-            drainTime: configuration.stopTimeout, logger: logger, now: Timestamp.now,
-            onReady: { readiness.report() })
+            drainTime: configuration.stopTimeout, logger: logger, now: Timestamp.now, onReady: { readiness.report() })
         var limits = DeliveryLimits()
         limits.shutdownGrace = configuration.stopTimeout
         dispatcher = Dispatcher(
@@ -92,8 +89,7 @@ final class DaemonServices: Sendable {
             dataFolder: configuration.data, store: store, dispatcher: dispatcher, reload: reload, logger: logger,
             onReady: { readiness.report() })
         silence = SilenceWatch(
-            expected: { current.value.expected }, store: store, reporter: reporter, logger: logger,
-            clock: SystemDeliveryClock())
+            expected: { current.value.expected }, store: store, reporter: reporter, logger: logger, clock: SystemDeliveryClock())
         listeners = Mutex(table)
         self.current = current
         self.notifier = notifier
