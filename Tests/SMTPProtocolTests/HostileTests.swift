@@ -228,7 +228,8 @@ import Testing
         #expect(String(decoding: session.takeOutput(), as: UTF8.self).hasPrefix("552 5.3.4 "))
         for _ in 0..<100 {
             feed(Array(repeating: UInt8(ascii: "x"), count: 10_000))
-            #expect(session.line.count <= 16, "but its beginning nothing is kept of it")
+            // Its beginning, which the answer depends on.
+            #expect(session.line.count < 100)
         }
         feed([13, 10])
         #expect(session.takeOutput().count < 100)
