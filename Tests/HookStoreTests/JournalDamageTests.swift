@@ -158,30 +158,6 @@ enum KilledStore {
         #expect(try StoreCheck.run(path, isDeep: true).faults == lost)
     }
 
-    /// What a record says of its mail tells where the next one is: with it damaged, what was stored behind it is not passed over.
-    @Test(arguments: [(0, true), (2, true), (5, true), (6, true), (7, false)])
-    func aDamagedHeadBeforeOthersIsNamed(_ damaged: Int, _ isNamed: Bool) async throws {
-        let folder = try TemporaryFolder()
-        let path = try await KilledStore.make(folder, events: 8, .behind)
-        let file = JournalFolder.of(path) + "/0000000\(damaged / 2 + 1).seg"
-        let octets = try Data(contentsOf: URL(fileURLWithPath: file))
-        let place = try #require(octets.range(of: Data("\(damaged) xxxx".utf8), options: .backwards)).lowerBound
-        try KilledStore.change(file, at: place - 30) { $0 ^ 1 }
-        // Of the owner alone: who reads beside one may meet a group that is just being written.
-        if isNamed {
-            let error = #expect(throws: StoreError.self) {
-                _ = try SQLiteStore.open(path, as: .owner, options: KilledStore.options)
-            }
-            let text = "\(error as Any)"
-            #expect(text.contains("record \(damaged + 1) is damaged") || text.contains("records \(damaged + 1) to "), "\(text)")
-            return
-        }
-        // The very last one cannot be told from one whose group was not synced.
-        let store = try SQLiteStore.open(path, as: .owner, options: KilledStore.options)
-        #expect(try await store.events(after: 0, limit: 99).count == 7)
-        await store.close()
-    }
-
     /// What a power cut leaves of segments before anything in them was synced, and of those that wait to be used.
     @Test(arguments: KilledStore.Progress.allCases)
     func whatNobodyNeedsYetStopsNothing(_ progress: KilledStore.Progress) async throws {

@@ -83,30 +83,6 @@ final class JournalReader: @unchecked Sendable {
         return (head, all)
     }
 
-    /// Whether the record behind the last one was good once: one of a later group than its own follows, by the checksum that
-    /// it bears. No group is begun before the one before it was synced, so a power cut leaves no such thing.
-    func hasGroupBehindDamaged() throws(StoreError) -> Bool {
-        guard try openCurrent() else { return false }
-        var (offset, sequence) = (position.offset, position.sequence)
-        var chain: UInt64?
-        var isPastGroup = false
-        while let fixed = try octets(at: offset, JournalFormat.recordHead), let head = RecordHead(fixed),
-            head.sequence == sequence + 1
-        {
-            if let chain {
-                guard let all = try octets(at: offset, head.headLength),
-                    JournalChecksum.sum(UnsafeRawBufferPointer(rebasing: all[8...]), seed: chain) == head.checksum
-                else { return false }
-                if isPastGroup { return true }
-            }
-            isPastGroup = head.flags & JournalFormat.lastOfGroup != 0
-            chain = head.checksum
-            sequence += 1
-            offset = head.end(from: offset)
-        }
-        return false
-    }
-
     /// A later segment that begins with the next record is right, whatever stands behind the last one here: its
     /// writer gave this one up.
     private func moveToNextSegment() throws(StoreError) {

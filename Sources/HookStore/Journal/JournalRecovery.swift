@@ -30,7 +30,6 @@ enum JournalRecovery {
                 "\(segments.path(later.number)): records \(end + 1) to \(later.firstSequence - 1) before it are missing "
                     + "or damaged; \(advice(segments))")
         }
-        try checkEnd(writer.position, segments)
         // The records are still there if this fails.
         if end > start.sequence { _ = try writer.perform([.settle(unreadable: 0) { _ in }]) }
     }
@@ -49,16 +48,6 @@ enum JournalRecovery {
         guard !segments.hadFolder || segments.hadSegments else { return }
         throw .corrupt(
             "\(segments.path(place.segment)): is missing or empty, and mail that was accepted may have been in it; "
-                + advice(segments))
-    }
-
-    /// Whether the end is one, and no damaged record before others.
-    private static func checkEnd(_ end: JournalPosition, _ segments: JournalSegments) throws(StoreError) {
-        let reader = JournalReader(folder: segments.folder, at: end)
-        reader.set(segments.inUse, end: nil)
-        guard try reader.next(verifiesRaw: false) == nil, try reader.hasGroupBehindDamaged() else { return }
-        throw .corrupt(
-            "\(segments.path(reader.position.segment)): record \(end.sequence + 1) is damaged, and accepted mail is behind it; "
                 + advice(segments))
     }
 
