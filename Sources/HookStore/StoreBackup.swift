@@ -107,11 +107,9 @@ public enum StoreBackup {
     }
 
     static func syncFolder(of path: String) throws(StoreError) {
-        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw StoreError(opening: folder, errno: errno) }
-        defer { Glibc.close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw StoreError(opening: folder, errno: errno) }
+        let folder = StorePlace.folder(of: path)
+        let status = SystemFiles().synchronizeFolder(folder)
+        guard status == 0 else { throw StoreError(opening: folder, errno: status) }
     }
 
     private static func isSameFile(_ one: String, _ other: String) -> Bool {

@@ -1,6 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Which segments are given up.
+// Which segments are given up, and what room is told of.
 
 import HookModel
 import Testing
@@ -31,5 +31,13 @@ import Testing
             #expect(segments.removeFromUse(before: settled).map(\.number) == going)
             #expect(segments.inUse.map(\.number) == [3, 1, 4, 2].filter { !going.contains($0) })
         }
+    }
+
+    /// What is more than a number holds is room, and not the little that is left of it.
+    @Test func aVeryLargeFileSystemIsNotFull() {
+        #expect(FreeSpace.octets(blocks: 10, of: 4096) == 40_960)
+        #expect(FreeSpace.octets(blocks: 1 << 52, of: 4096) == .max)
+        #expect(FreeSpace.octets(blocks: 1 << 51, of: 4096) == .max)
+        #expect(FreeSpace.octets(blocks: 0, of: 4096) == 0)
     }
 }

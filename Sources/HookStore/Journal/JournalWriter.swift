@@ -90,11 +90,14 @@ final class JournalWriter: @unchecked Sendable {
                 > max(options.segmentOctets, isRecycled ? capacity : 0)
         if descriptor < 0 || mustBeginAnew || isFull || (!isRecycled && segments.hasSpare) { try beginSegment() }
         base = place.offset
-        guard mustMark else { return }
+        if mustMark { appendOpened(isLastOfGroup: false) }
+    }
+
+    private func appendOpened(isLastOfGroup: Bool) {
         let record = RecordWriter(buffer, sequence: place.sequence + 1, kind: JournalFormat.Kind.opened)
         record.add(random())
         record.add(random())
-        finish(record, raw: UnsafeRawBufferPointer(start: nil, count: 0), isLastOfGroup: false)
+        finish(record, raw: UnsafeRawBufferPointer(start: nil, count: 0), isLastOfGroup: isLastOfGroup)
     }
 
     /// Adds a message to the group under way.
@@ -192,10 +195,7 @@ final class JournalWriter: @unchecked Sendable {
     func renew() throws(StoreError) {
         if position.offset > JournalFormat.headerLength { mustBeginAnew = true }
         try begin(octets: 0)
-        let record = RecordWriter(buffer, sequence: place.sequence + 1, kind: JournalFormat.Kind.opened)
-        record.add(random())
-        record.add(random())
-        finish(record, raw: UnsafeRawBufferPointer(start: nil, count: 0), isLastOfGroup: true)
+        appendOpened(isLastOfGroup: true)
         try commit()
     }
 
@@ -286,7 +286,8 @@ final class JournalWriter: @unchecked Sendable {
     private func makeRoom(_ end: Int) throws(StoreError) {
         guard end > capacity else { return }
         let step = min(Self.largestStep, max(Self.firstStep, capacity))
-        let free = freeOctets()
+        // Without an answer the write itself tells.
+        let free = FreeSpace.octets(of: descriptor) ?? .max
         var size = JournalFormat.aligned(max(end, capacity + step), to: JournalFormat.alignment)
         if size - capacity > free - options.reservedOctets {
             size = JournalFormat.aligned(end, to: JournalFormat.alignment)
@@ -296,11 +297,5 @@ final class JournalWriter: @unchecked Sendable {
         guard status == 0 else { throw StoreError(opening: path(), errno: status) }
         capacity = size
         isRecycled = false
-    }
-
-    private func freeOctets() -> Int {
-        var status = statvfs()
-        guard fstatvfs(descriptor, &status) == 0 else { return .max }
-        return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
     }
 }

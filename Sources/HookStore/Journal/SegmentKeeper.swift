@@ -84,10 +84,7 @@ final class SegmentKeeper: @unchecked Sendable {
         let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.piece, alignment: 4096)
         defer { zeros.deallocate() }
         zeros.initializeMemory(as: UInt8.self, repeating: 0)
-        var status = statvfs()
-        guard fstatvfs(descriptor, &status) == 0,
-            UInt64(status.f_bavail) > 4 * UInt64(segmentOctets) / max(1, UInt64(status.f_frsize))
-        else { return false }
+        guard let free = FreeSpace.octets(of: descriptor), free / 4 > segmentOctets else { return false }
         var offset = 0
         while offset < segmentOctets {
             let count = min(Self.piece, segmentOctets - offset)

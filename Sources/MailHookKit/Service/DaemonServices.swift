@@ -55,7 +55,6 @@ final class DaemonServices: Sendable {
         // Says at once if there is too little.
         _ = room.refusal
         try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)
-        StoreKeeping.tellUnreadable(of: store, logger)
         let reporter: @Sendable () -> FailureReporter = { current.value.reporter }
         let rejections = RejectionReporter(reporter, store: store, logger: logger)
         let receiver = MailReceiver(

@@ -82,13 +82,3 @@ final class StoreRoom: Sendable {
         }
     }
 }
-
-enum FreeSpace {
-    /// Octets that are free for who has no privileges on the file system of `path`; nil where that can't be told.
-    static func octets(at path: String) -> Int? {
-        var status = statvfs()
-        guard statvfs(path, &status) == 0 else { return nil }
-        let (octets, isTooMuch) = UInt(status.f_bavail).multipliedReportingOverflow(by: UInt(status.f_frsize))
-        return isTooMuch ? .max : Int(clamping: octets)
-    }
-}
