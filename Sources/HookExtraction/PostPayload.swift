@@ -37,6 +37,9 @@ public struct PostPayload: Sendable {
         self = reader.payload()
     }
 
+    /// Octets of the body behind the entity's header.
+    static func bodySize(of entity: [UInt8]) -> Int { entity.count - Reader.bodyStart(entity) }
+
     fileprivate init(_ form: Form, _ json: [UInt8], failure: Outcome? = nil) {
         self.form = form
         self.json = json[...]
@@ -136,7 +139,7 @@ private struct Reader {
     private var isJSON: Bool { Self.jsonTypes.contains(type.value) || type.value.hasSuffix("+json") }
 
     /// Behind the first empty line. The header was written by `ReceivedPost.entityHeader`.
-    private static func bodyStart(_ entity: [UInt8]) -> Int {
+    fileprivate static func bodyStart(_ entity: [UInt8]) -> Int {
         guard entity.first != 13 else { return min(2, entity.count) }
         var index = 0
         while index + 4 <= entity.count {

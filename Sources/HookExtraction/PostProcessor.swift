@@ -28,11 +28,10 @@ public struct PostProcessor: Sendable {
 
     /// One hook, one event, unless the hook wants data and there is none that can be read.
     public func process(_ post: ReceivedPost) -> Verdict {
-        var payload = PostPayload(entity: post.message.bytes, limits: limits)
         let hook = post.hook.hook
-        if let refusal = hook.policy.state.refusal ?? hook.policy.refusal(ofSize: post.message.bytes.count) {
-            return Self.refused(post, refusal)
-        }
+        let size = PostPayload.bodySize(of: post.message.bytes)
+        if let refusal = hook.policy.state.refusal ?? hook.policy.refusal(ofSize: size) { return Self.refused(post, refusal) }
+        var payload = PostPayload(entity: post.message.bytes, limits: limits)
         let isKept = payload.failure == nil || hook.policy.onNoData == .accept
         let answer = (isKept ? shape(&payload, hook.policy) : payload.failure) ?? .accepted
         var run = TriggerRun(triggers, depth: limits.depth)

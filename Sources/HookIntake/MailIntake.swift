@@ -151,13 +151,8 @@ public final class MailIntake: Service {
 
     /// Begins to accept on a socket.
     public func serve(_ listener: MailListener) async throws {
-        let logger = logger
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptPause(logger: logger))
-                }
-            }
+            .serverChannelInitializer(AcceptPause.initializer(logger))
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try listener.prepare(channel, context) }
             }

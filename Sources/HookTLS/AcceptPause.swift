@@ -22,6 +22,15 @@ public final class AcceptPause: ChannelInboundHandler {
 
     public init(logger: Logger) { self.logger = logger }
 
+    /// What makes a listening channel ready that needs nothing else.
+    public static func initializer(_ logger: Logger) -> @Sendable (any Channel) -> EventLoopFuture<Void> {
+        { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(AcceptPause(logger: logger))
+            }
+        }
+    }
+
     public func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Others are about the one connection (accept(2): ECONNABORTED), or NIO closes the channel.
         guard let code = (error as? IOError)?.errnoCode, [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code) else {

@@ -72,6 +72,6 @@ public struct MIMEMessage: Sendable {
     /// Message-ID without its angle brackets (RFC 5322 section 3.6.4).
     public var messageID: String? {
         let header = header
-        return header.firstRange("message-id").flatMap { MessageIdentifiers.first(in: header.unfolded($0)) }
+        return header.firstRange("message-id").flatMap { MessageIdentifiers.all(in: header.unfolded($0)).first }
     }
 }

@@ -4,19 +4,13 @@
 
 enum MessageIdentifiers {
     /// The identifiers in a value, without brackets. Where there are no brackets, the words of the value.
-    static func all(in value: String) -> [String] {
-        Array(value.utf8).withUnsafeBufferPointer { bytes in ranges(bytes).map { text(bytes, $0) } }
-    }
-
-    /// The first of them; `value` is unfolded.
-    static func first(in value: [UInt8]) -> String? {
-        value.withUnsafeBufferPointer { bytes in ranges(bytes).first.map { text(bytes, $0) } }
-    }
-
-    private static func text(_ bytes: Bytes, _ range: Range<Int>) -> String { HeaderText.string(Bytes(rebasing: bytes[range])) }
-
-    private static func ranges(_ bytes: Bytes) -> [Range<Int>] {
-        bytes.firstIndex(of: 0x3C, in: 0..<bytes.count) < bytes.count ? bracketed(bytes) : words(bytes)
+    ///
+    /// - Parameter value: unfolded.
+    static func all(in value: [UInt8]) -> [String] {
+        value.withUnsafeBufferPointer { bytes in
+            let hasBrackets = bytes.firstIndex(of: 0x3C, in: 0..<bytes.count) < bytes.count
+            return (hasBrackets ? bracketed(bytes) : words(bytes)).map { HeaderText.string(Bytes(rebasing: bytes[$0])) }
+        }
     }
 
     private static func bracketed(_ bytes: Bytes) -> [Range<Int>] {

@@ -124,6 +124,17 @@ import Testing
         #expect(verdict.answer == outcome && verdict.hooks[0].events.count == (outcome == .accepted ? 1 : 0))
     }
 
+    /// Of the body alone, whatever the header says.
+    @Test(arguments: [(9, Outcome.hookLimitExceeded), (10, .accepted)])
+    func theSizeOfAHookHoldsForPosts(limit: Int, outcome: Outcome) {
+        var post = Self.post("application/json; charset=utf-8", Array(#"{"a":1234}"#.utf8))
+        var hook = post.hook.hook
+        hook.policy.messageSize = limit
+        post.hook = AddressedHook(hook: hook, current: post.hook.current)
+        let verdict = PostProcessor(instance: "i", hooks: [hook]).process(post)
+        #expect(verdict.answer == outcome && verdict.hooks[0].events.count == (outcome == .accepted ? 1 : 0))
+    }
+
     @Test func formsHoldForPosts() throws {
         var post = Self.post("application/json", Array(#"{"@context":{"a":"x:a"},"a":1}"#.utf8))
         var hook = post.hook.hook

@@ -69,6 +69,16 @@ private final class FailingFiles: StoreFiles {
         return options
     }
 
+    /// Commits mails and names their events.
+    private static func fill(_ store: SQLiteStore, _ count: Int) async throws -> [String] {
+        var stored: [String] = []
+        for index in 0..<count {
+            stored.append("b\(index)")
+            _ = try await store.commit(entry("b\(index)", events: ["b\(index)"], to: ["s"]))
+        }
+        return stored
+    }
+
     fileprivate struct Failure: Sendable, CustomTestStringConvertible {
         var operation: FailingFiles.Operation
         var status: Int32
@@ -91,11 +101,7 @@ private final class FailingFiles: StoreFiles {
         let files = FailingFiles()
         let path = folder.path("store.db")
         var store = try SQLiteStore.open(path, as: .owner, options: Self.options, files: files)
-        var stored: [String] = []
-        for index in 0..<before {
-            _ = try await store.commit(entry("b\(index)", events: ["b\(index)"], to: ["s"]))
-            stored.append("b\(index)")
-        }
+        var stored = try await Self.fill(store, before)
         for round in 0..<3 {
             files.fail(failure.operation, failure.status, partly: failure.partly)
             let answers = Tally<Result<CommitReceipt, StoreError>>()
@@ -170,11 +176,7 @@ private final class FailingFiles: StoreFiles {
         let files = FailingFiles()
         let path = folder.path("store.db")
         let store = try SQLiteStore.open(path, as: .owner, options: Self.options, files: files)
-        var stored: [String] = []
-        for index in 0..<before {
-            _ = try await store.commit(entry("m\(index)", events: ["e\(index)"], to: ["s"]))
-            stored.append("e\(index)")
-        }
+        var stored = try await Self.fill(store, before)
         for round in 0..<3 {
             // The folder comes with the first segment.
             let known = Set((try? FileManager.default.contentsOfDirectory(atPath: JournalFolder.of(path))) ?? [])
@@ -214,11 +216,7 @@ private final class FailingFiles: StoreFiles {
         let files = FailingFiles()
         let path = folder.path("store.db")
         let store = try SQLiteStore.open(path, as: .owner, options: Self.options, files: files)
-        var stored: [String] = []
-        for index in 0..<before {
-            _ = try await store.commit(entry("m\(index)", events: ["e\(index)"], to: ["s"]))
-            stored.append("e\(index)")
-        }
+        var stored = try await Self.fill(store, before)
         func expectRefusal(_ comment: String) async {
             let error = await #expect(throws: StoreError.self, "\(comment)") {
                 try await store.commit(entry("refused \(comment)", events: ["refused \(comment)"]))

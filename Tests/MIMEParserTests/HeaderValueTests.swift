@@ -111,7 +111,7 @@ struct HeaderValueTests {
     @Test(.conformance(suite)) func identifiers() throws {
         var report = SuiteReport("mime-stalwart identifiers", exceptions: [:])
         for (header, expected) in try Self.cases("id.json") {
-            let ours = MessageIdentifiers.all(in: Self.header("Message-ID", header).rawValue("message-id") ?? "")
+            let ours = MessageIdentifiers.all(in: Array((Self.header("Message-ID", header).rawValue("message-id") ?? "").utf8))
             let theirs = expected as? [String] ?? []
             report.count(header, ours == theirs ? [] : ["\(ours), not \(theirs)"])
         }

@@ -80,7 +80,7 @@ struct StalwartSuiteTests {
                 let theirs = collapsed(content as? String ?? "")
                 if ours != theirs { found.append("subject \(ours), not \(theirs)") }
             case "Text" where name == "message_id":
-                let ours = header.rawValue("message-id").flatMap { MessageIdentifiers.first(in: Array($0.utf8)) }
+                let ours = header.rawValue("message-id").flatMap { MessageIdentifiers.all(in: Array($0.utf8)).first }
                 if ours != content as? String { found.append("message-id \(ours ?? "nil"), not \(content)") }
             case "DateTime":
                 if HeaderValueTests.date(content) != header.date {

@@ -81,13 +81,8 @@ public struct ControlIntake: Service {
     private func bind() async throws -> NIOAsyncChannel<Connection, Never> {
         guard let short = SocketPath(path) else { throw ListenError(path, errno) }
         do {
-            let logger = logger
             let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                .serverChannelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(AcceptPause(logger: logger))
-                    }
-                }
+                .serverChannelInitializer(AcceptPause.initializer(logger))
                 .bind(unixDomainSocketPath: short.text, cleanupExistingSocketFile: true) { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandlers([

@@ -51,14 +51,10 @@ public struct PipeIntake: Service {
 
     private func bind(_ sessions: SessionRegistry) async throws -> any Channel {
         guard let short = SocketPath(path) else { throw ListenError(path, errno) }
-        let (receiver, messageSize, logger, now) = (receiver, messageSize, logger, now)
+        let (receiver, messageSize, now) = (receiver, messageSize, now)
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 512)
-            .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptPause(logger: logger))
-                }
-            }
+            .serverChannelInitializer(AcceptPause.initializer(logger))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(

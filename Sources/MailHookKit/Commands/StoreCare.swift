@@ -58,7 +58,7 @@ public enum StoreCare {
             let names = companions(of: folder)
             if names.contains(where: { $0.hasPrefix("apps/") }) { try Files.makeFolder("\(place)/apps", mode: 0o700) }
             for name in names {
-                guard let bytes = try Files.read("\(folder)/\(name)", limit: 16 << 20, orNil: ENOENT) else { continue }
+                guard let bytes = try Files.read("\(folder)/\(name)", limit: companionLimit, orNil: ENOENT) else { continue }
                 try Files.replace("\(place)/\(name)", bytes, mode: 0o600)
                 lines.append("\(place)/\(name) \(bytes.count)")
             }
@@ -98,7 +98,7 @@ public enum StoreCare {
             let names = companions(of: source)
             if names.contains(where: { $0.hasPrefix("apps/") }) { try Files.makeFolder("\(folder)/apps", mode: 0o700) }
             for name in names {
-                guard let bytes = try Files.read("\(source)/\(name)", limit: 16 << 20, orNil: ENOENT) else { continue }
+                guard let bytes = try Files.read("\(source)/\(name)", limit: companionLimit, orNil: ENOENT) else { continue }
                 let isThere = access("\(folder)/\(name)", F_OK) == 0
                 if !isThere { try Files.create("\(folder)/\(name)", bytes, mode: 0o600) }
                 lines.append("\(folder)/\(name) \(isThere ? "is there and stays as it is" : "restored")")
@@ -108,6 +108,9 @@ public enum StoreCare {
             throw SetupError(error.description, exitStatus: error.exitStatus)
         }
     }
+
+    /// As large as any of them may be (`HookLedger`).
+    private static let companionLimit = 64 << 20
 
     /// What beside the store is the installation's state: secrets, hooks made over the management interface, installed
     /// versions of apps and which of them are on.

@@ -28,7 +28,8 @@ public enum SampleEvent {
         let verdict: Verdict
         if let address = directory.address(of: addressed) {
             let mail = TestMail.example(for: addressed, recipient: address, now: now)
-            let envelope = Envelope(source: .smtp, mailFrom: TestMail.sender(of: addressed.hook, at: "localhost"), recipients: [address])
+            let envelope = Envelope(
+                source: .smtp, mailFrom: TestMail.sender(of: addressed.hook, at: "localhost"), recipients: [address])
             verdict = setup.processor(directory).process(
                 ReceivedMessage(envelope: envelope, bytes: mail, receivedAt: now)).verdict
         } else {

@@ -67,7 +67,9 @@ final class DaemonServices: Sendable {
             configuration: configuration.maildirIntake,
             guide: MaildirRoute(directory: { current.value.directory }, now: Timestamp.now), receiver: receiver,
             logger: logger, now: Timestamp.now)
-        let readiness = Readiness(services: 4) { Self.sayReady(table.lines(configuration), configuration.data, notifier, logger) }
+        let readiness = Readiness(services: 4) {
+            Self.sayReady(table.lines(configuration), configuration.data, notifier, logger)
+        }
         pipe = PipeIntake(
             path: PipeSocket.path(configuration.data), receiver: receiver,
             messageSize: { current.value.configuration.limits.messageSize }, drainTimeout: configuration.stopTimeout,
@@ -80,11 +82,7 @@ final class DaemonServices: Sendable {
         web = WebService(
             hooks: hooks, admin: admin, listeners: table.listeners.compactMap(\.web), tls: tls,
             drainTime: configuration.stopTimeout, logger: logger, now: Timestamp.now, onReady: { readiness.report() })
-        var limits = DeliveryLimits()
-        limits.shutdownGrace = configuration.stopTimeout
-        dispatcher = Dispatcher(
-            store: store, subscriptions: snapshot.subscribers, userAgent: "mailhookd/\(Version.text)",
-            limits: limits, reporter: reporter, logger: logger)
+        dispatcher = Self.dispatcher(store, snapshot, stopTimeout: configuration.stopTimeout, reporter, logger)
         control = ControlWiring.service(
             dataFolder: configuration.data, store: store, dispatcher: dispatcher, reload: reload, logger: logger,
             onReady: { readiness.report() })

@@ -33,7 +33,7 @@ enum DataFolder {
             findings += try checkFile("\(path)/\(entry)", user, isSecret: secrets.contains(entry), in: path)
         }
         // A segment that root's daemon made in it is as much in the way as the folder itself.
-        let journal = "\(path)/\(journalFolder)"
+        let journal = StorePath.journal(inFolder: path)
         for entry in (try? Files.list(journal)) ?? [] where entry.hasSuffix(".seg") {
             findings += try checkFile("\(journal)/\(entry)", user, isSecret: false, in: path)
         }
@@ -67,7 +67,6 @@ enum DataFolder {
     }
 
     private static let secrets = ["instance.key", "keys.json"]
-    private static let journalFolder = "mailhookd.sqlite.journal"
 
     /// Whether the daemon itself writes it. What sinks write there is theirs.
     private static func isOurs(_ entry: String) -> Bool {

@@ -8,6 +8,9 @@ import HookModel
 
 enum StorePath {
     static func inFolder(_ dataFolder: String) -> String { dataFolder + "/mailhookd.sqlite" }
+
+    /// The folder of the store's journal.
+    static func journal(inFolder dataFolder: String) -> String { inFolder(dataFolder) + ".journal" }
 }
 
 extension SetupError {

@@ -16,12 +16,16 @@ final class StoreRoom: Sendable {
     /// Octets that have to be free.
     private let least: @Sendable () -> Int
     private let file: FileIdentity?
-    /// The journal's folder: mail is written there first.
-    private let journal: FileIdentity?
     private let logger: Logger
     /// Of the monotonic clock, in seconds.
     private let lookedAt = Atomic<Int>(.min)
-    private let state = Mutex<Outcome?>(nil)
+    private let state = Mutex(State())
+
+    private struct State {
+        var refusal: Outcome?
+        /// The journal's folder: mail is written there first. nil until the first mail made it.
+        var journal: FileIdentity?
+    }
 
     private struct FileIdentity: Equatable {
         var device: UInt
@@ -42,7 +46,6 @@ final class StoreRoom: Sendable {
         path = StorePath.inFolder(dataFolder)
         self.least = least
         file = FileIdentity(path)
-        journal = FileIdentity(path + ".journal")
         self.logger = logger
     }
 
@@ -56,18 +59,23 @@ final class StoreRoom: Sendable {
         {
             look()
         }
-        return state.withLock { $0 }
+        return state.withLock { $0.refusal }
     }
 
     private func look() {
+        let journal = FileIdentity(StorePath.journal(inFolder: folder))
+        let known = state.withLock { state in
+            state.journal = state.journal ?? journal
+            return state.journal
+        }
         // Who writes on into a file without a name keeps nothing.
-        let isGone = FileIdentity(path) != file || (journal != nil && FileIdentity(path + ".journal") != journal)
+        let isGone = FileIdentity(path) != file || journal != known
         let free = FreeSpace.octets(at: folder)
         let least = least()
         let outcome: Outcome? = isGone ? .storeFailed : (free ?? .max) < least ? .storeFull : nil
         let before = state.withLock { state in
-            defer { state = outcome }
-            return state
+            defer { state.refusal = outcome }
+            return state.refusal
         }
         guard outcome != before else { return }
         switch outcome {
@@ -77,7 +85,8 @@ final class StoreRoom: Sendable {
                 metadata: ["folder": "\(folder)", "free": "\(free ?? 0)", "needed": "\(least)"])
         case .some:
             logger.error(
-                "the store was moved away or removed; nothing is accepted until it is back or after a restart", metadata: ["path": "\(path)"])
+                "the store was moved away or removed; nothing is accepted until it is back or after a restart",
+                metadata: ["path": "\(path)"])
         case nil: logger.notice("the store takes messages again", metadata: ["folder": "\(folder)"])
         }
     }
