@@ -350,7 +350,8 @@ private final class Place {
         let new = place.root.appendingPathComponent("new")
         try FileManager.default.removeItem(at: new)
         #expect(symlink(other.path, new.path) == 0)
-        usleep(300_000)
+        // Longer than until it is tried again.
+        usleep(2_000_000)
         #expect(receiver.count == 1 && FileManager.default.fileExists(atPath: other.appendingPathComponent("kept").path))
     }
 
