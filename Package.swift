@@ -152,7 +152,10 @@ let package = Package(
             dependencies: ["HookTLS", "TestSupport", .product(name: "Logging", package: "swift-log")], swiftSettings: strict),
         .testTarget(
             name: "HookIntakeTests",
-            dependencies: ["HookIntake", "HookModel", "TestSupport", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "HookIntake", "HookModel", "TestSupport", .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "HookDeliveryTests",
@@ -182,7 +185,7 @@ let package = Package(
         .testTarget(name: "FuzzReplayTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         // From outside: the real binary, real clients, loopback only. Depends on the executable so that it is built.
         .testTarget(
-            name: "EndToEndTests", dependencies: ["MailHookd", "TestSupport"],
+            name: "EndToEndTests", dependencies: ["HookModel", "MailHookd", "TestSupport"],
             exclude: ["Support/activate.py", "Support/misbehaving.py", "Support/receiver.py", "Support/resolving.py", "Support/tlsclient.py"],
             swiftSettings: strict),
     ]

@@ -4,6 +4,7 @@
 // many as the machine has processors; one blocked disk would stop everything that runs on them.
 
 internal import Glibc
+internal import HookModel
 internal import Synchronization
 
 /// At most `count` threads, started when first needed, ended by `stop` or when the last reference goes.
@@ -102,6 +103,8 @@ private final class JobQueue: Sendable {
         var signals = sigset_t()
         sigfillset(&signals)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
+        // An event loop may have started this thread, and programs inherit what it may use.
+        ThreadPlacement.free()
         while true {
             state.withLock { $0.idle += 1 }
             semaphore.wait()

@@ -91,6 +91,9 @@ extension Installation {
             testDescription: "another stopTimeout", old: "data: data", new: "data: data\nstopTimeout: 7s",
             log: ["place=stopTimeout", "line=3", "cannot change while the daemon runs"]),
         Mistake(
+            testDescription: "another processorBinding", old: "data: data", new: "data: data\nprocessorBinding: never",
+            log: ["place=processorBinding", "line=3", "cannot change while the daemon runs"]),
+        Mistake(
             testDescription: "an address that cannot be bound", old: "\"127.0.0.1:0\"",
             new: "\"127.0.0.1:0\", \"127.0.0.1:0\", \"192.0.2.1:25\"", log: ["place=listen", "cannot listen on 192.0.2.1:25"]),
         Mistake(

@@ -356,6 +356,9 @@ import Testing
             text: "log: loud",
             finding: "m.yaml:1:6: error: log: must be one of trace, debug, info, notice, warning, error"),
         Mistake(
+            text: "processorBinding: yes",
+            finding: "m.yaml:1:19: error: processorBinding: must be one of auto, always, never"),
+        Mistake(
             text: "subscriptions:\n  - { events: [\">\"], file: { path: x } }",
             finding: "m.yaml:2:5: error: subscriptions[0]: needs 'name' (for logs and for the store)"),
         Mistake(

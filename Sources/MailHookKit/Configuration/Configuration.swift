@@ -35,6 +35,8 @@ public struct Configuration: Sendable {
     public var http = HTTPSettings()
     /// How long what is in progress may take once the daemon is told to stop.
     public var stopTimeout = Duration.zero
+    /// Whether each event loop keeps to one processor.
+    public var processorBinding = EventLoopBinding.Mode.auto
     /// Of the mail listeners; nil for none.
     public var tls: TLSSettings?
     public var smtp = SMTPSettings()

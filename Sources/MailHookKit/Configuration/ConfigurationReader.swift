@@ -20,7 +20,7 @@ struct ConfigurationReader {
 
     static let topKeys = [
         "hostname", "domains", "data", "apps", "contexts", "listen", "http", "maildirs", "hooks", "limits", "subscriptions",
-        "log", "stopTimeout", "tls", "smtp", "retention",
+        "log", "stopTimeout", "processorBinding", "tls", "smtp", "retention",
     ]
     private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error"]
 
@@ -127,6 +127,12 @@ struct ConfigurationReader {
             "log", expected: "one of \(words)", into: &diagnostics, { Self.logLevels.contains($0) ? $0 : nil })
         {
             configuration.logLevel = level
+        }
+        let modes = EventLoopBinding.Mode.allCases.map(\.rawValue).joined(separator: ", ")
+        if let mode = top.value(
+            "processorBinding", expected: "one of \(modes)", into: &diagnostics, EventLoopBinding.Mode.init)
+        {
+            configuration.processorBinding = mode
         }
         if let timeout = top.duration("stopTimeout", into: &diagnostics) {
             configuration.stopTimeout = timeout

@@ -85,6 +85,7 @@ public final class Daemon: Sendable {
             services: [
                 .init(service: signalService), .init(service: StoreService(store: store)),
                 .init(service: services.frontEnds), .init(service: services.watchdog), .init(service: reloader),
+                .init(service: EventLoopBinding(mode: setup.configuration.processorBinding)),
                 .init(service: StopNotice(notifier: services.notifier, logger: services.logger)),
             ],
             logger: DaemonLog.quiet)

@@ -3,6 +3,7 @@
 // Takes requests to reload, one after the other: reads everything again, refuses or applies it,
 // and says so in the log and to the service manager.
 
+import HookIntake
 import Logging
 import ServiceLifecycle
 
@@ -117,6 +118,7 @@ extension Setup {
         }
         if old.data != new.data { refuse("data", old.data) }
         if old.stopTimeout != new.stopTimeout { refuse("stopTimeout", "\(old.stopTimeout)") }
+        if old.processorBinding != new.processorBinding { refuse("processorBinding", old.processorBinding.rawValue) }
         return next.located(findings)
     }
 }
