@@ -137,6 +137,8 @@ extension Installation {
         #expect(direct.list(".mailhookd-refused/new") == ["2,R=no_structured_data"])
         let log = try #require(installation.daemon?.errors)
         #expect(log.contains("mail set aside") && log.contains("outcome=no_structured_data"))
+        let refusals = log.split(separator: "\n").filter { $0.contains("message refused") }
+        #expect(refusals.count == 2 && refusals.contains { $0.contains("outcome=recipient_unknown") }, "\(refusals)")
     }
 
     @Test func aRecipientThatIsNoHookIsFoundByCheck() throws {

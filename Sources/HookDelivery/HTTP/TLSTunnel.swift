@@ -111,8 +111,18 @@ private final class Relay: ChannelInboundHandler, RemovableChannelHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A peer that ends without saying so is no news to a protocol that says when it is over.
         if case NIOSSLError.uncleanShutdown = error {} else {
-            failure.text.withLock { $0 = $0 ?? "\(error)" }
+            failure.text.withLock { $0 = $0 ?? Self.words(error) }
         }
         context.close(promise: nil)
+    }
+
+    private static func words(_ error: any Error) -> String {
+        if let error = error as? NIOSSLExtraError, error == .failedToValidateHostname {
+            return "the server's certificate is made out to another name"
+        }
+        let text = "\(error)"
+        // NIOSSL has it as BoringSSL's text only.
+        return text.contains("CERTIFICATE_VERIFY_FAILED")
+            ? "the server's certificate has expired, or is signed by nobody who is trusted" : text
     }
 }

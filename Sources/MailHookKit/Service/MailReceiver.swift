@@ -64,7 +64,8 @@ struct MailReceiver: MessageReceiver {
         let recipients = processed.recipients
         guard verdict.answer.isPositive else {
             tally.count(.refused)
-            log("message refused", id, message, outcomes: verdict.hooks.map(\.outcome))
+            // Of a Maildir's mail for nobody there is no hook.
+            log("message refused", id, message, outcomes: verdict.hooks.isEmpty ? [verdict.answer] : verdict.hooks.map(\.outcome))
             rejections?.refused(id, message, verdict.hooks, at: now())
             return completion(Reception(answer: verdict.answer, recipients: recipients))
         }
