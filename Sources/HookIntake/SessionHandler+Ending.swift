@@ -29,19 +29,20 @@ extension SessionHandler {
     }
 
     /// Sends what is left to say and closes our side. What the client still sends is read away for a moment: the
-    /// kernel would answer it with a reset, and that may overtake the last reply.
+    /// kernel would answer it with a reset, and that may overtake the last reply. Not so after QUIT: a client that has read
+    /// its reply may come again at once, and finds its place free.
     func close(_ context: ChannelHandlerContext) {
         if case .closed = phase { return }
         phase = .closed
+        let isDone = isInputClosed || session.hasQuit && pending == nil && tls == nil
         pending = nil
         timer?.cancel()
         shared.sessions.remove(context.channel)
         let channel = context.channel
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        let isInputClosed = isInputClosed
         writeOutput(context)
         context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in
-            if isInputClosed { return channel.close(promise: nil) }
+            if isDone { return channel.close(promise: nil) }
             channel.close(mode: .output, promise: nil)
             bound.value.read()
         }

@@ -21,6 +21,7 @@ extension SMTPServerSession {
         case .noop: replyIdly(SMTPReply(250, "2.0.0", "Ok"))
         case .quit:
             reply(SMTPReply(221, "2.0.0", "Bye"))
+            hasQuit = true
             state = .closed
         // Section 3.5.3: a server that keeps its users to itself answers 252.
         case .verify: replyIdly(SMTPReply(252, "2.5.0", "Send some mail, and I will try my best"))

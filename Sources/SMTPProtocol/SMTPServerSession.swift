@@ -48,6 +48,8 @@ public struct SMTPServerSession: Sendable {
     public var refusal: Outcome?
 
     let configuration: SMTPServerConfiguration
+    /// The client has said QUIT, and nothing is to come after it (RFC 5321 section 4.1.1.10, RFC 2920 section 3.1).
+    public internal(set) var hasQuit = false
     var state = State.command
     var output: [UInt8] = []
     /// The beginning of a command line that has not ended yet.

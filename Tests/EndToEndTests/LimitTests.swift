@@ -80,6 +80,23 @@ import Testing
         #expect(try installation.orderNumbers() == ["2"])
     }
 
+    /// Whoever has said QUIT has left, even if his end of the connection stays open for a while.
+    @Test func aPlaceIsFreeAfterQuit() throws {
+        let installation = try Installation("limits: { connections: 1 }")
+        try installation.start()
+        let first = try Connection(installation.smtp)
+        _ = try first.reply()
+        #expect(try first.command("QUIT").hasPrefix("221 "))
+        var next = ""
+        // Less than the time for which the last reply is waited for where the client has not said it.
+        for _ in 0..<50 where !next.hasPrefix("220 ") {
+            usleep(10_000)
+            next = try Connection(installation.smtp).reply()
+        }
+        #expect(next.hasPrefix("220 "))
+        withExtendedLifetime(first) {}
+    }
+
     /// As many sessions at a time as there may be, each sending mail upon mail, and none is lost.
     @Test func twoHundredSessions() throws {
         let installation = try Installation("limits: { connections: 250 }")
