@@ -40,13 +40,14 @@ extension SessionHandler {
         shared.sessions.remove(context.channel)
         let channel = context.channel
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        // Before the write, which may end the connection at once: a timer that nobody cancels would keep all of it in memory.
+        timer = context.eventLoop.scheduleTask(in: Self.lingering) { channel.close(promise: nil) }
         writeOutput(context)
         context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in
             if isDone { return channel.close(promise: nil) }
             channel.close(mode: .output, promise: nil)
             bound.value.read()
         }
-        timer = context.eventLoop.scheduleTask(in: Self.lingering) { channel.close(promise: nil) }
     }
 
     // MARK: - Time

@@ -38,9 +38,11 @@ public final class SQLiteStore: InspectableStore {
         public var logOctets = 64 << 20
         /// Keys of new messages and events (three a message) that wait in memory before they go to their table sorted:
         /// some 40 octets each, twice. The more, the less is written.
-        public var waitingKeys = 24_000
+        public var waitingKeys = 16_000
         /// Whether raw messages are compressed in the background.
         public var compresses = true
+        /// Octets of a group that are laid out before the first of them are written.
+        package var journalBufferOctets = 384 << 10
         /// Milliseconds between two looks of the background whether the store is at rest.
         package var restingPause = 500
 
@@ -127,8 +129,10 @@ public final class SQLiteStore: InspectableStore {
             try SQLiteConnection(path, .readOnly), keys: writer.keys, last: last)
         let journal = try JournalWriter(
             segments,
-            options: .init(segmentOctets: options.segmentOctets, reservedOctets: options.reservedOctets),
-            at: writer.position)
+            options: .init(
+                segmentOctets: options.segmentOctets, reservedOctets: options.reservedOctets,
+                bufferOctets: options.journalBufferOctets),
+            at: writer.position, recentHeads: writer.recentHeads)
         let progress = JournalProgress(at: writer.position)
         let checkpointer = try Checkpointer(writer: connection, logOctets: options.logOctets)
         let loop = WriterLoop(writer, checkpointer, segments, progress, options: options)
@@ -255,6 +259,9 @@ public final class SQLiteStore: InspectableStore {
         guard let journal = owner?.journal else { return }
         await withCheckedContinuation { continuation in journal.probe { continuation.resume() } }
     }
+
+    /// Messages, and claims and results of deliveries, that were stored since the store was opened.
+    public var recordsStored: Int { owner?.journal.activity ?? 0 }
 
     public func setTap(_ tap: (any DeliveryTap)?, of subscription: String) {
         owner?.journal.setTap(tap, of: subscription)

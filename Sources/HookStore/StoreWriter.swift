@@ -91,6 +91,7 @@ final class StoreWriter: @unchecked Sendable {
     // MARK: - Transactions
 
     var claimsUnderWay: ClaimsUnderWay { indexer.claimsUnderWay }
+    var recentHeads: RecentHeads { indexer.recentHeads }
     /// Up to where the journal is in the database.
     var position: JournalPosition { indexer.position }
     /// The last message that came from the journal since the store was opened; 0 before.

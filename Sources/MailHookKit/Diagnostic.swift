@@ -19,6 +19,8 @@ public struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     public var place: String
     public var reason: String
     public var hint: String?
+    /// About a file that only the daemon has to be able to read: a key or a secret.
+    var isAboutSecret = false
 
     public struct Position: Sendable, Hashable {
         public var line: Int
@@ -60,6 +62,11 @@ public struct Diagnostics: Sendable {
 
     public mutating func add(_ diagnostic: Diagnostic) { all.append(diagnostic) }
     public mutating func add(contentsOf other: Diagnostics) { all += other.all }
+
+    /// Keys and secrets that cannot be read become something worth knowing.
+    mutating func excuseSecrets() {
+        for index in all.indices where all[index].isAboutSecret { all[index].severity = .warning }
+    }
 }
 
 /// The known word nearest to a mistyped one, for a hint: at most two edits away, or a third of the word.

@@ -69,7 +69,11 @@ func fail(_ message: String, status: Int32) -> ExitCode {
 }
 
 /// Loads configuration and app definitions; findings go to standard error, errors end the command with 78.
-func loadSetup(_ request: SetupRequest, showWarnings: Bool = false) throws -> Setup {
+///
+/// - Parameter needsSecrets: false for commands that look after what is stored, see `SetupRequest`.
+func loadSetup(_ given: SetupRequest, showWarnings: Bool = false, needsSecrets: Bool = true) throws -> Setup {
+    var request = given
+    request.needsSecrets = needsSecrets
     switch Setup.load(request) {
     case .success(let setup):
         if showWarnings { setup.warnings.forEach { Terminal.printError($0.description) } }

@@ -86,6 +86,37 @@ import Testing
         #expect(try Installation().command(["check"]).status == 0)
     }
 
+    /// Credentials of systemd are only there while the daemon runs.
+    @Test func whatIsStoredIsLookedAfterWithoutSecrets() throws {
+        let installation = try Installation()
+        try installation.start()
+        #expect(try installation.swaks().status == 0)
+        #expect(try installation.stop() == 0)
+        let secrets = """
+
+            subscriptions:
+              - name: erp
+                events: [">"]
+                webhook: { url: "https://erp.example.com/in", secretFile: gone/erp.key, headerFiles: { X-Key: gone/header } }
+            tls: { certificate: gone/tls.pem, key: gone/tls.key }
+            """
+        let before = try String(contentsOf: installation.configurationFile, encoding: .utf8)
+        try (before + secrets).write(to: installation.configurationFile, atomically: true, encoding: .utf8)
+        for command in [["events", "list"], ["deliveries", "list"], ["hooks", "list"], ["keys", "list"], ["store", "check"]] {
+            let result = try installation.command(command)
+            #expect(result.status == 0, "\(command): \(result.errors)")
+        }
+        #expect(try installation.events().count == 1)
+        // These do what they do with the secrets, or leave it.
+        for command in [["check"], ["serve"], ["subscriptions", "list"], ["try", Installation.exampleMail.path], ["apps", "list"]] {
+            let result = try installation.command(command)
+            #expect(result.status == 78 && result.errors.contains("gone/erp.key: No such file"), "\(command): \(result.errors)")
+            #expect(result.errors.contains("gone/tls.pem: No such file"), "\(command): \(result.errors)")
+        }
+        let mail = try String(contentsOf: Installation.exampleMail, encoding: .utf8)
+        #expect(try installation.command(["receive", "--to", Installation.alias], input: mail).status == 75)
+    }
+
     @Test func sendTestGoesTheWholeWay() throws {
         let installation = try Installation(hook: "key: required")
         try installation.start()

@@ -96,6 +96,16 @@ import Testing
         try eventually("code resident: \((try? resident()) ?? 0) KiB", seconds: 10) { try resident() < 10 << 10 }
         #expect(try installation.swaks().status == 0)
         #expect(try installation.events().count == 1)
+        // What a burst of mail needs of it goes the same way.
+        let (host, port) = try installation.smtp
+        let sent = try Child.run(
+            "smtp-source",
+            ["-s", "20", "-m", "1000", "-l", "4096", "-f", "a@b.example", "-t", Installation.alias, "\(host):\(port)"])
+        #expect(sent.status == 0, "\(sent.errors)")
+        let loaded = try resident()
+        try eventually("code resident: \((try? resident()) ?? 0) KiB of \(loaded)", seconds: 10) {
+            try resident() < loaded * 3 / 4
+        }
     }
 
     /// Twenty clients send large mails at once. What has come in waits on disk, and only some are looked at together.

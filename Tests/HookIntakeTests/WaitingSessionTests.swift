@@ -145,7 +145,7 @@ import Testing
 }
 
 /// A blocking socket; reads end after some seconds.
-private final class UnixSocket {
+final class UnixSocket {
     private let descriptor: Int32
 
     init(_ path: String) {

@@ -5,8 +5,9 @@
 import Foundation
 import Glibc
 import HookModel
-import HookStore
 import Testing
+
+@testable import HookStore
 
 @Suite struct CrashTests {
     /// A copy of the files, taken while commits run, is what a killed process leaves: everything that was acknowledged
@@ -139,6 +140,26 @@ import Testing
         await again.close()
     }
 
+    /// What does not fit takes no room from what does.
+    @Test(.enabled(if: SmallDisk.isPossible, "skipped: mounting a small tmpfs needs root"))
+    func aMailLargerThanTheDiskLeavesRoomForOthers() async throws {
+        let folder = try TemporaryFolder()
+        let disk = try SmallDisk(at: folder.path("disk"), megabytes: 16)
+        let path = disk.path + "/store.db"
+        let store = try SQLiteStore.open(path, as: .owner)
+        _ = try await store.commit(entry("first", events: ["first"]))
+        let before = try JournalSegments.octets(JournalFolder.of(path))
+        let large = entry("large" + String(repeating: "x", count: 20 << 20), events: ["large"])
+        let error = await #expect(throws: StoreError.self) { try await store.commit(large) }
+        guard case .full? = error else { Issue.record("\(String(describing: error))"); return }
+        #expect(try JournalSegments.octets(JournalFolder.of(path)) == before)
+        for index in 0..<40 {
+            _ = try await store.commit(entry("\(index) " + String(repeating: "y", count: 20_000), events: ["e\(index)"]))
+        }
+        #expect(try await store.events(after: 0, limit: 99).count == 41)
+        await store.close()
+    }
+
     /// Root may write anywhere, so the folder is made read-only by its mount.
     @Test(.enabled(if: SmallDisk.isPossible, "skipped: mounting a small tmpfs needs root"))
     func aReadOnlyFileSystemIsNamedAndReadable() async throws {
@@ -158,25 +179,4 @@ import Testing
         #expect(try await reader.events(after: 0, limit: 9).map(\.event.id) == ["e"])
         await reader.close()
     }
-}
-
-/// A tmpfs of its own, unmounted with the value.
-private final class SmallDisk {
-    let path: String
-
-    static var isPossible: Bool {
-        guard getuid() == 0, let folder = try? TemporaryFolder() else { return false }
-        guard let disk = try? SmallDisk(at: folder.path("probe"), megabytes: 1) else { return false }
-        return !disk.path.isEmpty
-    }
-
-    init(at path: String, megabytes: Int) throws {
-        self.path = path
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        try #require(try run("/bin/mount", "-t", "tmpfs", "-o", "size=\(megabytes)m", "tmpfs", path) == 0)
-    }
-
-    func makeReadOnly() throws { try #require(try run("/bin/mount", "-o", "remount,ro", path) == 0) }
-
-    deinit { _ = try? run("/bin/umount", "-l", path) }
 }

@@ -28,9 +28,9 @@ private final class FailingFiles: StoreFiles {
         failure.withLock { $0?.operation == operation ? ($0!.status, $0!.partly) : nil }
     }
 
-    func open(_ path: String, creating: Bool) -> Int32 {
+    func open(_ path: String, creating: Bool, isDirect: Bool) -> Int32 {
         if creating, let failing = failing(.open) { return -failing.status }
-        return real.open(path, creating: creating)
+        return real.open(path, creating: creating, isDirect: isDirect)
     }
 
     func close(_ descriptor: Int32) { real.close(descriptor) }
@@ -66,6 +66,7 @@ private final class FailingFiles: StoreFiles {
         var options = SQLiteStore.Options()
         options.compresses = false
         options.segmentOctets = 512 << 10
+        options.journalBufferOctets = 16 << 10
         return options
     }
 

@@ -21,6 +21,7 @@ import Testing
         options.logOctets = 1 << 20
         options.waitingKeys = 20
         options.segmentOctets = 256 << 10
+        options.journalBufferOctets = 16 << 10
         options.spareOctets = 1 << 20
         options.restingPause = 10
         return options

@@ -44,9 +44,9 @@ final class RecordedFiles: StoreFiles {
 
     private func path(_ descriptor: Int32) -> String { paths.withLock { $0[descriptor] ?? "" } }
 
-    func open(_ path: String, creating: Bool) -> Int32 {
+    func open(_ path: String, creating: Bool, isDirect: Bool) -> Int32 {
         if creating { log.add(.create(path)) }
-        let descriptor = real.open(path, creating: creating)
+        let descriptor = real.open(path, creating: creating, isDirect: isDirect)
         if descriptor >= 0 { paths.withLock { $0[descriptor] = path } }
         return descriptor
     }

@@ -28,7 +28,9 @@ private final class GatedFiles: StoreFiles {
         return real.synchronize(descriptor)
     }
 
-    func open(_ path: String, creating: Bool) -> Int32 { real.open(path, creating: creating) }
+    func open(_ path: String, creating: Bool, isDirect: Bool) -> Int32 {
+        real.open(path, creating: creating, isDirect: isDirect)
+    }
     func close(_ descriptor: Int32) { real.close(descriptor) }
     func write(_ descriptor: Int32, _ octets: UnsafeRawBufferPointer, at offset: Int) -> Int32 {
         real.write(descriptor, octets, at: offset)

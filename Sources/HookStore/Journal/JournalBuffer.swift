@@ -5,8 +5,8 @@
 /// Used by one thread at a time.
 final class JournalBuffer: @unchecked Sendable {
     /// What is kept from one group to the next.
-    private static let kept = 256 << 10
-    private static let alignment = 4096
+    private static let kept = 512 << 10
+    private static let alignment = DirectAccess.alignment
 
     private var start: UnsafeMutableRawPointer
     private var capacity = JournalBuffer.kept
@@ -21,13 +21,18 @@ final class JournalBuffer: @unchecked Sendable {
     /// Empties the buffer, and gives back what one large group took.
     func clear() {
         count = 0
-        guard capacity > Self.kept * 4 else { return }
+        guard capacity > Self.kept else { return }
         start.deallocate()
         capacity = Self.kept
         start = .allocate(byteCount: capacity, alignment: Self.alignment)
     }
 
-    func removeLast(from end: Int) { count = min(count, end) }
+    /// Takes away octets that were written; what is left moves to the beginning.
+    func removeFirst(_ length: Int) {
+        let rest = count - length
+        if rest > 0 { start.copyMemory(from: start + length, byteCount: rest) }
+        count = rest
+    }
 
     private func makeRoom(_ length: Int) {
         guard count + length > capacity else { return }

@@ -74,7 +74,7 @@ enum JournalEmbedding {
 
     /// Overwrites one file and removes it. Nothing happens where it is gone.
     static func destroy(_ path: String, _ files: any StoreFiles) throws(StoreError) {
-        let descriptor = files.open(path, creating: false)
+        let descriptor = files.open(path, creating: false, isDirect: false)
         guard descriptor != -ENOENT else { return }
         guard descriptor >= 0 else { throw StoreError(opening: path, errno: -descriptor) }
         defer { files.close(descriptor) }

@@ -19,6 +19,7 @@ final class JournalIndexer: @unchecked Sendable {
     private let keys: KeyIndex
     private let subscriptions: SubscriptionRows
     private let reader: JournalReader
+    let recentHeads = RecentHeads()
     private let insertMessage: SQLiteStatement
     private let insertJournaled: SQLiteStatement
     private let insertEvent: SQLiteStatement
@@ -41,7 +42,7 @@ final class JournalIndexer: @unchecked Sendable {
         self.subscriptions = subscriptions
         self.results = results
         newDeliveries = try NewDeliveries(connection)
-        reader = JournalReader(folder: folder, at: try Self.position(connection))
+        reader = JournalReader(folder: folder, at: try Self.position(connection), recentHeads: recentHeads)
         insertMessage = try connection.prepare(
             """
             INSERT INTO messages (id, digest, duplicate_of, message_id, received_at, source, mail_from, recipients,

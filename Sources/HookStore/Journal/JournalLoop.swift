@@ -74,7 +74,7 @@ final class JournalLoop: @unchecked Sendable {
         self.answering = answering
     }
 
-    /// Messages so far, for whoever wants to know whether the store is at rest.
+    /// Messages, claims and results so far, for whoever wants to know whether the store is at rest.
     var activity: Int { recordsDone.load(ordering: .relaxed) }
 
     /// Queues an entry, or answers it with `busy` or `closed` on the calling thread.

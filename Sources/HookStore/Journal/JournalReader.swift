@@ -10,7 +10,7 @@ internal import HookModel
 final class JournalReader: @unchecked Sendable {
     private static let window = 256 << 10
     /// Behind a record whose message is longer than this the next head is looked for alone.
-    private static let headWindow = 16 << 10
+    static let headWindow = 16 << 10
 
     let folder: String
     /// Behind the last record that was read.
@@ -33,10 +33,14 @@ final class JournalReader: @unchecked Sendable {
     /// How much is read at once, at most.
     private var readAhead = JournalReader.window
 
-    init(folder: String, at position: JournalPosition) {
+    private let recentHeads: RecentHeads?
+
+    /// - Parameter recentHeads: where the writer puts what need not be read again.
+    init(folder: String, at position: JournalPosition, recentHeads: RecentHeads? = nil) {
         self.folder = folder
+        self.recentHeads = recentHeads
         self.position = position
-        buffer = .allocate(byteCount: Self.window, alignment: 16)
+        buffer = .allocate(byteCount: Self.window, alignment: DirectAccess.alignment)
     }
 
     deinit {
@@ -51,7 +55,9 @@ final class JournalReader: @unchecked Sendable {
         self.segments = segments
         // Without an end, what was read goes on behind what is whole.
         if self.end == nil { count = 0 }
+        let changes = (self.end == nil) != (end == nil)
         self.end = end
+        if changes, descriptor >= 0 { DirectAccess.set(end != nil, of: descriptor) }
     }
 
     /// Goes back, to read again what was read.
@@ -66,11 +72,10 @@ final class JournalReader: @unchecked Sendable {
     /// - Throws: where a file that is there cannot be read: that is no end.
     func next(verifiesRaw: Bool) throws(StoreError) -> (head: RecordHead, octets: UnsafeRawBufferPointer)? {
         try moveToNextSegment()
-        guard try openCurrent(), let fixed = try octets(at: position.offset, JournalFormat.recordHead),
-            let head = RecordHead(fixed), head.sequence == position.sequence + 1,
-            let all = try octets(at: position.offset, head.headLength),
-            JournalChecksum.sum(UnsafeRawBufferPointer(rebasing: all[8...]), seed: position.chain) == head.checksum
-        else { return nil }
+        guard try openCurrent() else { return nil }
+        var found = recentHead()
+        if found == nil { found = try headInFile() }
+        guard let (head, all) = found else { return nil }
         if verifiesRaw, head.rawLength > 0 {
             let path = JournalSegments.path(folder, position.segment)
             guard try Self.raw(descriptor, path, at: position.offset + head.headLength, head) != nil else { return nil }
@@ -83,6 +88,30 @@ final class JournalReader: @unchecked Sendable {
         return (head, all)
     }
 
+    private func headInFile() throws(StoreError) -> (RecordHead, UnsafeRawBufferPointer)? {
+        guard let fixed = try octets(at: position.offset, JournalFormat.recordHead), let head = RecordHead(fixed),
+            let all = try octets(at: position.offset, head.headLength), isNext(head, all)
+        else { return nil }
+        return (head, all)
+    }
+
+    /// From memory. Its octets go to the buffer, which holds nothing of the file afterwards.
+    private func recentHead() -> (RecordHead, UnsafeRawBufferPointer)? {
+        guard let recentHeads, readAhead == Self.headWindow, let octets = recentHeads.take(position.sequence + 1),
+            octets.count <= capacity
+        else { return nil }
+        count = 0
+        octets.withUnsafeBytes { buffer.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(buffer), byteCount: $0.count) }
+        let all = UnsafeRawBufferPointer(start: buffer, count: octets.count)
+        guard let head = RecordHead(all), head.headLength == octets.count, isNext(head, all) else { return nil }
+        return (head, all)
+    }
+
+    private func isNext(_ head: RecordHead, _ all: UnsafeRawBufferPointer) -> Bool {
+        head.sequence == position.sequence + 1
+            && JournalChecksum.sum(UnsafeRawBufferPointer(rebasing: all[8...]), seed: position.chain) == head.checksum
+    }
+
     /// A later segment that begins with the next record is right, whatever stands behind the last one here: its
     /// writer gave this one up.
     private func moveToNextSegment() throws(StoreError) {
@@ -90,23 +119,26 @@ final class JournalReader: @unchecked Sendable {
         guard let segment = segments.last(where: { $0.firstSequence == next }), segment.number != position.segment
         else { return }
         guard let opened = try Self.open(folder, segment.number) else { return }
-        if descriptor >= 0 { Glibc.close(descriptor) }
-        descriptor = opened.descriptor
-        openSegment = segment.number
+        take(opened.descriptor, segment.number)
         position.segment = segment.number
         position.offset = JournalFormat.headerLength
         position.chain = opened.header.salt
-        count = 0
     }
 
     private func openCurrent() throws(StoreError) -> Bool {
         if descriptor >= 0, openSegment == position.segment { return true }
         guard position.segment > 0, let opened = try Self.open(folder, position.segment) else { return false }
-        if descriptor >= 0 { Glibc.close(descriptor) }
-        descriptor = opened.descriptor
-        openSegment = position.segment
-        count = 0
+        take(opened.descriptor, position.segment)
         return true
+    }
+
+    private func take(_ opened: Int32, _ segment: Int64) {
+        if descriptor >= 0 { Glibc.close(descriptor) }
+        descriptor = opened
+        openSegment = segment
+        count = 0
+        // What was written past the page cache a moment ago is not there. A recovery reads twice.
+        if end != nil { DirectAccess.set(true, of: opened) }
     }
 
     /// nil if there is no such segment in use.
@@ -134,28 +166,33 @@ final class JournalReader: @unchecked Sendable {
     /// `length` octets of the open file; nil beyond its end.
     private func octets(at offset: Int, _ length: Int) throws(StoreError) -> UnsafeRawBufferPointer? {
         if offset < start || offset + length > start + count {
-            if length > capacity {
+            // Whole blocks, as reading past the page cache wants it.
+            let first = offset / DirectAccess.alignment * DirectAccess.alignment
+            let least = JournalFormat.aligned(offset + length, to: DirectAccess.alignment) - first
+            if least > capacity {
                 // The length was written by us, or is damaged: no memory is taken for what is not there.
                 guard offset + length <= Self.size(descriptor) else { return nil }
-                buffer.deallocate()
-                buffer = .allocate(byteCount: length, alignment: 16)
-                capacity = length
-            } else if capacity > Self.window, length <= Self.window {
+                resize(to: least)
+            } else if capacity > Self.window, least <= Self.window {
                 // One record was large; the next ones need not be.
-                buffer.deallocate()
-                buffer = .allocate(byteCount: Self.window, alignment: 16)
-                capacity = Self.window
+                resize(to: Self.window)
             }
-            var wanted = min(capacity, max(length, readAhead))
-            if let end, end.segment == openSegment { wanted = min(wanted, max(0, end.offset - offset)) }
-            start = offset
+            var wanted = min(capacity, max(least, readAhead))
+            if let end, end.segment == openSegment { wanted = min(wanted, max(0, end.offset - first)) }
+            start = first
             count = 0
             count = try Self.read(
                 descriptor, JournalSegments.path(folder, openSegment),
-                UnsafeMutableRawBufferPointer(start: buffer, count: wanted), at: offset)
+                UnsafeMutableRawBufferPointer(start: buffer, count: wanted), at: first)
         }
         guard offset + length <= start + count else { return nil }
         return UnsafeRawBufferPointer(start: buffer + (offset - start), count: length)
+    }
+
+    private func resize(to length: Int) {
+        buffer.deallocate()
+        buffer = .allocate(byteCount: length, alignment: DirectAccess.alignment)
+        capacity = length
     }
 
     private static func size(_ descriptor: Int32) -> Int {
@@ -171,8 +208,11 @@ final class JournalReader: @unchecked Sendable {
         var done = 0
         while done < octets.count {
             let count = pread(descriptor, start + done, octets.count - done, off_t(offset + done))
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw StoreError(opening: path, errno: errno) }
+            if count < 0 {
+                let error = errno
+                if error == EINTR || error == EINVAL && DirectAccess.set(false, of: descriptor) { continue }
+                throw StoreError(opening: path, errno: error)
+            }
             if count == 0 { break }
             done += count
         }

@@ -147,6 +147,9 @@ struct RecordWriter {
         buffer.append(UInt64(0))
     }
 
+    /// What there is of the record so far.
+    var octets: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: buffer.octets[start...]) }
+
     func add<Number: FixedWidthInteger>(_ number: Number) { buffer.append(number) }
 
     func add(_ octets: [UInt8]) {

@@ -79,7 +79,7 @@ enum JournalRecovery {
         _ range: Range<Int>, of segment: Int64, _ segments: JournalSegments
     ) throws(StoreError) {
         let path = segments.path(segment)
-        let descriptor = segments.files.open(path, creating: false)
+        let descriptor = segments.files.open(path, creating: false, isDirect: false)
         guard descriptor >= 0 else { throw StoreError(opening: path, errno: -descriptor) }
         defer { segments.files.close(descriptor) }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 4096)

@@ -1,7 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Writes groups of records: lays them out in one buffer, writes it with as few calls as there are
-// large messages in it, and syncs once. What failed is as if it had never been tried. After a sync
+// Writes groups of records: lays them out in one buffer, writes it in few and large pieces, and syncs once. What failed is as if it had never been tried. After a sync
 // that failed nobody knows what is in its file, so that nothing more goes to that one.
 
 internal import Glibc
@@ -14,12 +13,12 @@ final class JournalWriter: @unchecked Sendable {
         var segmentOctets: Int
         /// Room that is left on the disk for the database to follow.
         var reservedOctets: Int
+        /// Of a larger group the first part is written early, so that the buffer need not hold all of it.
+        var bufferOctets = 384 << 10
     }
 
-    /// Messages of more octets are written from where they are instead of through the buffer.
-    private static let directOctets = 32 << 10
-    /// Of a larger group the first part is written early, so that the buffer need not hold all of it.
-    private static let bufferLimit = 512 << 10
+    /// Large messages go to the buffer by such parts of what it may hold.
+    private static let pieces = 6
     private static let firstStep = 256 << 10
     private static let largestStep = 8 << 20
 
@@ -28,6 +27,9 @@ final class JournalWriter: @unchecked Sendable {
     private let options: Options
     private let random: @Sendable () -> UInt64
     private let buffer = JournalBuffer()
+    private let recentHeads: RecentHeads
+    /// The last record has a message so large that the next head is looked for alone.
+    private var isBehindLarge = false
 
     private var descriptor: Int32 = -1
     /// Room the current segment has on the disk.
@@ -53,19 +55,21 @@ final class JournalWriter: @unchecked Sendable {
 
     init(
         _ segments: JournalSegments, options: Options, at position: JournalPosition,
+        recentHeads: RecentHeads = RecentHeads(),
         random: @escaping @Sendable () -> UInt64 = { UInt64.random(in: .min ... .max) }
     ) throws(StoreError) {
         self.segments = segments
         files = segments.files
         self.options = options
         self.random = random
+        self.recentHeads = recentHeads
         self.position = position
         place = position
         mustMark = true
         // What has no header takes no records.
         guard segments.inUse.contains(where: { $0.number == position.segment }) else { return }
         let path = segments.path(position.segment)
-        let opened = files.open(path, creating: false)
+        let opened = files.open(path, creating: false, isDirect: true)
         guard opened >= 0 else { throw StoreError(opening: path, errno: -opened) }
         descriptor = opened
         var status = stat()
@@ -109,20 +113,25 @@ final class JournalWriter: @unchecked Sendable {
             return
         }
         let result = entry.message.bytes.withUnsafeBytes { raw -> Result<Void, StoreError> in
-            let sum = record.finish(raw: raw, isLastOfGroup: isLastOfGroup, chain: place.chain)
-            do throws(StoreError) {
-                if raw.count <= Self.directOctets {
-                    buffer.append(raw)
-                } else {
-                    try flush()
-                    try write(raw)
-                }
-            } catch { return .failure(error) }
+            let sum = finishHead(of: record, raw: raw, isLastOfGroup: isLastOfGroup)
+            do throws(StoreError) { try append(raw) } catch { return .failure(error) }
             complete(sum, isLastOfGroup: isLastOfGroup)
             return .success(())
         }
         try result.get()
-        if buffer.count > Self.bufferLimit { try flush() }
+    }
+
+    private func append(_ octets: UnsafeRawBufferPointer) throws(StoreError) {
+        let length = max(1, options.bufferOctets / Self.pieces)
+        // What does not fit is refused before it takes the room that others need.
+        if octets.count > length { try makeRoom(base + buffer.count + octets.count) }
+        var rest = octets[...]
+        while !rest.isEmpty {
+            let piece = rest.prefix(length)
+            rest = rest.dropFirst(piece.count)
+            buffer.append(UnsafeRawBufferPointer(rebasing: piece))
+            if buffer.count > options.bufferOctets { try flush() }
+        }
     }
 
     /// Adds the ends of attempts to the group under way.
@@ -130,7 +139,7 @@ final class JournalWriter: @unchecked Sendable {
         let record = RecordWriter(buffer, sequence: place.sequence + 1, kind: JournalFormat.Kind.results)
         record.add(results, now: now)
         finish(record, raw: UnsafeRawBufferPointer(start: nil, count: 0), isLastOfGroup: isLastOfGroup)
-        if buffer.count > Self.bufferLimit { try flush() }
+        if buffer.count > options.bufferOctets { try flush() }
     }
 
     /// Adds deliveries that are handed out to the group under way.
@@ -141,8 +150,14 @@ final class JournalWriter: @unchecked Sendable {
     }
 
     private func finish(_ record: RecordWriter, raw: UnsafeRawBufferPointer, isLastOfGroup: Bool) {
-        complete(
-            record.finish(raw: raw, isLastOfGroup: isLastOfGroup, chain: place.chain), isLastOfGroup: isLastOfGroup)
+        complete(finishHead(of: record, raw: raw, isLastOfGroup: isLastOfGroup), isLastOfGroup: isLastOfGroup)
+    }
+
+    private func finishHead(of record: RecordWriter, raw: UnsafeRawBufferPointer, isLastOfGroup: Bool) -> UInt64 {
+        let sum = record.finish(raw: raw, isLastOfGroup: isLastOfGroup, chain: place.chain)
+        if isBehindLarge { recentHeads.add(record.octets, sequence: place.sequence + 1) }
+        isBehindLarge = raw.count > JournalReader.headWindow
+        return sum
     }
 
     private func complete(_ sum: UInt64, isLastOfGroup: Bool) {
@@ -157,6 +172,8 @@ final class JournalWriter: @unchecked Sendable {
     /// Writes and syncs the group. When it returns, all of it would survive a power cut.
     func commit() throws(StoreError) {
         try flush()
+        // A group that does not end where it has to would not be on the disk with its last record.
+        guard buffer.count == 0 else { throw .failed("\(path()): a group of the journal has no end") }
         let status = files.synchronize(descriptor)
         guard status == 0 else {
             // The kernel may have dropped what it could not write and call the pages clean: a second sync that
@@ -172,14 +189,18 @@ final class JournalWriter: @unchecked Sendable {
     /// Forgets the group under way.
     func rollBack() {
         buffer.clear()
+        recentHeads.forget(after: position.sequence)
         if hasWritten || isSuspect { mustBeginAnew = true }
         place = position
     }
 
+    /// Writes up to the end of the last whole block. What is behind it stays in the buffer; of a whole group nothing is.
     private func flush() throws(StoreError) {
-        guard buffer.count > 0 else { return }
-        try write(buffer.octets)
-        buffer.clear()
+        let end = base + buffer.count
+        let length = end / JournalFormat.alignment * JournalFormat.alignment - base
+        guard length > 0 else { return }
+        try write(UnsafeRawBufferPointer(rebasing: buffer.octets[..<length]))
+        buffer.removeFirst(length)
     }
 
     private func write(_ octets: UnsafeRawBufferPointer) throws(StoreError) {
@@ -245,7 +266,7 @@ final class JournalWriter: @unchecked Sendable {
 
     private func openSegment() throws(StoreError) {
         if let spare = segments.takeSpare() {
-            let opened = files.open(segments.path(spare.number), creating: false)
+            let opened = files.open(segments.path(spare.number), creating: false, isDirect: true)
             if opened >= 0 {
                 take(opened, number: spare.number, octets: spare.octets, isRecycled: true)
                 return
@@ -258,7 +279,7 @@ final class JournalWriter: @unchecked Sendable {
         let named = files.synchronizeFolder(parent)
         guard named == 0 else { throw StoreError(opening: parent, errno: named) }
         let number = segments.newNumber()
-        let opened = files.open(segments.path(number), creating: true)
+        let opened = files.open(segments.path(number), creating: true, isDirect: true)
         guard opened >= 0 else { throw StoreError(opening: segments.path(number), errno: -opened) }
         let synced = files.synchronizeFolder(segments.folder)
         guard synced == 0 else {

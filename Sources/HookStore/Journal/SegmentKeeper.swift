@@ -58,7 +58,7 @@ final class SegmentKeeper: @unchecked Sendable {
         let number = segments.newNumber()
         let path = segments.path(number)
         let files = segments.files
-        let descriptor = files.open(path, creating: true)
+        let descriptor = files.open(path, creating: true, isDirect: true)
         guard descriptor >= 0 else { return }
         defer { files.close(descriptor) }
         guard fill(descriptor), files.synchronizeFolder(segments.folder) == 0 else {
@@ -81,7 +81,7 @@ final class SegmentKeeper: @unchecked Sendable {
 
     /// False if there is no room, no time or no wish any more.
     private func fill(_ descriptor: Int32) -> Bool {
-        let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.piece, alignment: 4096)
+        let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.piece, alignment: DirectAccess.alignment)
         defer { zeros.deallocate() }
         zeros.initializeMemory(as: UInt8.self, repeating: 0)
         guard let free = FreeSpace.octets(of: descriptor), free / 4 > segmentOctets else { return false }

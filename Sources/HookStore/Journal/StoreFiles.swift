@@ -8,7 +8,9 @@ internal import Glibc
 /// Operations answer 0 or the number of the error (errno).
 package protocol StoreFiles: Sendable {
     /// Opens a file for reading and writing; with `creating` it must not exist. A negative answer is -errno.
-    func open(_ path: String, creating: Bool) -> Int32
+    ///
+    /// - Parameter isDirect: past the page cache where that is possible, see `DirectAccess`.
+    func open(_ path: String, creating: Bool, isDirect: Bool) -> Int32
     func close(_ descriptor: Int32)
     /// Writes all of `octets`, or fails with part of them written.
     func write(_ descriptor: Int32, _ octets: UnsafeRawBufferPointer, at offset: Int) -> Int32
@@ -27,9 +29,10 @@ package protocol StoreFiles: Sendable {
 package struct SystemFiles: StoreFiles {
     package init() {}
 
-    package func open(_ path: String, creating: Bool) -> Int32 {
+    package func open(_ path: String, creating: Bool, isDirect: Bool) -> Int32 {
         let descriptor = Glibc.open(path, O_RDWR | O_CLOEXEC | (creating ? O_CREAT | O_EXCL : 0), 0o640)
         guard descriptor >= 0 else { return -errno }
+        if isDirect { DirectAccess.set(true, of: descriptor) }
         if creating { Self.adoptOwner(of: StorePlace.folder(of: path), for: path) }
         return descriptor
     }
@@ -42,8 +45,10 @@ package struct SystemFiles: StoreFiles {
         while done < octets.count {
             let written = pwrite(descriptor, start + done, octets.count - done, off_t(offset + done))
             if written < 0 {
-                if errno == EINTR { continue }
-                return errno
+                let error = errno
+                // Where the disk wants larger blocks than ours, or a group does not begin with one.
+                if error == EINTR || error == EINVAL && DirectAccess.set(false, of: descriptor) { continue }
+                return error
             }
             // Nothing written and no error: a disk that takes no more.
             if written == 0 { return ENOSPC }
@@ -53,8 +58,10 @@ package struct SystemFiles: StoreFiles {
     }
 
     package func allocate(_ descriptor: Int32, size: Int) -> Int32 {
+        // The C library writes an octet a block where the file system can't do it otherwise: none of them is a block.
+        let wasDirect = DirectAccess.set(false, of: descriptor)
+        defer { if wasDirect { DirectAccess.set(true, of: descriptor) } }
         while true {
-            // The C library writes an octet a block where the file system can't do it otherwise.
             let status = posix_fallocate(descriptor, 0, off_t(size))
             if status != EINTR { return status }
         }

@@ -39,7 +39,7 @@ enum ChallengeReader {
             if secret.isEmpty { section.complain("secretFile", "\(path) is empty", into: &diagnostics) }
             return secret.isEmpty ? nil : secret
         } catch {
-            section.complain("secretFile", error.description, into: &diagnostics)
+            section.complain("secretFile", error.description, isAboutSecret: true, into: &diagnostics)
             return nil
         }
     }

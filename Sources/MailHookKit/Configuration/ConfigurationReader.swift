@@ -16,6 +16,8 @@ struct ConfigurationReader {
     private let file: String
     /// Where relative paths start.
     private let folder: String
+    /// See `SetupRequest`.
+    var needsSecrets = true
     private(set) var diagnostics = Diagnostics()
 
     static let topKeys = [
@@ -101,6 +103,7 @@ struct ConfigurationReader {
         readLimits(top, into: &configuration)
         RetentionReader.read(top, file: file, into: &configuration, &diagnostics)
         readSubscriptions(top, into: &configuration)
+        if !needsSecrets { diagnostics.excuseSecrets() }
         return diagnostics.hasErrors ? nil : configuration
     }
 

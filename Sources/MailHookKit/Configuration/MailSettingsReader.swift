@@ -47,7 +47,8 @@ enum MailSettingsReader {
                         reason: "\(files.certificate): \(words(doubt))"))
             }
         } catch {
-            section.complain(error.file == .certificate ? "certificate" : "key", error.description, into: &diagnostics)
+            section.complain(
+                error.file == .certificate ? "certificate" : "key", error.description, isAboutSecret: true, into: &diagnostics)
         }
     }
 

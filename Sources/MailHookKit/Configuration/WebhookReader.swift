@@ -69,7 +69,7 @@ struct WebhookReader {
             if secrets.isEmpty { section.complain("secretFile", "\(path) is empty", into: &diagnostics) }
             return secrets.isEmpty ? nil : SecretList(secrets) { source.changed() }
         } catch let error as FileError {
-            section.complain("secretFile", error.description, into: &diagnostics)
+            section.complain("secretFile", error.description, isAboutSecret: true, into: &diagnostics)
         } catch {
             section.complain("secretFile", "\(path) holds no Standard Webhooks secret: \(error)", into: &diagnostics)
         }
@@ -124,7 +124,7 @@ struct WebhookReader {
         do {
             return try Files.read(Files.resolve(path, in: folder), limit: limit)
         } catch {
-            section.complain(key, error.description, into: &diagnostics)
+            section.complain(key, error.description, isAboutSecret: true, into: &diagnostics)
             return nil
         }
     }

@@ -51,11 +51,13 @@ struct YAMLSection {
     /// The place of a key, for a diagnostic.
     func path(_ key: String) -> String { place.isEmpty ? key : "\(place).\(key)" }
 
-    func complain(_ key: String, _ reason: String, hint: String? = nil, into diagnostics: inout Diagnostics) {
-        diagnostics.add(
-            Diagnostic(
-                .error, file: file, position: entries[key]?.value.position, place: path(key), reason: reason,
-                hint: hint))
+    func complain(
+        _ key: String, _ reason: String, hint: String? = nil, isAboutSecret: Bool = false, into diagnostics: inout Diagnostics
+    ) {
+        var finding = Diagnostic(
+            .error, file: file, position: entries[key]?.value.position, place: path(key), reason: reason, hint: hint)
+        finding.isAboutSecret = isAboutSecret
+        diagnostics.add(finding)
     }
 
     /// A value made from the scalar at `key`. `expected` says in words what it must be. Nil where the key is absent,

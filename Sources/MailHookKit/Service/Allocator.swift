@@ -6,6 +6,13 @@
 import Glibc
 
 enum Allocator {
+    /// Gives pages that are free back to the system, those in the middle of its memory as well (malloc_trim(3)).
+    static func trim() {
+        typealias Function = @convention(c) (Int) -> Int32
+        guard let address = dlsym(nil, "malloc_trim") else { return }
+        _ = unsafeBitCast(address, to: Function.self)(0)
+    }
+
     /// To be called before threads start: what a thread has been given stays.
     static func limitMemory() {
         // Not among what Swift sees of malloc.h, and absent in other C libraries, which have no such limits.

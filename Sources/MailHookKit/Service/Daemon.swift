@@ -34,6 +34,7 @@ public final class Daemon: Sendable {
         // Writing to a connection that is gone is an error to handle, not the end of the daemon.
         signal(SIGPIPE, SIG_IGN)
         Allocator.limitMemory()
+        let program = ProgramPages()
         DescriptorLimit.raise()
         // From here on: a signal that comes during the start is heard when it is over.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
@@ -52,7 +53,7 @@ public final class Daemon: Sendable {
         let reloader = Reloader(services)
         self.reloader.withLock { $0 = reloader }
         do {
-            try await serve(services, store, reloader, signals)
+            try await serve(services, store, program, reloader, signals)
         } catch {
             RunningDaemon.forget(dataFolder: configuration.data)
             await store.close()
@@ -76,7 +77,8 @@ public final class Daemon: Sendable {
     }
 
     private func serve(
-        _ services: DaemonServices, _ store: SQLiteStore, _ reloader: Reloader, _ signals: UnixSignalsSequence
+        _ services: DaemonServices, _ store: SQLiteStore, _ program: ProgramPages, _ reloader: Reloader,
+        _ signals: UnixSignalsSequence
     ) async throws {
         let signalService = SignalService(signals: signals, logger: services.logger) { [weak self] in
             _ = await self?.reload()
@@ -86,6 +88,7 @@ public final class Daemon: Sendable {
                 .init(service: signalService), .init(service: StoreService(store: store)),
                 .init(service: services.frontEnds), .init(service: services.watchdog), .init(service: reloader),
                 .init(service: EventLoopBinding(mode: setup.configuration.processorBinding)),
+                .init(service: RestingMemory(store: store, program: program)),
                 .init(service: StopNotice(notifier: services.notifier, logger: services.logger)),
             ],
             logger: DaemonLog.quiet)

@@ -113,7 +113,6 @@ final class DaemonServices: Sendable {
         if !lines.isEmpty { Terminal.print(lines.joined(separator: "\n")) }
         notifier.ready(status: "Accepting mail")
         logger.info("ready", metadata: ["listeners": "\(lines.joined(separator: ", "))"])
-        StartupPages.releaseSoon()
     }
 
     /// What uses the store. Deliveries stop together with the intake: what comes in while it drains is due, and goes

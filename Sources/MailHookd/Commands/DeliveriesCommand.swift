@@ -57,7 +57,7 @@ struct DeliveriesCommand: AsyncParsableCommand {
         var json = false
 
         func run() async throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             do {
                 try await DeliveryListing.run(
                     selection.selection, dataFolder: setup.configuration.data, json: json) { Terminal.print($0) }
@@ -90,7 +90,7 @@ struct DeliveriesCommand: AsyncParsableCommand {
     }
 
     private static func change(_ selection: Selection, redrive: Bool, _ options: ConfigurationOptions) async throws {
-        let setup = try loadSetup(options.request)
+        let setup = try loadSetup(options.request, needsSecrets: false)
         do {
             let count = try await DeliveryListing.change(selection.selection, redrive: redrive, setup: setup)
             Terminal.print("\(count)")

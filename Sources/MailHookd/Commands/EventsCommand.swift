@@ -20,7 +20,7 @@ struct EventsCommand: AsyncParsableCommand {
         var json = false
 
         func run() async throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             do {
                 try await EventListing.run(dataFolder: setup.configuration.data) {
                     Terminal.print(json ? $0.jsonLine : $0.text)
@@ -43,7 +43,7 @@ struct EventsCommand: AsyncParsableCommand {
         var id: String
 
         func run() async throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             do {
                 guard let event = try await EventListing.find(id, dataFolder: setup.configuration.data) else {
                     throw fail("no event \(id)", status: 1)

@@ -25,7 +25,7 @@ struct HooksCommand: ParsableCommand {
         var json = false
 
         func run() throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             do {
                 let directory = try setup.directory()
                 Terminal.print(json ? try HookListing.json(directory, setup) : try HookListing.text(directory, setup))
@@ -53,7 +53,7 @@ struct HooksCommand: ParsableCommand {
         var onlyData = false
 
         func run() throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             do {
                 let sample = try SampleEvent.make(hook, onlyData: onlyData, setup: setup, now: .now())
                 sample.notes.forEach { Terminal.printError("mailhookd: \($0)") }

@@ -40,7 +40,7 @@ struct KeysCommand: ParsableCommand {
         }
 
         func run() throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             // Each once, in the order given.
             let roles = role.compactMap(APIRole.init(rawValue:)).reduce(into: [APIRole]()) { roles, role in
                 if !roles.contains(role) { roles.append(role) }
@@ -66,7 +66,7 @@ struct KeysCommand: ParsableCommand {
         var json = false
 
         func run() throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             do {
                 let keys = try APIKeyFile(dataFolder: setup.configuration.data).list()
                 for key in keys { Terminal.print(json ? key.jsonLine : key.text) }
@@ -87,7 +87,7 @@ struct KeysCommand: ParsableCommand {
         var id: String
 
         func run() throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             let isFound: Bool
             do {
                 isFound = try APIKeyFile(dataFolder: setup.configuration.data).revoke(id: id)

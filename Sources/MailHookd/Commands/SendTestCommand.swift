@@ -52,7 +52,7 @@ struct SendTestCommand: ParsableCommand {
     var type: String?
 
     func run() throws {
-        let setup = try loadSetup(options.request)
+        let setup = try loadSetup(options.request, needsSecrets: false)
         do {
             let security = TestMail.TLS(tls, name: tlsName, authorityFile: tlsAuthority, isVerified: !tlsUnverified)
             let mail = try file.map { try MailFile.read($0, limit: setup.configuration.limits.messageSize) }

@@ -24,7 +24,7 @@ struct StoreCommand: AsyncParsableCommand {
         var json = false
 
         func run() throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             try StoreCommand.report { Terminal.print(json ? try StoreReport.json(setup) : try StoreReport.text(setup)) }
         }
     }
@@ -43,7 +43,7 @@ struct StoreCommand: AsyncParsableCommand {
         var deep = false
 
         func run() throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             try StoreCommand.report {
                 let findings = try StoreCare.check(setup, isDeep: deep)
                 findings.lines.forEach { Terminal.print($0) }
@@ -69,7 +69,7 @@ struct StoreCommand: AsyncParsableCommand {
         var force = false
 
         func run() throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             try StoreCommand.report {
                 try StoreCare.backup(setup, to: target, isReplacing: force).forEach { Terminal.print($0) }
             }
@@ -90,7 +90,7 @@ struct StoreCommand: AsyncParsableCommand {
         var source: String
 
         func run() throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             try StoreCommand.report { try StoreCare.restore(setup, from: source).forEach { Terminal.print($0) } }
         }
     }
@@ -106,7 +106,7 @@ struct StoreCommand: AsyncParsableCommand {
         @OptionGroup var options: ConfigurationOptions
 
         func run() throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             try StoreCommand.report { Terminal.print(try StoreCare.compact(setup)) }
         }
     }
@@ -134,7 +134,7 @@ struct StoreCommand: AsyncParsableCommand {
         }
 
         func run() async throws {
-            let setup = try loadSetup(options.request)
+            let setup = try loadSetup(options.request, needsSecrets: false)
             do {
                 guard let line = try await StoreCare.erase(setup, messageID: messageID, event: event) else {
                     throw fail("there is nothing of it", status: 1)

@@ -19,7 +19,7 @@ struct TraceCommand: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
-        let setup = try loadSetup(options.request)
+        let setup = try loadSetup(options.request, needsSecrets: false)
         let lines: [String]
         do {
             lines = try await Trace.lines(id, dataFolder: setup.configuration.data, json: json)

@@ -1,24 +1,24 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // Starting touches most of the program once: relocations, the Swift runtime's tables, the readers of
-// configuration. None of it is needed again, and the daemon gives those pages back.
+// configuration. Little of it is needed again, and the daemon gives those pages back when it is at rest.
 
 import Glibc
 
-enum StartupPages {
-    /// Releases when threads and services had the time to get going.
-    static func releaseSoon() {
-        Task {
-            try await Task.sleep(for: .seconds(1))
-            release()
-        }
+struct ProgramPages: Sendable {
+    private let ranges: [Range<UInt>]
+
+    /// The program and the libraries that it was started with, which are never unmapped. To be called before threads start:
+    /// libraries that are loaded later come and go, and something else may be where they were.
+    init() {
+        let text = (try? Files.read("/proc/self/smaps", limit: 4 << 20)) ?? []
+        ranges = Self.ranges(String(decoding: text, as: UTF8.self))
     }
 
-    /// Unmaps the pages of the program and its libraries that were read so far; those that are used again come back
-    /// from the page cache, or from the file, at the next touch.
-    static func release() {
-        guard let text = try? Files.read("/proc/self/smaps", limit: 4 << 20) else { return }
-        for range in ranges(String(decoding: text, as: UTF8.self)) {
+    /// Unmaps the pages that were read so far; those that are used again come back from the page cache, or from the
+    /// file, at the next touch.
+    func release() {
+        for range in ranges {
             madvise(UnsafeMutableRawPointer(bitPattern: range.lowerBound), range.count, MADV_DONTNEED)
         }
     }

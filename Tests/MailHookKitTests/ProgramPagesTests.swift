@@ -6,7 +6,7 @@ import Testing
 
 @testable import MailHookKit
 
-@Suite struct StartupPagesTests {
+@Suite struct ProgramPagesTests {
     static let mappings: [(header: String, anonymous: Int, range: Range<UInt>?)] = [
         ("55d0a0000000-55d0a2300000 r-xp 00000000 fe:00 1234                      /usr/bin/mailhookd", 0, 0x55d0_a000_0000..<0x55d0_a230_0000),
         ("7f0000001000-7f0000002000 r--p 00001000 fe:00 99 /opt/a folder/libz.so.1", 0, 0x7f00_0000_1000..<0x7f00_0000_2000),
@@ -24,12 +24,12 @@ import Testing
     }
 
     @Test(arguments: mappings) func onlyWhatTheFileHolds(header: String, anonymous: Int, range: Range<UInt>?) {
-        #expect(StartupPages.ranges(Self.block((header, anonymous, range))) == (range.map { [$0] } ?? []))
+        #expect(ProgramPages.ranges(Self.block((header, anonymous, range))) == (range.map { [$0] } ?? []))
     }
 
     @Test func eachMappingIsJudgedAlone() {
         let text = Self.mappings.map(Self.block).joined()
-        #expect(StartupPages.ranges(text) == Self.mappings.compactMap(\.range))
-        #expect(StartupPages.ranges("") == [])
+        #expect(ProgramPages.ranges(text) == Self.mappings.compactMap(\.range))
+        #expect(ProgramPages.ranges("") == [])
     }
 }
