@@ -1,17 +1,19 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Keeps each event loop on a processor of its own. Left to itself, the kernel wakes a loop on the processor of whoever
-// woke it, and on a machine with few processors sees no reason to move it: all loops and the client then wait for one
-// processor while another one is idle (figures in docs/performance.md).
+// Keeps each event loop on a processor of its own while there are many connections. Left to itself, the kernel wakes a
+// loop on the processor of whoever woke it, and on a machine with few processors sees no reason to move it: all loops and
+// their clients then wait for one processor while another one is idle. For one client alone that is just right: it and its
+// loop wake each other without waking a processor (decisions 0010 and 0012).
 
 import HookModel
 import NIOCore
 import NIOPosix
 public import ServiceLifecycle
+import Synchronization
 
 public struct EventLoopBinding: Service {
     public enum Mode: String, Sendable, Hashable, CaseIterable {
-        /// Where there are two to four processors. On more the kernel finds an idle one.
+        /// Where there are two to four processors, while there are many connections. On more the kernel finds an idle one.
         case auto
         case always
         case never
@@ -26,28 +28,43 @@ public struct EventLoopBinding: Service {
     public init(mode: Mode) { self.mode = mode }
 
     public func run() async {
-        await cancelWhenGracefulShutdown {
-            let bound = await bind()
-            while !bound.isEmpty, (try? await Task.sleep(for: Self.interval)) != nil {
-                ThreadPlacement.freeAll(but: bound)
-            }
+        let loops = await Self.loops()
+        let processors = ThreadPlacement.processors()
+        guard isWanted(loops: loops.count, processors: processors.count) else {
             // A service that returns would end the others.
-            if bound.isEmpty { try? await gracefulShutdown() }
+            return (try? await gracefulShutdown()) ?? ()
+        }
+        let areBound = Atomic(false)
+        let (changes, change) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        // At once, on the thread that sees it; the rest has time.
+        let place: @Sendable (Bool) -> Void = { isBound in
+            for (loop, processor) in zip(loops, processors) {
+                // Refused, for example by a filter of system calls: as before.
+                if isBound { ThreadPlacement.bind(loop, to: processor) } else { ThreadPlacement.free(loop) }
+            }
+            areBound.store(isBound, ordering: .relaxed)
+            change.yield()
+        }
+        if mode == .always { place(true) } else { OpenConnections.all.whenMany(place) }
+        defer { if mode != .always { OpenConnections.all.whenMany(nil) } }
+        await cancelWhenGracefulShutdown {
+            for await _ in changes {
+                // While they are bound, and once after.
+                repeat {
+                    ThreadPlacement.freeAll(but: Set(loops))
+                } while (try? await Task.sleep(for: Self.interval)) != nil && areBound.load(ordering: .relaxed)
+            }
         }
     }
 
-    /// - Returns: the threads that are bound.
-    private func bind() async -> Set<Int32> {
-        let loops = Array(MultiThreadedEventLoopGroup.singleton.makeIterator())
-        let processors = ThreadPlacement.processors()
-        guard isWanted(loops: loops.count, processors: processors.count) else { return [] }
-        var bound: Set<Int32> = []
-        for (loop, processor) in zip(loops, processors) {
-            // Refused, for example by a filter of system calls: as before.
-            let thread = try? await loop.submit { ThreadPlacement.bind(to: processor) }.get()
-            if let thread = thread ?? nil { bound.insert(thread) }
+    /// The numbers of the loops' threads; none where they are not told.
+    private static func loops() async -> [Int32] {
+        var numbers: [Int32] = []
+        for loop in MultiThreadedEventLoopGroup.singleton.makeIterator() {
+            guard let number = (try? await loop.submit { ThreadPlacement.current() }.get()) ?? nil else { return [] }
+            numbers.append(number)
         }
-        return bound
+        return numbers
     }
 
     /// With fewer loops than processors, as under a quota of CPU time, every such process would choose the same first ones.

@@ -16,9 +16,15 @@ public final class ConnectionPlaces: Sendable {
     }
 
     private let state: Mutex<State>
+    private let connections: OpenConnections
 
-    /// - Parameter isExempt: peers that count in all, but not by peer: behind a mail server or proxy stands everybody.
-    public init(limit: Int, limitPerPeer: Int, isExempt: @escaping @Sendable (String) -> Bool) {
+    /// - Parameters:
+    ///   - isExempt: peers that count in all, but not by peer: behind a mail server or proxy stands everybody.
+    ///   - connections: where those with a place are counted.
+    public init(
+        limit: Int, limitPerPeer: Int, connections: OpenConnections = .all, isExempt: @escaping @Sendable (String) -> Bool
+    ) {
+        self.connections = connections
         state = Mutex(State(limit: limit, limitPerPeer: limitPerPeer, isExempt: isExempt))
     }
 
@@ -35,13 +41,15 @@ public final class ConnectionPlaces: Sendable {
     public func take(_ peer: String) -> Bool {
         let isExempt = state.withLock { $0.isExempt }
         let isPeerExempt = isExempt(peer)
-        return state.withLock { state in
+        let isTaken = state.withLock { state in
             let ofPeer = state.byPeer[peer, default: 0]
             guard state.total < state.limit, isPeerExempt || ofPeer < state.limitPerPeer else { return false }
             state.total += 1
             state.byPeer[peer] = ofPeer + 1
             return true
         }
+        if isTaken { connections.opened() }
+        return isTaken
     }
 
     /// Gives back a place that `take` gave.
@@ -51,5 +59,6 @@ public final class ConnectionPlaces: Sendable {
             let ofPeer = state.byPeer[peer, default: 1] - 1
             state.byPeer[peer] = ofPeer > 0 ? ofPeer : nil
         }
+        connections.closed()
     }
 }

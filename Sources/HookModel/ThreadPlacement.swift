@@ -17,21 +17,21 @@ public enum ThreadPlacement {
         return mask.indices.flatMap { index in (0..<8).filter { mask[index] >> $0 & 1 == 1 }.map { index * 8 + $0 } }
     }
 
-    /// Keeps the calling thread on one processor (sched_setaffinity(2)).
-    ///
-    /// - Returns: the thread's number; nil if the system refuses.
-    public static func bind(to processor: Int) -> Int32? {
-        guard 0..<octets * 8 ~= processor else { return nil }
+    /// The calling thread's number (gettid(2)); nil where the C library does not tell.
+    public static func current() -> Int32? { threadNumber?() }
+
+    /// Keeps a thread of the process on one processor (sched_setaffinity(2)); false if the system refuses.
+    @discardableResult
+    public static func bind(_ thread: Int32, to processor: Int) -> Bool {
+        guard 0..<octets * 8 ~= processor else { return false }
         var mask = Mask(repeating: 0, count: octets)
         mask[processor / 8] = 1 << UInt8(processor % 8)
-        // Without its number it would be freed again.
-        guard let number = threadNumber?(), give(mask, to: 0) else { return nil }
-        return number
+        return give(mask, to: thread)
     }
 
-    /// Lets the calling thread run on all processors that the process may use.
-    public static func free() {
-        if let all = mask(of: getpid()) { give(all, to: 0) }
+    /// Lets a thread of the process, or the calling one, run on all processors that the process may use.
+    public static func free(_ thread: Int32 = 0) {
+        if let all = mask(of: getpid()) { give(all, to: thread) }
     }
 
     /// Lets every thread of the process but `bound` run on all of its processors.

@@ -57,6 +57,39 @@ struct ProcessorBindingTests {
         #expect(try installation.stop() == 0)
     }
 
+    /// One client alone is served where it runs.
+    @Test(.enabled(if: (2...4).contains(ThreadPlacement.processors().count), "needs two to four processors"))
+    func whileThereAreManyConnections() throws {
+        let installation = try Installation()
+        try installation.start()
+        let process = try #require(installation.daemon).identifier
+        let all = try #require(Self.threads(of: process).first { $0.name == "mailhookd" }).processors
+        /// By event loop; nothing but loops is ever bound for long.
+        func loops() throws -> [String] {
+            let threads = try Self.threads(of: process)
+            return threads.filter { $0.name.hasPrefix("NIO-") }.map(\.processors)
+        }
+        // Under a quota of CPU time there are fewer loops than processors, and none is bound.
+        let isBindable = try loops().count == ThreadPlacement.processors().count
+        let bound = ThreadPlacement.processors().map(String.init).sorted()
+        func connections(_ count: Int) throws -> [Connection] {
+            try (0..<count).map { _ in
+                let connection = try Connection(installation.smtp)
+                _ = try connection.reply()
+                return connection
+            }
+        }
+        var open = try connections(3)
+        usleep(1_500_000)
+        #expect(Set(try loops()) == [all])
+        open += try connections(1)
+        try eventually("each loop has its processor") { try !isBindable || loops().sorted() == bound }
+        for connection in open.dropFirst() { #expect(try connection.command("QUIT").hasPrefix("221 ")) }
+        try eventually("all are free") { try Set(Self.threads(of: process).map(\.processors)) == [all] }
+        #expect(try open[0].command("NOOP").hasPrefix("250 "))
+        #expect(try installation.stop() == 0)
+    }
+
     @Test func orNobodyDoes() throws {
         let installation = try Installation("processorBinding: never")
         try installation.start()

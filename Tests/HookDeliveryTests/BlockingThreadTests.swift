@@ -12,7 +12,8 @@ import Testing
     @Test(.enabled(if: ThreadPlacement.processors().count > 1, "needs two processors"))
     func theyMayUseAllProcessorsFromTheStart() async throws {
         let starter = WorkerThread()
-        try #require(starter.run { ThreadPlacement.bind(to: ThreadPlacement.processors()[0]) != nil })
+        try #require(
+            starter.run { ThreadPlacement.current().map { ThreadPlacement.bind($0, to: ThreadPlacement.processors()[0]) } } == true)
         let threads = BlockingThreads(count: 1)
         defer { threads.stop() }
         let seen = await withCheckedContinuation { continuation in

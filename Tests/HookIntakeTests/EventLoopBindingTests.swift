@@ -64,7 +64,8 @@ struct ThreadPlacementTests {
         let last = try #require(ThreadPlacement.processors().last)
         let all = WorkerThread.all
         let bound = WorkerThread()
-        let number = try #require(bound.run { ThreadPlacement.bind(to: last) })
+        let number = try #require(bound.run { ThreadPlacement.current() })
+        #expect(ThreadPlacement.bind(number, to: last))
         #expect(bound.processors == "\(last)" && all != "\(last)" && !all.isEmpty)
         let heir = bound.run { WorkerThread() }
         let other = bound.run { WorkerThread() }
@@ -82,7 +83,7 @@ struct ThreadPlacementTests {
     @Test(arguments: [-1, 1023, 1024, .max]) func aProcessorThatIsNotThere(number: Int) {
         let worker = WorkerThread()
         let before = worker.processors
-        #expect(worker.run { ThreadPlacement.bind(to: number) } == nil)
+        #expect(!worker.run { ThreadPlacement.bind(0, to: number) })
         #expect(worker.processors == before)
     }
 }
