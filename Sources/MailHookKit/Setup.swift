@@ -100,6 +100,14 @@ public struct Setup: Sendable {
         }
     }
 
+    /// The same with its secrets, where it was read without them.
+    func whole() -> Result<Setup, SetupFailure> {
+        guard !request.needsSecrets else { return .success(self) }
+        var request = request
+        request.needsSecrets = true
+        return Self.load(request)
+    }
+
     /// Findings about the configuration file, with line and column of their places.
     func located(_ diagnostics: [Diagnostic]) -> [Diagnostic] { places?.located(diagnostics) ?? diagnostics }
 

@@ -114,7 +114,33 @@ import Testing
             #expect(result.errors.contains("gone/tls.pem: No such file"), "\(command): \(result.errors)")
         }
         let mail = try String(contentsOf: Installation.exampleMail, encoding: .utf8)
-        #expect(try installation.command(["receive", "--to", Installation.alias], input: mail).status == 75)
+        let kept = try installation.command(["receive", "--to", Installation.alias], input: mail)
+        #expect(kept.status == 75 && kept.errors.contains("no daemon runs, and without one: "), "\(kept.errors)")
+        #expect(kept.errors.contains("gone/") && kept.errors.contains(": No such file"), "\(kept.errors)")
+    }
+
+    /// As where systemd hands them to the daemon alone.
+    @Test func aMailIsHandedOverWithoutSecrets() throws {
+        let installation = try Installation()
+        let key = try installation.write("erp.key", "whsec_\(Data(repeating: 7, count: 32).base64EncodedString())\n")
+        #expect(chmod(key.path, 0o600) == 0)
+        let before = try String(contentsOf: installation.configurationFile, encoding: .utf8)
+        try (before + """
+
+            subscriptions:
+              - name: erp
+                events: [">"]
+                webhook: { url: "http://127.0.0.1:1/in", secretFile: erp.key }
+            """).write(to: installation.configurationFile, atomically: true, encoding: .utf8)
+        try installation.start()
+        try FileManager.default.removeItem(at: key)
+        let mail = try String(contentsOf: Installation.exampleMail, encoding: .utf8)
+        let taken = try installation.command(["receive", "--to", Installation.alias], input: mail)
+        #expect(taken.status == 0, "\(taken.errors)")
+        // The daemon has it still, and what the mail brings is to be delivered.
+        let deliveries = try installation.command(["deliveries", "list", "--json"])
+        #expect(try Installation.objects(deliveries.output).compactMap { $0["subscription"] as? String } == ["erp"], "\(deliveries.output)")
+        #expect(try installation.stop() == 0)
     }
 
     @Test func sendTestGoesTheWholeWay() throws {

@@ -85,6 +85,8 @@ public enum PipeDelivery {
 
     /// Opens the store as its owner for this one message.
     private static func store(_ request: PipeRequest, _ setup: Setup) async throws(Failure) -> Result {
+        // Without a secret there would be a subscription less, and its deliveries would never be made.
+        let setup = try whole(setup)
         becomeOwner(of: setup.configuration.data)
         let snapshot: DaemonSnapshot
         do throws(FileError) {
@@ -110,6 +112,15 @@ public enum PipeDelivery {
         let result = await receive(request, receiver, setup.configuration.limits.messageSize)
         await store.close()
         return result
+    }
+
+    private static func whole(_ setup: Setup) throws(Failure) -> Setup {
+        switch setup.whole() {
+        case .success(let whole): return whole
+        case .failure(let failure):
+            let reason = failure.diagnostics.first { $0.severity == .error }?.description ?? "the configuration cannot be read"
+            throw .failed("no daemon runs, and without one: \(reason)")
+        }
     }
 
     private static func receive(_ request: PipeRequest, _ receiver: MailReceiver, _ messageSize: Int) async -> Result {

@@ -36,7 +36,8 @@ struct ReceiveCommand: AsyncParsableCommand {
     func run() async throws {
         let setup: Setup
         do {
-            setup = try loadSetup(options.request)
+            // Only who stores a mail needs them: a daemon may have been given what nobody else can read.
+            setup = try loadSetup(options.request, needsSecrets: false)
         } catch {
             // A mail server returns mail to its sender on the usual status of a bad configuration.
             throw ExitCode(SysExit.temporaryFailure)
