@@ -20,11 +20,15 @@ final class SQLiteConnection {
     /// In error texts.
     let path: String
 
+    /// Once for the process. Refused where somebody has opened a database before: then all is as usual.
+    private static let isConfigured = mailhookd_sqlite_take_pages_one_by_one() == SQLITE_OK
+
     /// Milliseconds for which a lock of another connection is waited for.
     static let patience: Int32 = 5000
 
     /// - Parameter busyTimeout: how long a lock of another connection is waited for, in milliseconds.
     init(_ path: String, _ access: Access, busyTimeout: Int32 = patience) throws(StoreError) {
+        _ = Self.isConfigured
         var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI | SQLITE_OPEN_EXRESCODE
         flags |= access == .readWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY
         var opened: OpaquePointer?
