@@ -145,13 +145,15 @@ final class Compressor: @unchecked Sendable {
         func nextBatch() throws(StoreError) -> [WriteJob.PackedMessage] {
             var batch: [WriteJob.PackedMessage] = []
             var octets = 0
+            // Not longer than a batch: most of the time nothing is compressed.
+            let zlib = ZlibCompressor()
             findFresh.bind(1, Compressor.batch)
             defer {
                 findFresh.reset()
                 findJournaled.reset()
             }
             while octets < Compressor.batchOctets, try findFresh.step() {
-                batch.append(Self.packed(findFresh.integer(0), findFresh.octets(1), &octets))
+                batch.append(Self.packed(findFresh.integer(0), findFresh.octets(1), zlib, &octets))
             }
             isPastSegment = false
             findJournaled.bind(1, passed)
@@ -165,7 +167,7 @@ final class Compressor: @unchecked Sendable {
                 do throws(StoreError) {
                     let raw = try JournalReader.octets(
                         ofMessage: id, folder: folder, segment: segment, offset: Int(findJournaled.integer(2)))
-                    batch.append(Self.packed(id, raw, &octets))
+                    batch.append(Self.packed(id, raw, zlib, &octets))
                 } catch {
                     // The next batch begins with it: only then everything before it is out of the journal.
                     guard batch.isEmpty, isGivenUp(id) else { break }
@@ -182,9 +184,11 @@ final class Compressor: @unchecked Sendable {
             return failed.looks >= Self.looks
         }
 
-        private static func packed(_ id: Int64, _ raw: [UInt8], _ octets: inout Int) -> WriteJob.PackedMessage {
+        private static func packed(
+            _ id: Int64, _ raw: [UInt8], _ zlib: borrowing ZlibCompressor, _ octets: inout Int
+        ) -> WriteJob.PackedMessage {
             octets += raw.count
-            let smaller = raw.count < Compressor.smallest ? nil : Zlib.compressed(raw)
+            let smaller = raw.count < Compressor.smallest ? nil : zlib.compressed(raw)
             return WriteJob.PackedMessage(id: id, isCompressed: smaller != nil, octets: smaller ?? raw)
         }
     }
