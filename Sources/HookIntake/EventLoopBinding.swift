@@ -29,19 +29,20 @@ public struct EventLoopBinding: Service {
 
     public func run() async {
         let loops = await Self.loops()
-        let processors = ThreadPlacement.processors()
-        guard isWanted(loops: loops.count, processors: processors.count) else {
+        guard isWanted(loops: loops.count, processors: ThreadPlacement.processors().count) else {
             // A service that returns would end the others.
             return (try? await gracefulShutdown()) ?? ()
         }
         let areBound = Atomic(false)
         let (changes, change) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         // At once, on the thread that sees it; the rest has time.
-        let place: @Sendable (Bool) -> Void = { isBound in
-            for (loop, processor) in zip(loops, processors) {
-                // Refused, for example by a filter of system calls: as before.
-                if isBound { ThreadPlacement.bind(loop, to: processor) } else { ThreadPlacement.free(loop) }
-            }
+        let place: @Sendable (Bool) -> Void = { areMany in
+            // Somebody may have given the process fewer meanwhile.
+            let processors = areMany ? ThreadPlacement.processors() : []
+            // Refused, for example by a filter of system calls: as before.
+            let isBound = processors.count == loops.count
+                && zip(loops, processors).reduce(false) { ThreadPlacement.bind($1.0, to: $1.1) || $0 }
+            if !isBound { ThreadPlacement.free(loops) }
             areBound.store(isBound, ordering: .relaxed)
             change.yield()
         }

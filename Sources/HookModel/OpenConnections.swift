@@ -1,11 +1,11 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// How many connections the front ends of the process have in all: one alone is served best where its client runs, many
-// need all processors (decision 0012).
+// How many connections the process has that bring something: of mail, of the web, and of `mailhookd receive`. One alone is
+// served best where its client runs, many need all processors (decision 0012).
 
 import Synchronization
 
-/// Connections that have a place, and who wants to know whether they are many.
+/// Connections that are served, and who wants to know whether they are many.
 ///
 /// One for the process, as its event loops are.
 public final class OpenConnections: Sendable {
@@ -26,8 +26,8 @@ public final class OpenConnections: Sendable {
 
     public init() {}
 
-    func opened() { change(by: 1) }
-    func closed() { change(by: -1) }
+    public func opened() { change(by: 1) }
+    public func closed() { change(by: -1) }
 
     private func change(by difference: Int) {
         state.withLock { state in
@@ -41,6 +41,7 @@ public final class OpenConnections: Sendable {
 
     /// Calls `tell` now and with every change, one call after the other, on the thread that opens or closes a connection;
     /// nil ends it. There is one who is told: the last that asked.
+    /// All others wait meanwhile, so `tell` has to be short, and may not open, close or ask.
     public func whenMany(_ tell: (@Sendable (Bool) -> Void)?) {
         state.withLock { state in
             state.tell = tell

@@ -29,9 +29,10 @@ public enum ThreadPlacement {
         return give(mask, to: thread)
     }
 
-    /// Lets a thread of the process, or the calling one, run on all processors that the process may use.
-    public static func free(_ thread: Int32 = 0) {
-        if let all = mask(of: getpid()) { give(all, to: thread) }
+    /// Lets threads of the process, or the calling one, run on all processors that the process may use.
+    public static func free(_ threads: [Int32] = [0]) {
+        guard let all = mask(of: getpid()) else { return }
+        for thread in threads { give(all, to: thread) }
     }
 
     /// Lets every thread of the process but `bound` run on all of its processors.

@@ -13,7 +13,7 @@ final class KeyFilter: @unchecked Sendable {
     private static let limit = 4 << 20
     /// A store that is new today gets some hundred thousand messages before the next start. What no key was put in takes
     /// no memory.
-    private static let least = 512 << 10
+    private static let least = 1 << 20
 
     /// nil where there was no memory: every look goes to the table.
     private let words: UnsafeMutablePointer<Atomic<UInt64>>?

@@ -70,7 +70,7 @@ func fail(_ message: String, status: Int32) -> ExitCode {
 
 /// Loads configuration and app definitions; findings go to standard error, errors end the command with 78.
 ///
-/// - Parameter needsSecrets: false for commands that look after what is stored, see `SetupRequest`.
+/// - Parameter needsSecrets: false for commands that do without them, see `SetupRequest`.
 func loadSetup(_ given: SetupRequest, showWarnings: Bool = false, needsSecrets: Bool = true) throws -> Setup {
     var request = given
     request.needsSecrets = needsSecrets

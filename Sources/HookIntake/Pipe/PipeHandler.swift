@@ -43,6 +43,7 @@ final class PipeHandler: ChannelInboundHandler {
     func channelActive(context: ChannelHandlerContext) {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let channel = context.channel
+        OpenConnections.all.opened()
         sessions.add(
             .init(channel: channel) {
                 if case .reading = bound.value.0.state { bound.value.0.answer(PipeAnswer(outcome: .shuttingDown), bound.value.1) }
@@ -54,6 +55,7 @@ final class PipeHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         timer?.cancel()
         sessions.remove(context.channel)
+        OpenConnections.all.closed()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }

@@ -4,7 +4,6 @@
 // afterwards. While one group is being synced the next one gathers, so that many senders share one
 // sync and a single one waits for nobody.
 
-internal import Glibc
 internal import HookModel
 internal import Synchronization
 
@@ -231,8 +230,6 @@ final class JournalLoop: @unchecked Sendable {
             let receipts = try write(group)
             answering {
                 for (commit, receipt) in zip(group, receipts) { commit.completion(.success(receipt)) }
-                // Who waits for one message alone was woken on this processor, and goes on before its line of the log is written.
-                if group.count == 1 { sched_yield() }
             }
         } catch {
             // What a damaged database does not know of a message, it may have known.

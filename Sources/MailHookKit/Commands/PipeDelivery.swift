@@ -46,9 +46,11 @@ public enum PipeDelivery {
     private static func deliver(_ request: PipeRequest, _ setup: Setup) async -> Result {
         let end = ContinuousClock.now + patience
         var reason = ""
+        // Read whole once, before the first attempt gives up what root may read.
+        var setup = setup
         while true {
             do {
-                return try await attempt(request, setup)
+                return try await attempt(request, &setup)
             } catch {
                 switch error {
                 // The same mail handed over twice makes the same events.
@@ -67,7 +69,7 @@ public enum PipeDelivery {
         case failed(String)
     }
 
-    private static func attempt(_ request: PipeRequest, _ setup: Setup) async throws(Failure) -> Result {
+    private static func attempt(_ request: PipeRequest, _ setup: inout Setup) async throws(Failure) -> Result {
         let folder = setup.configuration.data
         do throws(PipeSocket.Failure) {
             let answer = try PipeSocket(dataFolder: folder).deliver(request)
@@ -75,7 +77,10 @@ public enum PipeDelivery {
             return result(answer.outcome, answer.detail)
         } catch {
             switch error {
-            case .noDaemon: return try await store(request, setup)
+            case .noDaemon:
+                // Without a secret there would be a subscription less, and its deliveries would never be made.
+                setup = try whole(setup)
+                return try await store(request, setup)
             case .busy: throw .later("the daemon is busy")
             case .noAnswer: throw .later("the daemon gave no answer")
             case .failed(let text): throw .failed(text)
@@ -85,8 +90,6 @@ public enum PipeDelivery {
 
     /// Opens the store as its owner for this one message.
     private static func store(_ request: PipeRequest, _ setup: Setup) async throws(Failure) -> Result {
-        // Without a secret there would be a subscription less, and its deliveries would never be made.
-        let setup = try whole(setup)
         becomeOwner(of: setup.configuration.data)
         let snapshot: DaemonSnapshot
         do throws(FileError) {
