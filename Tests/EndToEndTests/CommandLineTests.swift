@@ -137,10 +137,8 @@ import Testing
         let lock = open(installation.folder.appendingPathComponent("data/mailhookd.sqlite.lock").path, O_RDWR)
         #expect(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0)
         // Long enough for it to have met the lock.
-        DispatchQueue.global().asyncAfter(deadline: .now() + 3) {
-            try? FileManager.default.removeItem(at: key)
-            close(lock)
-        }
+        DispatchQueue.global().asyncAfter(deadline: .now() + 3) { try? FileManager.default.removeItem(at: key) }
+        DispatchQueue.global().asyncAfter(deadline: .now() + 4) { close(lock) }
         let mail = try String(contentsOf: Installation.exampleMail, encoding: .utf8)
         let taken = try installation.command(["receive", "--to", Installation.alias], input: mail)
         #expect(taken.status == 0, "\(taken.errors)")
