@@ -119,8 +119,8 @@ import Testing
         #expect(kept.errors.contains("gone/") && kept.errors.contains(": No such file"), "\(kept.errors)")
     }
 
-    /// Root may read more than the user it becomes to store a mail, and the store may have to be waited for.
-    @Test func secretsAreReadBeforeTheStoreIsWaitedFor() throws {
+    /// With a webhook, and the file of its secret.
+    private static func startedWithSecret() throws -> (Installation, key: URL) {
         let installation = try Installation()
         let key = try installation.write("erp.key", "whsec_\(Data(repeating: 7, count: 32).base64EncodedString())\n")
         #expect(chmod(key.path, 0o600) == 0)
@@ -133,6 +133,12 @@ import Testing
                 webhook: { url: "http://127.0.0.1:1/in", secretFile: erp.key }
             """).write(to: installation.configurationFile, atomically: true, encoding: .utf8)
         try installation.start()
+        return (installation, key)
+    }
+
+    /// Root may read more than the user it becomes to store a mail, and the store may have to be waited for.
+    @Test func secretsAreReadBeforeTheStoreIsWaitedFor() throws {
+        let (installation, key) = try Self.startedWithSecret()
         #expect(try installation.stop() == 0)
         let lock = open(installation.folder.appendingPathComponent("data/mailhookd.sqlite.lock").path, O_RDWR)
         #expect(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0)
@@ -147,18 +153,7 @@ import Testing
 
     /// As where systemd hands them to the daemon alone.
     @Test func aMailIsHandedOverWithoutSecrets() throws {
-        let installation = try Installation()
-        let key = try installation.write("erp.key", "whsec_\(Data(repeating: 7, count: 32).base64EncodedString())\n")
-        #expect(chmod(key.path, 0o600) == 0)
-        let before = try String(contentsOf: installation.configurationFile, encoding: .utf8)
-        try (before + """
-
-            subscriptions:
-              - name: erp
-                events: [">"]
-                webhook: { url: "http://127.0.0.1:1/in", secretFile: erp.key }
-            """).write(to: installation.configurationFile, atomically: true, encoding: .utf8)
-        try installation.start()
+        let (installation, key) = try Self.startedWithSecret()
         try FileManager.default.removeItem(at: key)
         let mail = try String(contentsOf: Installation.exampleMail, encoding: .utf8)
         let taken = try installation.command(["receive", "--to", Installation.alias], input: mail)
