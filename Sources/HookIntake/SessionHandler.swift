@@ -152,8 +152,9 @@ final class SessionHandler: ChannelInboundHandler {
                 writeOutput(context)
                 context.flush()
                 handOver(transaction, context)
-                // One more piece at most is taken meanwhile: to stop reading and to begin again costs two system calls.
-                return pending == nil ? context.read() : ()
+                // One more piece at most is taken meanwhile: to stop reading and to begin again costs two system calls. The
+                // answer goes on where nothing is read now.
+                return pending == nil && context.channel.isWritable ? context.read() : ()
             case .startTLS: return startTLS(context)
             case .close: return close(context)
             }

@@ -15,7 +15,7 @@ final class StoreLock: Sendable {
     init(ownerOf path: String) throws(StoreError) {
         let file = path + ".lock"
         // Closed in programs that are started from here, or a child that lives on would hold the store.
-        let descriptor = Glibc.open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let descriptor = StorePlace.openOrMake(file, mode: 0o600)
         guard descriptor >= 0 else {
             throw StoreError(opening: file, errno: errno)
         }

@@ -68,16 +68,17 @@ public enum Files {
 
     /// Makes a folder and those above it; nothing happens where it exists.
     static func makeFolder(_ path: String, mode: mode_t) throws(FileError) {
-        if mkdir(path, mode) == 0 {
-            adoptOwner(of: parent(path), for: path)
-            return
-        }
-        switch errno {
-        case EEXIST: return
-        case ENOENT where parent(path) != path:
+        var cause = mkdir(path, mode) == 0 ? 0 : errno
+        if cause == ENOENT, parent(path) != path {
             try makeFolder(parent(path), mode: 0o755)
-            try makeFolder(path, mode: mode)
-        default: throw FileError(path: path, errno: errno)
+            cause = mkdir(path, mode) == 0 ? 0 : errno
+        }
+        switch cause {
+        case 0: adoptOwner(of: parent(path), for: path)
+        // A file, and a link to where nothing is, exist as well.
+        case EEXIST where !isFolder(path): throw FileError(path: path, errno: access(path, F_OK) == 0 ? ENOTDIR : ENOENT)
+        case EEXIST: return
+        default: throw FileError(path: path, errno: cause)
         }
     }
 

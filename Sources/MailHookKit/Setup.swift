@@ -88,7 +88,8 @@ public struct Setup: Sendable {
     private static func unusableDataFolder(_ folder: String, _ findings: [Diagnostic]) -> SetupFailure? {
         guard findings.contains(where: { $0.severity == .error && $0.file.hasPrefix(folder + "/") }) else { return nil }
         do throws(FileError) {
-            guard access(folder, F_OK) != 0 || Files.isFolder(folder) else {
+            let isMissing = access(folder, F_OK) != 0
+            guard isMissing ? errno != ENOTDIR : Files.isFolder(folder) else {
                 throw FileError(path: folder, errno: ENOTDIR)
             }
             _ = try DataFolder.check(folder)

@@ -10,11 +10,21 @@ import MailHookKit
 @main
 enum Program {
     static func main() async {
+        occupyStandardDescriptors()
         let arguments = CommandLine.arguments
         if arguments.count > 2, arguments[1] == "extract", !arguments.dropFirst(2).contains(where: isOption) {
             exit(extract(Array(arguments.dropFirst(2))))
         }
         await MainCommand.main()
+    }
+
+    /// Started with one of them closed, a file of ours would get its number, and then what is printed. Reading from this
+    /// one fails: no standard input is something else than an empty one.
+    private static func occupyStandardDescriptors() {
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+            // The lowest number that is free is taken.
+            _ = open("/dev/null", O_WRONLY)
+        }
     }
 
     /// `-` alone is standard input.

@@ -59,6 +59,96 @@ import Testing
         #expect(try receive(installation, numberedMail("1"), ["--config", "/nowhere.yaml"]).status == 75)
     }
 
+    /// A disk that is not mounted yet, say, and a link that leads there.
+    @Test(arguments: ["link/mailhookd", "link", "file/mailhookd"]) func aDataFolderThatCannotBeMade(place: String) throws {
+        let installation = try Installation()
+        let folder = installation.folder.path
+        try FileManager.default.createSymbolicLink(atPath: folder + "/link", withDestinationPath: folder + "/nowhere")
+        try Data().write(to: installation.folder.appendingPathComponent("file"))
+        let data = folder + "/" + place
+        let received = try receive(installation, numberedMail("1"), ["--data", data])
+        #expect(received.status == 75 && (received.errors.contains("\(folder)/link: ") || received.errors.contains("\(data): ")), "\(received.errors)")
+        let served = try installation.command(["serve", "--data", data])
+        #expect(served.status == 73 && (served.errors.contains("\(folder)/link: ") || served.errors.contains("\(data): ")), "\(served.errors)")
+    }
+
+    /// Nothing is known of an address then; mail must not be returned because apps are being replaced.
+    @Test func withoutAnAppNobodyIsRefused() throws {
+        let installation = try Installation()
+        let apps = installation.folder.appendingPathComponent("apps")
+        try FileManager.default.removeItem(at: apps)
+        try FileManager.default.createDirectory(at: apps, withIntermediateDirectories: true)
+        let refused = try receive(installation, numberedMail("1"))
+        #expect(refused.status == 75 && refused.errors.contains("no app is defined"), "\(refused.errors)")
+    }
+
+    /// Nor because the usual configuration is. The command sees a folder of the test as /etc.
+    @Test(.enabled(if: SmallDisk.absence == nil, "skipped: to have another /etc needs root"))
+    func withoutAConfigurationNobodyIsRefused() throws {
+        let installation = try Installation()
+        let etc = installation.folder.appendingPathComponent("etc")
+        try FileManager.default.createDirectory(
+            at: etc.appendingPathComponent("mailhookd"), withIntermediateDirectories: true)
+        try FileManager.default.moveItem(
+            at: installation.folder.appendingPathComponent("apps"), to: etc.appendingPathComponent("mailhookd/apps"))
+        for address in [Installation.alias, "someone@elsewhere.example"] {
+            let refused = try Child.run(
+                "unshare",
+                [
+                    "--mount", "sh", "-c", "mount --bind \"$0\" /etc && exec \"$1\" receive --to \"$2\" --data \"$3\"", etc.path,
+                    Installation.binary, address, installation.folder.appendingPathComponent("data").path,
+                ], input: numberedMail("1"))
+            #expect(refused.status == 75 && refused.errors.contains("there is no configuration file"), "\(refused.errors)")
+        }
+    }
+
+    /// What the daemon would not deliver is not taken.
+    @Test func aDataFolderThatIsOpenToOthers() throws {
+        let installation = try Installation()
+        #expect(try receive(installation, numberedMail("1")).status == 0)
+        let data = installation.folder.appendingPathComponent("data").path
+        chmod(data, 0o777)
+        let refused = try receive(installation, numberedMail("2"))
+        #expect(refused.status == 75 && refused.errors.contains("others than its owner may write there"), "\(refused.errors)")
+        chmod(data, 0o700)
+        #expect(try receive(installation, numberedMail("2")).status == 0)
+        #expect(try installation.orderNumbers() == ["1", "2"])
+    }
+
+    @Test func noStandardInputIsNoEmptyMail() throws {
+        let installation = try Installation()
+        let closed = try Child.run(
+            "sh",
+            [
+                "-c", "exec \"$0\" receive --to \"$1\" --config \"$2\" <&-", Installation.binary, Installation.alias,
+                installation.configurationFile.path,
+            ])
+        #expect(closed.status == 75 && closed.errors.contains("standard input: Bad file descriptor"), "\(closed.errors)")
+        // Started without any of the three, what is printed goes into no file.
+        let data = installation.folder.appendingPathComponent("data").path
+        let none = try Child.run(
+            "sh",
+            [
+                "-c", "exec \"$0\" hooks --config \"$2\" --data \"$3\" <&- >&- 2>&-", Installation.binary, "",
+                installation.configurationFile.path, data,
+            ])
+        #expect(none.status == 0 && none.output.isEmpty && none.errors.isEmpty)
+    }
+
+    @Test func theWholeRequestHasToBeThere() throws {
+        let installation = try Installation()
+        try installation.start()
+        let socket = installation.folder.appendingPathComponent("data/receive.sock").path
+        for (end, isTaken) in [(";", false), (",", true)] {
+            let inside = [numberedMail("1"), "a@b.example", Installation.alias].map { "\($0.utf8.count):\($0)," }.joined()
+            let client = try Connection(unix: socket)
+            client.send("\(inside.utf8.count):\(inside)\(end)")
+            #expect(client.rest().contains("Kaccepted") == isTaken)
+            #expect(try installation.events().count == (isTaken ? 1 : 0))
+        }
+        #expect(try installation.stop() == 0)
+    }
+
     @Test func largeMailPassesWhole() throws {
         let installation = try Installation()
         try installation.start()

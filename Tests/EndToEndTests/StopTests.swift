@@ -219,6 +219,22 @@ import Testing
         #expect(installation.lastLog.contains("stopped"))
     }
 
+    /// Root's daemon makes nothing there that the folder's owner could not go on with.
+    @Test(.enabled(if: geteuid() == 0, "only root can give files away"))
+    func aDataFolderOfSomebodyElseStaysTheirs() throws {
+        let installation = try Installation()
+        let data = installation.folder.appendingPathComponent("data").path
+        try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        chown(data, 65534, 65534)
+        try installation.start()
+        #expect(try installation.swaks().status == 0)
+        let listed = try Child.run("find", [data, "!", "-user", "65534"])
+        #expect(listed.status == 0 && listed.output.isEmpty, "\(listed.output)")
+        #expect(try installation.stop() == 0)
+        #expect(try Child.run("find", [data, "!", "-user", "65534"]).output.isEmpty)
+        #expect(FileManager.default.fileExists(atPath: data + "/mailhookd.sqlite.lock"))
+    }
+
     /// What root left behind in the data folder, the daemon's user cannot work with, and says how to mend it.
     @Test(.enabled(if: geteuid() == 0, "only root can give files away"))
     func aDataFolderOfSomebodyElseIsRefused() throws {

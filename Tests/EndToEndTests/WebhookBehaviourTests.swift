@@ -57,6 +57,22 @@ private final class Receiver {
         return try Installation.objects(result.output)
     }
 
+    /// As its service runs it: no user of any rights.
+    @Test func aDaemonWithoutRightsDelivers() throws {
+        let receiver = try Receiver("200")
+        let installation = try installation(receiver)
+        var wrapper: [String] = []
+        if geteuid() == 0 {
+            #expect(try Child.run("chown", ["-R", "65534:65534", installation.folder.path]).status == 0)
+            wrapper = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        }
+        try installation.start(within: wrapper)
+        #expect(try installation.swaks().status == 0)
+        try receiver.waitForRequests(1)
+        try eventually("delivered") { try deliveries(installation, "--state", "delivered").count == 1 }
+        #expect(try installation.stop() == 0)
+    }
+
     @Test func everyWayToFailIsTriedAgain() throws {
         let receiver = try Receiver("close", "reset", "half", "garbage", "200")
         let installation = try installation(receiver)

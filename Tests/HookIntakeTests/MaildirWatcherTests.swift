@@ -310,6 +310,18 @@ private final class Place {
         try place.eventually("second") { receiver.bodies == ["a", "b"] }
     }
 
+    /// The watcher has the folder open, so no event tells that it was removed.
+    @Test func aFolderThatIsRemovedMayBeMadeAgain() throws {
+        let receiver = Receiver { _, _ in .accepted }
+        let place = try Place(receiver, waiting: ["a"]) { $0.lookInterval = .milliseconds(50) }
+        try place.eventually("first") { receiver.count == 1 && place.list("cur").count == 1 }
+        let new = place.root.appendingPathComponent("new")
+        try FileManager.default.removeItem(at: new)
+        try FileManager.default.createDirectory(at: new, withIntermediateDirectories: true)
+        try place.deliver("b")
+        try place.eventually("second") { receiver.bodies == ["a", "b"] }
+    }
+
     @Test func stopWaitsForWhatIsInFlight() throws {
         let receiver = Receiver(isHeld: true) { _, _ in .accepted }
         let place = try Place(receiver, waiting: ["a", "b"])

@@ -125,6 +125,30 @@ import Testing
         }
     }
 
+    /// Each of its writes ends behind a message, so that none of them waits while the session is at something else.
+    @Test func whoDoesNotReadIsNotRead() async throws {
+        let receiver = Receiver { _, _ in .accepted }
+        try await serving(receiver) { path, _ in
+            let client = UnixSocket(path)
+            let piece = Array((String(repeating: "EHLO a\r\n", count: 90) + "MAIL FROM:<>\r\nRCPT TO:<b@example>\r\nBDAT 0 LAST\r\n").utf8)
+            var pieces = 0
+            // Replies of 18 kilooctets to each: the kernel keeps those to some tens.
+            while pieces < 2000, client.sendAvailable(piece) > 0 {
+                pieces += 1
+                try await Task.sleep(for: .milliseconds(2))
+            }
+            #expect(pieces < 1000)
+            let taken = receiver.count
+            #expect(taken < 100)
+            try await Task.sleep(for: .milliseconds(100))
+            #expect(receiver.count == taken)
+            // What was sent is answered to the end once the replies are read.
+            client.finishSending()
+            #expect(client.readToEnd().components(separatedBy: "250 2.0.0 Accepted").count > 1)
+            #expect(receiver.count == pieces)
+        }
+    }
+
     @Test func whoHangsUpHasHandedItsMessageOver() async throws {
         let receiver = Receiver(isHeld: true) { _, _ in .accepted }
         try await serving(receiver) { path, _ in

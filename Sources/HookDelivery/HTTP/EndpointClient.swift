@@ -182,7 +182,7 @@ final class EndpointClient: Sendable {
         let (context, host) = (url.isSecure ? tls?.context : nil, url.host)
         return try await ClientBootstrap(group: eventLoop)
             .connectTimeout(time)
-            .channelOption(.socketOption(.tcp_nodelay), value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .connect(to: address) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let exchange = EndpointExchange(idleTime: Self.idleTime) { exchange in

@@ -12,7 +12,7 @@ final class Inotify {
         case closed(watch: Int32, EntryName)
         /// A name was made, by link(2) for a complete file or by open(2) for one that is still empty.
         case created(watch: Int32, EntryName)
-        /// The folder itself was removed or moved away.
+        /// The folder itself was moved away. That it was removed, the kernel tells when nobody has it open any more.
         case gone(watch: Int32)
         /// There were more events than the kernel keeps.
         case overflow

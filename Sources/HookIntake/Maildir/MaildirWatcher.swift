@@ -8,26 +8,9 @@
 import Glibc
 import HookModel
 import Logging
-import Synchronization
 
-/// Safe to share: `shared` synchronizes itself; everything else belongs to the thread that runs `run`.
+/// Safe to share: `inbox` synchronizes itself; everything else belongs to the thread that runs `run`.
 final class MaildirWatcher: @unchecked Sendable {
-    private struct Answer: Sendable {
-        var box: Int
-        var name: EntryName
-        var octets: Int
-        var outcome: Outcome
-    }
-
-    private struct Shared {
-        var answers: [Answer] = []
-        /// Done by the mover.
-        var moves: [MaildirMove] = []
-        var isStopping = false
-        /// The thread sleeps in poll(2), or is about to.
-        var isSleeping = false
-    }
-
     private struct Box {
         var maildir: Maildir
         var queue = MaildirQueue()
@@ -45,10 +28,7 @@ final class MaildirWatcher: @unchecked Sendable {
     private let receiver: any MessageReceiver
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
-    private let shared = Mutex(Shared())
-    private let wakeRead: Int32
-    private let wakeWrite: Int32
-
+    private let inbox: MaildirInbox
     private let inotify: Inotify
     private var boxes: [Box]
     private let mover = MaildirMover()
@@ -65,53 +45,19 @@ final class MaildirWatcher: @unchecked Sendable {
         configuration: MaildirIntakeConfiguration, guide: any MaildirGuide, receiver: any MessageReceiver,
         logger: Logger, now: @escaping @Sendable () -> Timestamp
     ) {
-        guard let inotify = Inotify() else { return nil }
-        var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { return nil }
-        for end in ends {
-            _ = fcntl(end, F_SETFD, FD_CLOEXEC)
-            _ = fcntl(end, F_SETFL, O_NONBLOCK)
-        }
-        (wakeRead, wakeWrite) = (ends[0], ends[1])
+        guard let inotify = Inotify(), let inbox = MaildirInbox() else { return nil }
         self.configuration = configuration
         self.guide = guide
         self.receiver = receiver
         self.logger = logger
         self.now = now
         self.inotify = inotify
+        self.inbox = inbox
         boxes = configuration.maildirs.map { Box(maildir: $0) }
     }
 
-    deinit {
-        close(wakeRead)
-        close(wakeWrite)
-    }
-
-    // MARK: - From other threads
-
-    /// No more messages are begun; `run` returns when those in flight have their answer.
-    func stop() {
-        let isSleeping = shared.withLock { shared in
-            shared.isStopping = true
-            return shared.isSleeping
-        }
-        if isSleeping { wake() }
-    }
-
-    private func tell(_ change: (inout Shared) -> Void) {
-        let isSleeping = shared.withLock { shared in
-            change(&shared)
-            defer { shared.isSleeping = false }
-            return shared.isSleeping
-        }
-        if isSleeping { wake() }
-    }
-
-    private func wake() {
-        var octet: UInt8 = 1
-        // A full pipe wakes as well.
-        _ = write(wakeWrite, &octet, 1)
-    }
+    /// No more messages are begun; `run` returns when those in flight have their answer. Called by any thread.
+    func stop() { inbox.tell { $0.isStopping = true } }
 
     // MARK: - The thread
 
@@ -121,24 +67,18 @@ final class MaildirWatcher: @unchecked Sendable {
         defer { mover.end() }
         var deadline: MaildirQueue.Moment?
         while true {
-            let (answers, moves, isStopping) = shared.withLock { shared in
-                defer {
-                    shared.answers.removeAll(keepingCapacity: true)
-                    shared.moves.removeAll(keepingCapacity: true)
-                }
-                return (shared.answers, shared.moves, shared.isStopping)
-            }
-            for move in moves { finish(move) }
-            take(answers)
+            let news = inbox.take()
+            for move in news.moves { finish(move) }
+            take(news.answers)
             let moment = Self.moment()
-            if isStopping {
+            if news.isStopping {
                 deadline = deadline ?? moment + MaildirQueue.Moment(configuration.drainTimeout / .nanoseconds(1))
                 if inFlight == 0 || moment >= deadline ?? 0 { return }
-                sleep(until: deadline, watching: false)
+                sleep(until: deadline, isStopping: true)
                 continue
             }
             readEvents()
-            if !work(moment) { sleep(until: nextDue(moment), watching: true) }
+            if !work(moment) { sleep(until: nextDue(moment), isStopping: false) }
         }
     }
 
@@ -174,24 +114,12 @@ final class MaildirWatcher: @unchecked Sendable {
     }
 
     /// Sleeps until an event, an answer or the time.
-    private func sleep(until due: MaildirQueue.Moment?, watching: Bool) {
-        let isIdle = shared.withLock { shared in
-            shared.isSleeping = shared.answers.isEmpty && shared.moves.isEmpty && (!shared.isStopping || !watching)
-            return shared.isSleeping
-        }
-        guard isIdle else { return }
+    private func sleep(until due: MaildirQueue.Moment?, isStopping: Bool) {
         let left = due.map { max(0, $0 - Self.moment()) }
         // Rounded up: waking a little too early would only mean to sleep again.
         let milliseconds = left.map { Int32(clamping: ($0 + 999_999) / 1_000_000) } ?? -1
-        var descriptors = [
-            pollfd(fd: wakeRead, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: inotify.descriptor, events: Int16(POLLIN), revents: 0),
-        ]
-        _ = poll(&descriptors, watching ? 2 : 1, milliseconds)
-        shared.withLock { $0.isSleeping = false }
-        guard descriptors[0].revents != 0 else { return }
-        var buffer = [UInt8](repeating: 0, count: 64)
-        _ = Glibc.read(wakeRead, &buffer, buffer.count)
+        inbox.sleep(
+            milliseconds: milliseconds, or: isStopping ? nil : inotify.descriptor, knowsOfStop: isStopping)
     }
 
     private static func moment() -> MaildirQueue.Moment {
@@ -228,8 +156,8 @@ final class MaildirWatcher: @unchecked Sendable {
         MaildirQueue.Moment(configuration.lookInterval / .nanoseconds(1))
     }
 
-    /// What inotify does not tell: that a folder above was moved away and another one is in its place, and what comes by
-    /// another machine to a file system of the network.
+    /// What inotify does not tell: that a folder above was moved away, or this one removed, and another one is in its
+    /// place, and what comes by another machine to a file system of the network.
     private func look(_ index: Int, _ moment: MaildirQueue.Moment) {
         guard let folder = boxes[index].folder else { return }
         guard folder.isAt(boxes[index].maildir.path) else { return detach(index, moment) }
@@ -315,8 +243,8 @@ final class MaildirWatcher: @unchecked Sendable {
         octetsInFlight += octets
         let message = ReceivedMessage(
             envelope: guide.envelope(of: bytes, in: boxes[index].maildir), bytes: bytes, receivedAt: now())
-        let completion: @Sendable (Reception) -> Void = { [self] reception in
-            tell { $0.answers.append(Answer(box: index, name: name, octets: octets, outcome: reception.answer)) }
+        let completion: @Sendable (Reception) -> Void = { [inbox] reception in
+            inbox.tell { $0.answers.append(.init(box: index, name: name, octets: octets, outcome: reception.answer)) }
         }
         // The only one there is gains nothing from being stored beside others.
         if inFlight == 1, !hasBacklog {
@@ -342,7 +270,7 @@ final class MaildirWatcher: @unchecked Sendable {
         return bytes
     }
 
-    private func take(_ answers: [Answer]) {
+    private func take(_ answers: [MaildirInbox.Answer]) {
         // Whoever waits for the next file could as well move this one.
         let isBusy = hasBacklog
         var moves: [MaildirMove] = []
@@ -368,7 +296,7 @@ final class MaildirWatcher: @unchecked Sendable {
             }
         }
         guard !moves.isEmpty else { return }
-        mover.perform(moves) { [self] moves in tell { $0.moves += moves } }
+        mover.perform(moves) { [inbox] moves in inbox.tell { $0.moves += moves } }
     }
 
     private var hasBacklog: Bool { !boxes.allSatisfy(\.queue.isAtRest) }

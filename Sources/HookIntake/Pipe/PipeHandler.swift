@@ -71,9 +71,12 @@ final class PipeHandler: ChannelInboundHandler {
             answer(PipeAnswer(outcome: .messageTooLarge), context)
         case .known(let count, let start):
             guard input.readableBytes > start + count else { return }
-            let content = Array(input.readableBytesView.dropFirst(start).prefix(count))
+            let octets = Array(input.readableBytesView.prefix(start + count + 1))
             input = ByteBuffer()
-            guard let request = PipeRequest(content: content[...]) else { return context.close(promise: nil) }
+            var rest = octets[...]
+            guard let content = Netstring.take(from: &rest), let request = PipeRequest(content: content) else {
+                return context.close(promise: nil)
+            }
             handOver(request, context)
         }
     }

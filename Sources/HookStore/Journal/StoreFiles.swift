@@ -33,7 +33,7 @@ package struct SystemFiles: StoreFiles {
         let descriptor = Glibc.open(path, O_RDWR | O_CLOEXEC | (creating ? O_CREAT | O_EXCL : 0), 0o640)
         guard descriptor >= 0 else { return -errno }
         if isDirect { DirectAccess.set(true, of: descriptor) }
-        if creating { Self.adoptOwner(of: StorePlace.folder(of: path), for: path) }
+        if creating { StorePlace.adoptOwner(for: path) }
         return descriptor
     }
 
@@ -75,16 +75,8 @@ package struct SystemFiles: StoreFiles {
 
     package func makeFolder(_ path: String) -> Int32 {
         guard mkdir(path, 0o750) == 0 else { return errno == EEXIST ? 0 : errno }
-        Self.adoptOwner(of: StorePlace.folder(of: path), for: path)
+        StorePlace.adoptOwner(for: path)
         return 0
-    }
-
-    /// What root makes in the service user's folder has to be that user's, as SQLite's files are: the next daemon could
-    /// not open it. Only root can and needs to give files away.
-    private static func adoptOwner(of folder: String, for path: String) {
-        var status = stat()
-        guard geteuid() == 0, stat(folder, &status) == 0 else { return }
-        _ = lchown(path, status.st_uid, status.st_gid)
     }
 
     package func synchronizeFolder(_ path: String) -> Int32 {

@@ -93,6 +93,8 @@ public enum PipeDelivery {
         becomeOwner(of: setup.configuration.data)
         let snapshot: DaemonSnapshot
         do throws(FileError) {
+            // Where the daemon would not start, what is stored is never delivered.
+            _ = try DataFolder.check(setup.configuration.data)
             snapshot = try DaemonSnapshot(setup)
         } catch {
             throw .failed(error.description)
@@ -114,7 +116,18 @@ public enum PipeDelivery {
             now: Timestamp.now)
         let result = await receive(request, receiver, setup.configuration.limits.messageSize)
         await store.close()
+        if [Outcome.recipientUnknown.exitStatus, Outcome.relayDenied.exitStatus].contains(result.exitStatus),
+            let reason = knowsNoAddress(setup)
+        {
+            throw .failed("no daemon runs, and without one: \(reason)")
+        }
         return result
+    }
+
+    /// Why nothing can be said of an address: a configuration that is being replaced must not cost mail.
+    private static func knowsNoAddress(_ setup: Setup) -> String? {
+        if setup.configuration.file == nil { return "there is no configuration file" }
+        return setup.definitions.isEmpty ? "no app is defined" : nil
     }
 
     private static func whole(_ setup: Setup) throws(Failure) -> Setup {

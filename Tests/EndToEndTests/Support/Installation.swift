@@ -30,10 +30,13 @@ final class Installation {
     init(_ configuration: String = "", hook: String = "", listen: String = "") throws {
         let name = "mailhookd-test-\(UUID().uuidString)"
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(name, isDirectory: true)
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        try FileManager.default.copyItem(
-            at: Conformance.packageRoot.appendingPathComponent("examples/apps"),
-            to: folder.appendingPathComponent("apps"))
+        let apps = folder.appendingPathComponent("apps")
+        try FileManager.default.createDirectory(at: apps, withIntermediateDirectories: true)
+        let examples = Conformance.packageRoot.appendingPathComponent("examples/apps")
+        // Octet by octet: FileManager's copy wants the owner to be the same, which not everybody may say.
+        for name in try FileManager.default.contentsOfDirectory(atPath: examples.path) {
+            try Data(contentsOf: examples.appendingPathComponent(name)).write(to: apps.appendingPathComponent(name))
+        }
         let text = """
             hostname: hooks.example.com
             data: data
