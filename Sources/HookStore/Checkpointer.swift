@@ -18,6 +18,7 @@ final class Checkpointer: @unchecked Sendable {
     /// nil after the end.
     private var writerConnection: SQLiteConnection?
     private let path: String
+    private let syncs: SyncHistory
     private let queue = StoreQueue<Void>()
     private let isUnderWay = Atomic<Bool>(false)
     /// Frames in the log after the last commit.
@@ -30,6 +31,7 @@ final class Checkpointer: @unchecked Sendable {
     init(writer connection: SQLiteConnection, logOctets: Int) throws(StoreError) {
         writerConnection = connection
         path = connection.path
+        syncs = connection.syncs
         let pageSize = max(512, Int(try connection.integer("PRAGMA page_size")))
         writerFrames = max(64, logOctets / pageSize)
         backgroundFrames = writerFrames / 2
@@ -92,9 +94,11 @@ final class Checkpointer: @unchecked Sendable {
         writerConnection = nil
     }
 
-    /// Failing is no loss: the log holds everything, and the next try comes.
+    /// Failing is no loss: the log holds everything, and the next try comes. After a sync that failed, the journal does.
     @discardableResult
     private func checkpoint(_ connection: SQLiteConnection, _ mode: Int32) -> Bool {
-        sqlite3_wal_checkpoint_v2(connection.handle, nil, mode, nil, nil) == SQLITE_OK
+        let status = sqlite3_wal_checkpoint_v2(connection.handle, nil, mode, nil, nil)
+        syncs.note(status)
+        return status == SQLITE_OK
     }
 }

@@ -100,6 +100,7 @@ final class KeyIndex: @unchecked Sendable {
     /// Of the transaction under way.
     private var added = 0
     private var movedBefore = 0
+    private var waitingMarkBefore: Mark
 
     init(_ connection: SQLiteConnection, waitingLimit: Int) throws(StoreError) {
         self.waitingLimit = waitingLimit
@@ -112,6 +113,7 @@ final class KeyIndex: @unchecked Sendable {
         // Rows are numbered on, and most messages have two such keys.
         filter = KeyFilter(keys: Int(mark.message + mark.event))
         waitingMark = mark
+        waitingMarkBefore = mark
         movingMark = mark
         tableMark = mark
         try readBack(connection, after: mark)
@@ -187,6 +189,7 @@ final class KeyIndex: @unchecked Sendable {
     func begin() {
         added = 0
         movedBefore = moved
+        waitingMarkBefore = waitingMark
     }
 
     /// Moves a slice into the table: twice as much as came, so that one set is done before the next is full.
@@ -234,8 +237,10 @@ final class KeyIndex: @unchecked Sendable {
     }
 
     func rolledBack() {
-        // The marks may stand too high now, which the next row that is stored puts right: rows are numbered on.
         memory.withLock { $0.waiting.removeLast(added) }
+        // Left too high, and written by the end of the store before another row came, it would hide this one's keys from
+        // the next owner.
+        waitingMark = waitingMarkBefore
         added = 0
         moved = movedBefore
     }

@@ -209,6 +209,9 @@ final class StoreWriter: @unchecked Sendable {
     /// The count has no use but to change a page: a transaction that changes none is not synced. The place is that of the
     /// row, which the next owner begins at, and not the reader's own, which may be in a later segment already.
     private func settle(unreadable: Int64) throws(StoreError) -> WriteJob.Settled {
+        guard !connection.syncs.hasFailure else {
+            throw .failed("\(connection.path): a sync failed; the journal keeps everything until the store is opened again")
+        }
         var settled = WriteJob.Settled(firstSegment: nil, segment: 0)
         try countSettled.run()
         while try findPlace.step() { settled.segment = findPlace.integer(0) }

@@ -11,8 +11,8 @@ import Synchronization
 import Testing
 
 /// The real files, but for what a test lets fail.
-private final class FailingFiles: StoreFiles {
-    enum Operation { case write, allocate, synchronize, open, remove, synchronizeFolder }
+final class FailingFiles: StoreFiles {
+    enum Operation { case write, writeBehindHeader, allocate, synchronize, open, remove, synchronizeFolder }
 
     private let real = SystemFiles()
     private let failure = Mutex<(operation: Operation, status: Int32, partly: Bool)?>(nil)
@@ -36,7 +36,7 @@ private final class FailingFiles: StoreFiles {
     func close(_ descriptor: Int32) { real.close(descriptor) }
 
     func write(_ descriptor: Int32, _ octets: UnsafeRawBufferPointer, at offset: Int) -> Int32 {
-        guard let failing = failing(.write) else { return real.write(descriptor, octets, at: offset) }
+        guard let failing = failing(.write) ?? (offset > 0 ? failing(.writeBehindHeader) : nil) else { return real.write(descriptor, octets, at: offset) }
         if failing.partly {
             let half = UnsafeRawBufferPointer(rebasing: octets[..<(octets.count / 2)])
             _ = real.write(descriptor, half, at: offset)

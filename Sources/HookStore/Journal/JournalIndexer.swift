@@ -90,6 +90,8 @@ final class JournalIndexer: @unchecked Sendable {
         signalled.removeAll(keepingCapacity: true)
         reader.set(segments, end: end)
         var count = 0
+        // Behind the last record: the reader may go on into a segment that has none yet, and may be given up.
+        var place = reader.position
         while count < limit, reader.position.sequence < end?.sequence ?? .max {
             guard let (head, octets) = try reader.next(verifiesRaw: end == nil) else {
                 if end == nil { break }
@@ -98,11 +100,11 @@ final class JournalIndexer: @unchecked Sendable {
             }
             try apply(head, octets)
             count += 1
+            place = reader.position
             if let end, count % Self.turn == 0, end.sequence - reader.position.sequence < Self.hurry { sched_yield() }
         }
         try newDeliveries.insertAll()
         guard count > 0 else { return false }
-        let place = reader.position
         setPosition.bind(1, place.sequence)
         setPosition.bind(2, place.segment)
         setPosition.bind(3, place.offset)

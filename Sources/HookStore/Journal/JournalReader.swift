@@ -114,15 +114,38 @@ final class JournalReader: @unchecked Sendable {
 
     /// A later segment that begins with the next record is right, whatever stands behind the last one here: its
     /// writer gave this one up.
+    ///
+    /// Where that is the one the reader is in, it has read nothing there yet, and its header may have been written again.
     private func moveToNextSegment() throws(StoreError) {
         let next = position.sequence + 1
-        guard let segment = segments.last(where: { $0.firstSequence == next }), segment.number != position.segment
-        else { return }
-        guard let opened = try Self.open(folder, segment.number) else { return }
-        take(opened.descriptor, segment.number)
-        position.segment = segment.number
+        guard let last = segments.last(where: { $0.firstSequence == next }) else { return }
+        let candidates = segments.filter { $0.firstSequence == next }
+        guard candidates.count > 1 else {
+            _ = try enter(last.number)
+            return
+        }
+        // Earlier versions could begin a second one beside one that had got no record.
+        var chosen: Int64?
+        for candidate in candidates {
+            guard try enter(candidate.number), try headInFile() != nil else { continue }
+            if let chosen {
+                throw .corrupt(
+                    "\(JournalSegments.path(folder, chosen)) and \(JournalSegments.path(folder, candidate.number)) both have "
+                        + "record \(next)")
+            }
+            chosen = candidate.number
+        }
+        _ = try enter(chosen ?? last.number)
+    }
+
+    /// To the beginning of a segment; false where it is not there any more.
+    private func enter(_ number: Int64) throws(StoreError) -> Bool {
+        guard let opened = try Self.open(folder, number) else { return false }
+        take(opened.descriptor, number)
+        position.segment = number
         position.offset = JournalFormat.headerLength
         position.chain = opened.header.salt
+        return true
     }
 
     private func openCurrent() throws(StoreError) -> Bool {

@@ -92,9 +92,21 @@ final class JournalWriter: @unchecked Sendable {
         let isFull = place.offset > JournalFormat.headerLength
             && JournalFormat.aligned(place.offset + octets, to: JournalFormat.alignment)
                 > max(options.segmentOctets, isRecycled ? capacity : 0)
-        if descriptor < 0 || mustBeginAnew || isFull || (!isRecycled && segments.hasSpare) { try beginSegment() }
+        try checkIsThere()
+        // A segment without a record is stayed in: two that begin with the same one would look alike to the next owner.
+        let isBetterThere = !isRecycled && place.offset > JournalFormat.headerLength && segments.hasSpare
+        if descriptor < 0 || mustBeginAnew || isFull || isBetterThere { try beginSegment() }
         base = place.offset
         if mustMark { appendOpened(isLastOfGroup: false) }
+    }
+
+    /// What is written to a file without its name, or under another one, no later owner would find.
+    private func checkIsThere() throws(StoreError) {
+        guard descriptor >= 0 else { return }
+        var (ours, named) = (stat(), stat())
+        guard fstat(descriptor, &ours) == 0, stat(path(), &named) == 0,
+            (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
+        else { throw .failed("\(path()): was moved away or removed") }
     }
 
     private func appendOpened(isLastOfGroup: Bool) {

@@ -6,6 +6,23 @@
 internal import CSQLite
 internal import Glibc
 internal import HookModel
+internal import Synchronization
+
+/// Whether a sync of the database or its log ever failed. The kernel may have dropped what it could not write and call the
+/// pages clean: a later sync that succeeds proves nothing about them.
+final class SyncHistory: Sendable {
+    /// SQLITE_IOERR_FSYNC, a macro that Swift does not see.
+    static let failedSync: Int32 = SQLITE_IOERR | 4 << 8
+
+    private let failed = Atomic<Bool>(false)
+
+    var hasFailure: Bool { failed.load(ordering: .relaxed) }
+
+    /// - Parameter status: a result code of SQLite.
+    func note(_ status: Int32) {
+        if status == Self.failedSync { failed.store(true, ordering: .relaxed) }
+    }
+}
 
 /// Used by one thread at a time; SQLite's own locking (`SQLITE_OPEN_NOMUTEX`) is off.
 final class SQLiteConnection {
@@ -19,6 +36,7 @@ final class SQLiteConnection {
     let handle: OpaquePointer
     /// In error texts.
     let path: String
+    let syncs = SyncHistory()
 
     /// Once for the process. Refused where somebody has opened a database before: then all is as usual.
     private static let isConfigured = mailhookd_sqlite_take_pages_one_by_one() == SQLITE_OK
@@ -98,7 +116,10 @@ final class SQLiteConnection {
         }
     }
 
-    func failure(_ status: Int32) -> StoreError { StoreError(sqlite: status, connection: handle, path: path) }
+    func failure(_ status: Int32) -> StoreError {
+        syncs.note(status)
+        return StoreError(sqlite: status, connection: handle, path: path)
+    }
 
     /// SQLite's URI form, because that is where `immutable` can be said. Everything but unreserved characters and
     /// slashes is escaped.
