@@ -23,8 +23,9 @@ public struct SetupRequest: Sendable {
     public var maildirs: [String] = []
     /// Address or event name for `maildirs`; nil lets the mail's header say it.
     public var maildirRecipient: String?
-    /// False for commands that look after what is stored, and for `receive` until it has to store a mail itself: keys and secrets that they may not read, or that are only there
-    /// while the daemon runs, are no reason to do nothing. What needs them is then left out of the configuration.
+    /// False for commands that look after what is stored, and for `receive` until it has to store a mail itself: keys and
+    /// secrets that they may not read, or that are only there while the daemon runs, are no reason to do nothing. What
+    /// needs them is then left out of the configuration.
     public var needsSecrets = true
     /// A definition that would be put among the others, to see what comes of it.
     var candidate: (file: String, bytes: [UInt8])?

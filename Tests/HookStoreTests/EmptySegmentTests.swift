@@ -10,16 +10,8 @@ import Testing
 @testable import HookStore
 
 @Suite struct EmptySegmentTests {
-    private static var options: SQLiteStore.Options {
-        var options = SQLiteStore.Options()
-        options.compresses = false
-        options.segmentOctets = 512 << 10
-        options.journalBufferOctets = 16 << 10
-        return options
-    }
-
     private static func open(_ path: String, _ files: any StoreFiles = SystemFiles()) throws -> SQLiteStore {
-        try SQLiteStore.open(path, as: .owner, options: options, files: files)
+        try SQLiteStore.open(path, as: .owner, options: .shortSegments, files: files)
     }
 
     private static func commit(_ id: String, _ store: SQLiteStore) async throws {
@@ -170,7 +162,7 @@ import Testing
     @Test func afterASyncThatFailedNothingIsSettled() throws {
         let folder = try TemporaryFolder()
         let connection = try SQLiteStore.openForWriting(folder.path("store.db"), SystemFiles())
-        let writer = try StoreWriter(connection, journal: folder.path("store.db.journal"), options: Self.options)
+        let writer = try StoreWriter(connection, journal: folder.path("store.db.journal"), options: .shortSegments)
         let settle = WriteJob.settle(unreadable: 0) { _ in }
         _ = try writer.perform([settle])
         // SQLITE_IOERR_WRITE.

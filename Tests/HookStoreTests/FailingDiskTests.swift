@@ -62,14 +62,6 @@ final class FailingFiles: StoreFiles {
 }
 
 @Suite struct FailingDiskTests {
-    private static var options: SQLiteStore.Options {
-        var options = SQLiteStore.Options()
-        options.compresses = false
-        options.segmentOctets = 512 << 10
-        options.journalBufferOctets = 16 << 10
-        return options
-    }
-
     /// Commits mails and names their events.
     private static func fill(_ store: SQLiteStore, _ count: Int) async throws -> [String] {
         var stored: [String] = []
@@ -101,7 +93,7 @@ final class FailingFiles: StoreFiles {
         let folder = try TemporaryFolder()
         let files = FailingFiles()
         let path = folder.path("store.db")
-        var store = try SQLiteStore.open(path, as: .owner, options: Self.options, files: files)
+        var store = try SQLiteStore.open(path, as: .owner, options: .shortSegments, files: files)
         var stored = try await Self.fill(store, before)
         for round in 0..<3 {
             files.fail(failure.operation, failure.status, partly: failure.partly)
@@ -133,7 +125,7 @@ final class FailingFiles: StoreFiles {
             #expect(events.map(\.sequence) == Array(1...Int64(stored.count)))
         }
         await store.close()
-        store = try SQLiteStore.open(path, as: .owner, options: Self.options)
+        store = try SQLiteStore.open(path, as: .owner, options: .shortSegments)
         #expect(try await store.events(after: 0, limit: 999).map(\.event.id) == stored)
         #expect(try await store.message(ofEvent: "f2-3")?.bytes?.count == 27_000 + 4)
         await store.close()
@@ -144,7 +136,7 @@ final class FailingFiles: StoreFiles {
     fileprivate func aJournalThatCannotGrowIsFull(_ operation: FailingFiles.Operation) async throws {
         let folder = try TemporaryFolder()
         let files = FailingFiles()
-        let store = try SQLiteStore.open(folder.path("store.db"), as: .owner, options: Self.options, files: files)
+        let store = try SQLiteStore.open(folder.path("store.db"), as: .owner, options: .shortSegments, files: files)
         var stored = 0
         for round in 0..<2 {
             files.fail(operation, ENOSPC)
@@ -176,7 +168,7 @@ final class FailingFiles: StoreFiles {
         let folder = try TemporaryFolder()
         let files = FailingFiles()
         let path = folder.path("store.db")
-        let store = try SQLiteStore.open(path, as: .owner, options: Self.options, files: files)
+        let store = try SQLiteStore.open(path, as: .owner, options: .shortSegments, files: files)
         var stored = try await Self.fill(store, before)
         for round in 0..<3 {
             // The folder comes with the first segment.
@@ -203,7 +195,7 @@ final class FailingFiles: StoreFiles {
         }
         #expect(try await store.claimDue(subscription: "s", now: at(2000), lease: .seconds(1), limit: 99).count == stored.count)
         await store.close()
-        let again = try SQLiteStore.open(path, as: .owner, options: Self.options)
+        let again = try SQLiteStore.open(path, as: .owner, options: .shortSegments)
         #expect(try await again.events(after: 0, limit: 99).map(\.event.id) == stored)
         #expect(try await again.message(ofEvent: "n2-2")?.bytes == Array("n2-2".utf8))
         await again.close()
@@ -216,7 +208,7 @@ final class FailingFiles: StoreFiles {
         let folder = try TemporaryFolder()
         let files = FailingFiles()
         let path = folder.path("store.db")
-        let store = try SQLiteStore.open(path, as: .owner, options: Self.options, files: files)
+        let store = try SQLiteStore.open(path, as: .owner, options: .shortSegments, files: files)
         var stored = try await Self.fill(store, before)
         func expectRefusal(_ comment: String) async {
             let error = await #expect(throws: StoreError.self, "\(comment)") {
@@ -246,7 +238,7 @@ final class FailingFiles: StoreFiles {
         }
         #expect(try await store.events(after: 0, limit: 99).map(\.event.id) == stored)
         await store.close()
-        let again = try SQLiteStore.open(path, as: .owner, options: Self.options)
+        let again = try SQLiteStore.open(path, as: .owner, options: .shortSegments)
         #expect(try await again.events(after: 0, limit: 99).map(\.event.id) == stored)
         await again.close()
         #expect(try StoreCheck.run(path, isDeep: true).faults == [])

@@ -37,6 +37,15 @@ extension SQLiteStore.Options {
         options.waitingKeys = 10
         return options
     }
+
+    /// Large messages reach the journal in pieces, and a few fill a segment.
+    static var shortSegments: Self {
+        var options = Self()
+        options.compresses = false
+        options.segmentOctets = 512 << 10
+        options.journalBufferOctets = 16 << 10
+        return options
+    }
 }
 
 /// A folder that is removed with the value.
