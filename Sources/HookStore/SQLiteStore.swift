@@ -66,6 +66,7 @@ public final class SQLiteStore: InspectableStore {
     private struct Owner {
         var journal: JournalLoop
         var writer: WriterLoop
+        var syncs: SyncHistory
         var claimsUnderWay: ClaimsUnderWay
         var checkpointer: Checkpointer
         var filter: KeyFilter
@@ -108,6 +109,9 @@ public final class SQLiteStore: InspectableStore {
             try lifetime.start { reads.run() }
             return SQLiteStore(owner: nil, reads: reads, lifetime: lifetime)
         case .owner:
+            // It is part of what is locked. Never beside a database that is there: a journal that is missing has to be
+            // told from an empty one. Where it cannot be made, the first commit tells.
+            if StoreFile.size(path) == nil { _ = files.makeFolder(StorePlace.journal(of: path)) }
             try lifetime.lock(ownerOf: path)
             let (owner, reads) = try makeOwner(path, options, files, answering)
             let store = SQLiteStore(owner: owner, reads: reads, lifetime: lifetime)
@@ -145,7 +149,7 @@ public final class SQLiteStore: InspectableStore {
                 path: path, writer: loop, journal: journalLoop, segments: segments, options: options)
         return (
             Owner(
-                journal: journalLoop, writer: loop, claimsUnderWay: writer.claimsUnderWay, checkpointer: checkpointer, filter: writer.keys.filter,
+                journal: journalLoop, writer: loop, syncs: connection.syncs, claimsUnderWay: writer.claimsUnderWay, checkpointer: checkpointer, filter: writer.keys.filter,
                 keeper: keeper, compressor: compressor, sweeper: RetentionSweeper(path: path, writer: loop)), reads
         )
     }
@@ -291,6 +295,10 @@ public final class SQLiteStore: InspectableStore {
         compressor?.unreadable.setHandler(handler)
     }
 
+    /// - Parameter handler: called once a sync of the database or its log failed: from then on no segment of the journal is
+    ///   used again until the store is opened anew. On a thread of the store's; it must not block.
+    public func onFailedSync(_ handler: @escaping @Sendable () -> Void) { owner?.syncs.onFailure(handler) }
+
     static let readOnly = StoreError.failed("the store was opened for reading")
 
     // MARK: - InspectableStore
@@ -349,33 +357,4 @@ public final class SQLiteStore: InspectableStore {
         // Closes the writer behind it.
         owner?.journal.close()
     }
-}
-
-/// Where the files of a store are.
-enum StorePlace {
-    /// Of the database at `path`.
-    static func folder(of path: String) -> String {
-        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
-
-    /// What root makes in the service user's folder has to be that user's: the next daemon could not open it. Only root
-    /// can and needs to give files away. SQLite does the same with the files that it makes beside a database.
-    static func adoptOwner(for path: String) {
-        var status = stat()
-        guard geteuid() == 0, stat(folder(of: path), &status) == 0 else { return }
-        _ = lchown(path, status.st_uid, status.st_gid)
-    }
-
-    /// Opens a file for reading and writing, and makes it where there is none; negative with `errno` set if that fails.
-    static func openOrMake(_ path: String, mode: mode_t) -> Int32 {
-        let made = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-        if made >= 0 { adoptOwner(for: path) }
-        guard made < 0, errno == EEXIST else { return made }
-        // Where it is a link to a file that is not there yet, that one is made.
-        return Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode)
-    }
-
-    /// Where the journal of the database at `path` is.
-    static func journal(of path: String) -> String { path + ".journal" }
 }

@@ -5,6 +5,7 @@
 
 import Foundation
 import HookModel
+import Synchronization
 import Testing
 
 @testable import HookStore
@@ -167,9 +168,15 @@ import Testing
         _ = try writer.perform([settle])
         // SQLITE_IOERR_WRITE.
         _ = connection.failure(10 | 3 << 8)
+        let told = Mutex(0)
+        connection.syncs.onFailure { told.withLock { $0 += 1 } }
         _ = try writer.perform([settle])
-        _ = connection.failure(SyncHistory.failedSync)
+        #expect(told.withLock { $0 } == 0)
+        for _ in 0..<2 { _ = connection.failure(SyncHistory.failedSync) }
         #expect(throws: StoreError.self) { _ = try writer.perform([settle]) }
+        #expect(told.withLock { $0 } == 1)
+        connection.syncs.onFailure { told.withLock { $0 += 10 } }
+        #expect(told.withLock { $0 } == 11, "who asks late hears of it as well")
     }
 
     /// The rows of a transaction that was rolled back, the end of the store must not count among those with keys.

@@ -22,6 +22,12 @@ final class PowerCutLog: Sendable {
         case synchronizeFolder(String)
         /// Not a change of files: something the test was told.
         case note(String)
+
+        /// What follows, the first group, is a write of its own. A segment that is written ahead comes in larger pieces.
+        var isSegmentHeader: Bool {
+            guard case .write(let path, 0, let octets) = self else { return false }
+            return path.hasSuffix(".seg") && octets.count == 4096
+        }
     }
 
     let folder: String

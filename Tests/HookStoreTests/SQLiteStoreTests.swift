@@ -81,6 +81,26 @@ import Testing
         await next.close()
     }
 
+    /// With two owners each would write over what the other one acknowledged.
+    @Test(arguments: [false, true])
+    func aSecondOwnerIsRefusedWithoutTheFileOfTheLock(isNew: Bool) async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("store.db")
+        if !isNew { await (try SQLiteStore.open(path, as: .owner)).close() }
+        let store = try SQLiteStore.open(path, as: .owner)
+        try FileManager.default.removeItem(atPath: path + ".lock")
+        let busy = StoreError.busy("another mailhookd uses \(path)")
+        #expect(throws: busy) { try SQLiteStore.open(path, as: .owner) }
+        // What it had locked already, it let go.
+        #expect(throws: busy) { try SQLiteStore.open(path, as: .owner) }
+        #expect(throws: busy) { try StoreUpkeep.compact(path) }
+        _ = try await store.commit(entry("m1"))
+        await store.close()
+        let next = try SQLiteStore.open(path, as: .owner)
+        #expect(try await next.counts().messages == 1)
+        await next.close()
+    }
+
     /// A child between fork and exec has every file open that its parent has, by the same description.
     @Test func theLockEndsWithItsOwnerAlsoWhileAChildHasItOpen() async throws {
         let folder = try TemporaryFolder()

@@ -14,13 +14,32 @@ final class SyncHistory: Sendable {
     /// SQLITE_IOERR_FSYNC, a macro that Swift does not see.
     static let failedSync: Int32 = SQLITE_IOERR | 4 << 8
 
-    private let failed = Atomic<Bool>(false)
+    private struct State {
+        var hasFailure = false
+        var handler: (@Sendable () -> Void)?
+    }
 
-    var hasFailure: Bool { failed.load(ordering: .relaxed) }
+    private let state = Mutex(State())
+
+    var hasFailure: Bool { state.withLock { $0.hasFailure } }
 
     /// - Parameter status: a result code of SQLite.
     func note(_ status: Int32) {
-        if status == Self.failedSync { failed.store(true, ordering: .relaxed) }
+        guard status == Self.failedSync else { return }
+        let handler = state.withLock { state -> (@Sendable () -> Void)? in
+            defer { state.hasFailure = true }
+            return state.hasFailure ? nil : state.handler
+        }
+        handler?()
+    }
+
+    /// - Parameter handler: called once, on the thread that the failure comes to; at once if there was one before.
+    func onFailure(_ handler: @escaping @Sendable () -> Void) {
+        let isKnown = state.withLock { state in
+            state.handler = handler
+            return state.hasFailure
+        }
+        if isKnown { handler() }
     }
 }
 

@@ -42,7 +42,7 @@ public final class Daemon: Sendable {
         let logger = DaemonLog.logger(level: logLevel)
         try checkDataFolder(logger)
         let store = try await openStore(configuration.data)
-        StoreKeeping.tellUnreadable(of: store, logger)
+        StoreKeeping.tellFailures(of: store, logger)
         let services: DaemonServices
         do {
             services = try DaemonServices(setup, passed: passed, store: store, logLevel: logLevel, logger: logger)

@@ -17,8 +17,12 @@ enum StoreKeeping {
         }
     }
 
-    /// Raw mail that cannot be read is told of, once: what else was in its file goes its way, and nobody would notice.
-    static func tellUnreadable(of store: SQLiteStore, _ logger: Logger) {
+    /// What nobody would notice otherwise, each once: raw mail that cannot be read, while what else was in its file goes
+    /// its way; and a failed sync of the database, behind which the journal only grows.
+    static func tellFailures(of store: SQLiteStore, _ logger: Logger) {
+        store.onFailedSync {
+            logger.error("a sync of the database failed: the journal grows until the daemon is restarted; look at the disk")
+        }
         store.onUnreadable { number, cause in
             logger.error("raw mail cannot be read", metadata: ["number": "\(number)", "error": "\(cause)"])
         }
