@@ -4,6 +4,19 @@
 
 import Synchronization
 
+/// One gate for the largest and one for the others, so that a few giants, which take the longest to parse, don't hold up
+/// everybody's mail.
+struct LoadGates: Sendable {
+    /// Octets up to which a message goes with the others.
+    static let ordinarySize = 4 << 20
+
+    private let ordinary = LoadGate(capacity: ordinarySize)
+    private let giant = LoadGate(capacity: 12 << 20)
+
+    /// The one for a message of so many octets.
+    func gate(for octets: Int) -> LoadGate { octets <= Self.ordinarySize ? ordinary : giant }
+}
+
 final class LoadGate: Sendable {
     private struct State {
         var free: Int

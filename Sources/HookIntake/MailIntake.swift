@@ -102,7 +102,7 @@ public final class MailIntake: Service {
     private let onReady: @Sendable () throws -> Void
     private let parsers = NIOThreadPool(numberOfThreads: 2)
     private let sessions = SessionRegistry()
-    private let gate = LoadGate(capacity: 16 << 20)
+    private let gates = LoadGates()
     private let places: ConnectionPlaces
 
     /// - Parameters:
@@ -152,6 +152,7 @@ public final class MailIntake: Service {
     /// Begins to accept on a socket.
     public func serve(_ listener: MailListener) async throws {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.backlog, value: AcceptPause.backlog)
             .serverChannelInitializer(AcceptPause.initializer(logger))
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try listener.prepare(channel, context) }
@@ -177,14 +178,16 @@ public final class MailIntake: Service {
     private var context: SessionContext {
         SessionContext(
             configuration: state.withLock { $0.configuration }, receiver: receiver, logger: logger, now: now,
-            parsers: parsers, sessions: sessions, places: places, gate: gate)
+            parsers: parsers, sessions: sessions, places: places, gates: gates)
     }
 
     private static func exemption(_ configuration: MailIntakeConfiguration) -> @Sendable (String) -> Bool {
         let exempt = configuration.perPeerExempt
         return { peer in
-            // All clients of a Unix socket have one name; they are the mail server on this machine.
-            peer == SessionHandler.unixPeer || peer == ProxyHandler.place || exempt.contains { $0.contains(peer) }
+            // All clients of a Unix socket have one name; they are the mail server on this machine. So have all of whom their
+            // mail server says by XCLIENT that it does not know them.
+            [SessionHandler.unixPeer, SessionHandler.unknownPeer, ProxyHandler.place].contains(peer)
+                || exempt.contains { $0.contains(peer) }
         }
     }
 }

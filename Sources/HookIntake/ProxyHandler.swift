@@ -86,7 +86,7 @@ final class ProxyHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func refuse(_ context: ChannelHandlerContext, _ reason: String) {
-        let peer = context.remoteAddress?.ipAddress ?? SessionHandler.unixPeer
+        let peer = SessionHandler.peer(of: context)
         shared.logger.warning("connection without PROXY header closed", metadata: ["peer": "\(peer)", "reason": "\(reason)"])
         context.close(promise: nil)
     }

@@ -16,7 +16,7 @@ struct SessionContext: Sendable {
     var sessions: SessionRegistry
     var places: ConnectionPlaces
     /// For messages that were spooled: one for all sessions, whatever settings they began with.
-    var gate: LoadGate
+    var gates: LoadGates
 
     /// Parsing up to this many octets costs less than waking another thread (some 50 µs) or holds other sessions of
     /// the event loop up for less than a millisecond or so.
@@ -40,6 +40,7 @@ struct SessionContext: Sendable {
         _ completion: @escaping @Sendable (Reception) -> Void
     ) {
         let octets = spool.count + rest.count
+        let gate = gates.gate(for: octets)
         gate.enter(octets) {
             let completion: @Sendable (Reception) -> Void = { reception in
                 gate.leave(octets)

@@ -11,8 +11,11 @@ import SMTPProtocol
 
 extension SessionHandler {
     func begin(_ context: ChannelHandlerContext) {
-        if peer.isEmpty { peer = context.remoteAddress?.ipAddress ?? Self.unixPeer }
-        guard shared.places.take(peer) else { return refuse(.tooManyConnections, context) }
+        if peer.isEmpty { peer = Self.peer(of: context) }
+        guard shared.places.take(peer) else {
+            isCountedAsRefused = shared.places.takeRefused()
+            return refuse(.tooManyConnections, context)
+        }
         isCounted = true
         guard isAllowed(peer) else { return refuse(.clientDenied, context) }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
@@ -49,6 +52,13 @@ extension SessionHandler {
         close(context)
     }
 
+    /// The address at the other end of the connection in its usual form: over a socket for both families, one of IPv4 has
+    /// another.
+    static func peer(of context: ChannelHandlerContext) -> String {
+        guard let address = context.remoteAddress?.ipAddress else { return unixPeer }
+        return PeerAddress.canonical(address) ?? address
+    }
+
     private func isAllowed(_ peer: String) -> Bool {
         let allowed = shared.configuration.allowClients
         return allowed.isEmpty || peer == Self.unixPeer || allowed.contains { $0.contains(peer) }
@@ -56,7 +66,9 @@ extension SessionHandler {
 
     func giveUpPlace() {
         if isCounted { shared.places.release(peer) }
+        if isCountedAsRefused { shared.places.refusedClosed() }
         isCounted = false
+        isCountedAsRefused = false
     }
 
     // MARK: - The greeting

@@ -30,11 +30,11 @@ extension SessionHandler {
 
     /// Sends what is left to say and closes our side. What the client still sends is read away for a moment: the
     /// kernel would answer it with a reset, and that may overtake the last reply. Not so after QUIT: a client that has read
-    /// its reply may come again at once, and finds its place free.
+    /// its reply may come again at once, and finds its place free; nor with one of very many that get no place.
     func close(_ context: ChannelHandlerContext) {
         if case .closed = phase { return }
         phase = .closed
-        let isDone = isInputClosed || session.hasQuit && pending == nil && tls == nil
+        let isDone = isInputClosed || !isCounted && !isCountedAsRefused || session.hasQuit && pending == nil && tls == nil
         pending = nil
         timer?.cancel()
         shared.sessions.remove(context.channel)

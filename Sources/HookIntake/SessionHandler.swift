@@ -41,6 +41,8 @@ final class SessionHandler: ChannelInboundHandler {
     /// The client's address: of the connection, or as a load balancer or mail server tells it.
     var peer = ""
     var isCounted = false
+    /// It has no place and hears so.
+    var isCountedAsRefused = false
     /// The version of TLS, for the message's envelope.
     var tls: String?
     /// A message was handed to the receiver and has no answer yet, or a piece of it is being spooled.

@@ -18,6 +18,7 @@ public final class OpenConnections: Sendable {
 
     private struct State {
         var count = 0
+        var closed = 0
         var areMany = false
         var tell: (@Sendable (Bool) -> Void)?
     }
@@ -26,12 +27,16 @@ public final class OpenConnections: Sendable {
 
     public init() {}
 
+    /// How many there were that are over.
+    public var countOfClosed: Int { state.withLock { $0.closed } }
+
     public func opened() { change(by: 1) }
     public func closed() { change(by: -1) }
 
     private func change(by difference: Int) {
         state.withLock { state in
             state.count += difference
+            if difference < 0 { state.closed += 1 }
             let areMany = state.count > (state.areMany ? Self.few : Self.many - 1)
             guard areMany != state.areMany else { return }
             state.areMany = areMany

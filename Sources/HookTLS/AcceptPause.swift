@@ -13,6 +13,9 @@ public import NIOCore
 public final class AcceptPause: ChannelInboundHandler {
     public typealias InboundIn = any Channel
 
+    /// Connections that wait to be accepted. NIO calls listen(2) with 128 itself if it is not told, on a socket that listens too.
+    public static let backlog: Int32 = 1024
+
     private static let length = TimeAmount.seconds(1)
     /// Failures closer to each other than this are one shortage, which is logged once.
     private static let quiet = TimeAmount.seconds(10)

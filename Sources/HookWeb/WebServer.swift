@@ -32,6 +32,7 @@ struct WebServer: Sendable {
         let group = MultiThreadedEventLoopGroup.singleton
         let helper = ServerQuiescingHelper(group: group)
         listener = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: AcceptPause.backlog)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let handler = helper.makeServerChannelHandler(channel: channel)

@@ -7,8 +7,7 @@ import Glibc
 struct Boundary {
     enum Kind { case separating, closing }
 
-    private let octets: [UInt8]
-    var count: Int { octets.count }
+    let octets: [UInt8]
 
     /// Nil for an empty one. Blanks at its end are not part of it.
     init?(_ octets: [UInt8]) {

@@ -2,6 +2,8 @@
 //
 // The delimiter lines of open multiparts (RFC 2046 section 5.1.1).
 
+import Glibc
+
 extension PartTableBuilder {
     struct Delimiter {
         /// Where the line begins, and the next one.
@@ -35,18 +37,33 @@ extension PartTableBuilder {
     /// QUIRK: by RFC 2046 section 5.1.1 it is enough that a line begins with the boundary. What follows it here must be
     /// blanks and may be text behind them, else a boundary that begins like another would end the wrong part.
     private func delimiter(_ bytes: Bytes, _ start: Int, base: Int) -> Delimiter? {
-        let text = start + 2
-        guard open[base...].contains(where: { $0.boundary?.isPrefix(of: bytes, at: text) ?? false }) else { return nil }
-        let next = bytes.nextLine(text, bytes.count)
-        let end = bytes.trimmed(text..<next).upperBound
-        for isExact in [true, false] {
+        guard let text = bytes.baseAddress.map({ $0 + start + 2 }) else { return nil }
+        let room = bytes.count - start - 2
+        return boundaries.withUnsafeBufferPointer { boundaries -> Delimiter? in
+            guard let octets = boundaries.baseAddress else { return nil }
+            var inexact: Delimiter?
+            var line: (next: Int, end: Int)?
             for level in stride(from: open.count - 1, through: base, by: -1) {
-                guard let boundary = open[level].boundary, boundary.isPrefix(of: bytes, at: text) else { continue }
-                let rest = (text + boundary.count)..<max(end, text + boundary.count)
-                guard rest.upperBound <= next, let kind = Boundary.kind(bytes, rest, isExact: isExact) else { continue }
-                return Delimiter(start: start, next: next, level: level, isClosing: kind == .closing)
+                guard let boundary = open[level].boundary, boundary.count <= room,
+                    memcmp(text, octets + boundary.lowerBound, boundary.count) == 0
+                else { continue }
+                let (next, end) = line ?? lineEnd(bytes, start + 2)
+                line = (next, end)
+                let behind = start + 2 + boundary.count
+                let rest = behind..<max(end, behind)
+                guard rest.upperBound <= next else { continue }
+                if let kind = Boundary.kind(bytes, rest, isExact: true) {
+                    return Delimiter(start: start, next: next, level: level, isClosing: kind == .closing)
+                }
+                guard inexact == nil, let kind = Boundary.kind(bytes, rest, isExact: false) else { continue }
+                inexact = Delimiter(start: start, next: next, level: level, isClosing: kind == .closing)
             }
+            return inexact
         }
-        return nil
+    }
+
+    private func lineEnd(_ bytes: Bytes, _ text: Int) -> (next: Int, end: Int) {
+        let next = bytes.nextLine(text, bytes.count)
+        return (next, bytes.trimmed(text..<next).upperBound)
     }
 }

@@ -161,7 +161,10 @@ extension PartTableBuilder {
             note(.encodedContainer, part.source, at: part.header.lowerBound)
         }
         part.kind = .multipart
-        entry.boundary = boundary
+        let end = open.last(where: { $0.boundary != nil })?.boundary?.upperBound ?? 0
+        boundaries.removeSubrange(end...)
+        boundaries += boundary.octets
+        entry.boundary = end..<boundaries.count
     }
 
     /// RFC 2046 section 5.2.1 allows no encoding here; senders use base64 and quoted-printable all the same.

@@ -10,6 +10,9 @@ struct PartTableBuilder {
     private(set) var problems: [MIMEProblem] = []
     let limits: MIMELimits
     var open: [OpenPart] = []
+    /// Octets of the boundaries of open multiparts, one behind the other. Whoever compares a line with all of them touches
+    /// no reference count: a sender can make many lines that begin with two hyphens.
+    var boundaries: [UInt8] = []
     var scans: [Scan] = []
     /// There are as many parts as there may be.
     var isFull = false
@@ -17,8 +20,8 @@ struct PartTableBuilder {
     /// A part whose end has not been found.
     struct OpenPart {
         var part: Int
-        /// Of a multipart whose closing delimiter has not come yet.
-        var boundary: Boundary?
+        /// Of a multipart whose closing delimiter has not come yet: where in `boundaries` it stands.
+        var boundary: Range<Int>?
         var children = 0
         /// A message that has to be decoded when its end is known.
         var isEncodedMessage = false

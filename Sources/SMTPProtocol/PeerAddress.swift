@@ -4,10 +4,10 @@
 
 import Glibc
 
-enum PeerAddress {
+public enum PeerAddress {
     /// The usual form of an address given as text (RFC 5952 for IPv6); nil where it is none. An IPv4 address in an IPv6
     /// one (`::ffff:192.0.2.1`) becomes IPv4, so that nobody counts as two.
-    static func canonical(_ text: some StringProtocol) -> String? {
+    public static func canonical(_ text: some StringProtocol) -> String? {
         // A zero would end the text for C.
         guard text.utf8.count <= 45, !text.utf8.contains(0) else { return nil }
         var octets = [UInt8](repeating: 0, count: 16)

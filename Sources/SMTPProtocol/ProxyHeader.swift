@@ -18,8 +18,9 @@ public struct ProxyHeader: Sendable, Hashable {
 
     /// Octets of a header of version 1, line end included (section 2.1).
     private static let textLimit = 107
-    /// Octets of a header of version 2: the fixed part, the largest addresses and some TLVs (section 2.2).
-    private static let binaryLimit = 536
+    /// Octets of a header of version 2: the fixed part, the largest addresses, and TLVs up to a client's certificate
+    /// (section 2.2).
+    static let binaryLimit = 4096
     private static let fixedSize = 16
     private static let textStart = Array("PROXY ".utf8)
     private static let signature: [UInt8] = [0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A]
@@ -61,6 +62,8 @@ public struct ProxyHeader: Sendable, Hashable {
         guard octets.count >= fixedSize else { return .needsMore }
         let end = fixedSize + Int(octets[14]) << 8 + Int(octets[15])
         guard end <= binaryLimit else { return .malformed }
+        // What follows the command LOCAL, the family with it, is to be ignored whatever it is.
+        if octets[12] == 0x20 { return octets.count >= end ? .complete(ProxyHeader(), consumed: end) : .needsMore }
         // Length of the addresses of each family over a stream; unspecified ones have none that we know of.
         let size: Int
         switch octets[13] {
@@ -70,11 +73,10 @@ public struct ProxyHeader: Sendable, Hashable {
         case 0x31: size = 216
         default: return .malformed
         }
-        let isLocal = octets[12] == 0x20
-        guard isLocal || end >= fixedSize + size else { return .malformed }
+        guard end >= fixedSize + size else { return .malformed }
         guard octets.count >= end else { return .needsMore }
-        // What follows the command LOCAL, or an unspecified family, is to be ignored whatever it is.
-        if isLocal || size == 0 { return .complete(ProxyHeader(), consumed: end) }
+        // So is what follows an unspecified family.
+        if size == 0 { return .complete(ProxyHeader(), consumed: end) }
         guard areWholeValues(octets[(fixedSize + size)..<end]) else { return .malformed }
         switch octets[13] {
         case 0x11: return address(octets, length: 4, end: end)

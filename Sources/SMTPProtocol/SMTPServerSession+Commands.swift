@@ -25,11 +25,11 @@ extension SMTPServerSession {
             state = .closed
         // Section 3.5.3: a server that keeps its users to itself answers 252.
         case .verify: replyIdly(SMTPReply(252, "2.5.0", "Send some mail, and I will try my best"))
-        case .help: replyIdly(SMTPReply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP"))
+        case .help: replyIdly(SMTPReply(214, "2.0.0", help))
         case .notImplemented: refuse(SMTPReply(502, "5.5.1", "Command not implemented"))
         case .unknown: refuse(SMTPReply(500, "5.5.2", "Command not recognized"))
         case .malformed(let reason):
-            refuse(Self.reply(to: reason))
+            refuse(reply(to: reason))
             // Nobody knows where its octets end and the next command begins.
             if reason == .chunkSyntax { close("Lost in a chunk of unknown size") }
         }
@@ -51,6 +51,11 @@ extension SMTPServerSession {
             .malformed(.unexpectedArgument), .malformed(.clientSyntax):
             refuse(SMTPReply(500, "5.5.2", "Commands are ASCII"))
         }
+    }
+
+    private var help: String {
+        (configuration.service == .lmtp ? "LHLO" : "EHLO HELO") + " MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP"
+            + (configuration.tls == .none || isSecured ? "" : " STARTTLS")
     }
 
     // MARK: - Greetings, TLS, and other people's clients
@@ -126,7 +131,7 @@ extension SMTPServerSession {
         if let refusal { return replyIdly(refusal.smtpReply) }
         do throws(MailParameters.Refusal) {
             let parameters = try MailParameters(parameters)
-            guard parameters.isUTF8 || path.utf8.allSatisfy({ $0 < 0x80 }) else { return refuseInternationalPath() }
+            guard parameters.isUTF8 || path.utf8.allSatisfy({ $0 < 0x80 }) else { return refuseInternational(550) }
             guard parameters.size ?? 0 <= configuration.messageSize else {
                 return refuse(Outcome.messageTooLarge.smtpReply)
             }
@@ -146,7 +151,8 @@ extension SMTPServerSession {
         } catch {
             return refuse(Self.reply(to: error))
         }
-        guard self.parameters.isUTF8 || path.utf8.allSatisfy({ $0 < 0x80 }) else { return refuseInternationalPath() }
+        let isASCII = ([path] + parameters.compactMap(\.value)).allSatisfy { $0.utf8.allSatisfy { $0 < 0x80 } }
+        guard self.parameters.isUTF8 || isASCII else { return refuseInternational(553) }
         guard recipients.count < configuration.recipients else {
             return refuseFurtherRecipient(.tooManyRecipients)
         }
@@ -154,8 +160,10 @@ extension SMTPServerSession {
     }
 
     /// RFC 6531 section 3.5: nothing beyond ASCII for whom did not say SMTPUTF8.
-    private mutating func refuseInternationalPath() {
-        refuse(SMTPReply(553, "5.6.7", "Addresses beyond ASCII need the parameter SMTPUTF8"))
+    ///
+    /// - Parameter code: 550 to MAIL, 553 to RCPT.
+    private mutating func refuseInternational(_ code: Int) {
+        refuse(SMTPReply(code, "5.6.7", "Addresses beyond ASCII need the parameter SMTPUTF8"))
     }
 
     /// RFC 5321 section 4.5.3.1.10: who has more recipients than we take sends the rest in another transaction. A client
@@ -181,9 +189,10 @@ extension SMTPServerSession {
         keyword.utf8.count <= 40 ? keyword : keyword.prefix(40) + "..."
     }
 
-    private static func reply(to malformation: SMTPCommand.Malformation) -> SMTPReply {
+    private func reply(to malformation: SMTPCommand.Malformation) -> SMTPReply {
         switch malformation {
-        case .helloArgument: SMTPReply(501, nil, "Say who you are: EHLO hostname")
+        case .helloArgument:
+            SMTPReply(501, nil, "Say who you are: \(configuration.service == .lmtp ? "LHLO" : "EHLO") hostname")
         case .mailSyntax: SMTPReply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
         case .recipientSyntax: SMTPReply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")
         case .senderAddress: SMTPReply(501, "5.1.7", "Bad sender address syntax")

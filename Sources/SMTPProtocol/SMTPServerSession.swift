@@ -70,7 +70,7 @@ public struct SMTPServerSession: Sendable {
     var parameters = MailParameters()
     /// Forward-paths of the current transaction that were accepted.
     public internal(set) var recipients: [String] = []
-    /// Those of the transaction that were beyond the limit.
+    /// Those of the transaction that were beyond the limit, or not taken and no mistake of the client's.
     var furtherRecipients = 0
     var receiver: DataReceiver?
     /// From the first BDAT of a transaction to the last.
@@ -162,7 +162,9 @@ public struct SMTPServerSession: Sendable {
         if outcome.isPositive {
             recipients.append(path)
             reply(SMTPReply(250, "2.1.5", "Ok"))
-        } else if outcome == .otherHook {
+        } else if outcome == .otherHook || configuration.service == .lmtp {
+            // Over LMTP a mail server passes a list of recipients on as it got it. To end the session at the twentieth wrong one
+            // would take the mail from the good ones as well.
             refuseFurtherRecipient(outcome)
         } else {
             refuse(outcome.smtpReply)

@@ -34,7 +34,7 @@ import Testing
                 recipients: 9, spoolFolder: "/", idleTimeout: .seconds(20), dataTimeout: .seconds(20)),
             receiver: Receiver { _, _ in .accepted }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             now: { Timestamp(seconds: 1_800_000_000) }, parsers: .singleton, sessions: SessionRegistry(),
-            places: ConnectionPlaces(limit: 9, limitPerPeer: 9) { _ in false }, gate: LoadGate(capacity: 1 << 20))
+            places: ConnectionPlaces(limit: 9, limitPerPeer: 9) { _ in false }, gates: LoadGates())
     }
 
     /// Thousands of clients a second say QUIT: whatever waits for a moment behind each of them adds up to 80 MB.

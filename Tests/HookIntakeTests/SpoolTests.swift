@@ -42,6 +42,20 @@ import Testing
 }
 
 @Suite struct LoadGateTests {
+    /// While one that fills its gate is parsed, and more of its kind wait.
+    @Test func giantsDoNotHoldUpTheOthers() {
+        let gates = LoadGates()
+        let log = Log()
+        for octets in [25 << 20, 25 << 20, 1 << 20, 4 << 20] {
+            gates.gate(for: octets).enter(octets) { log.note("\(octets >> 20)") }
+        }
+        #expect(log.all == ["25", "1"])
+        gates.gate(for: 1 << 20).leave(1 << 20)
+        #expect(log.all == ["25", "1", "4"])
+        gates.gate(for: 25 << 20).leave(25 << 20)
+        #expect(log.all == ["25", "1", "4", "25"])
+    }
+
     /// Who entered, in order.
     private final class Log: Sendable {
         let names = Mutex<[String]>([])

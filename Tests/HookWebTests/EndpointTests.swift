@@ -232,6 +232,23 @@ enum Fixture {
 }
 
 @Suite struct ConnectionPlacesTests {
+    /// Whoever has one address of IPv6 has all of its network.
+    @Test func aNetworkOfIPv6IsOnePeer() {
+        let places = ConnectionPlaces(limit: 9, limitPerPeer: 2, isExempt: { _ in false })
+        #expect(places.take("2001:db8:1:2::1") && places.take("2001:db8:1:2:ffff::7"))
+        #expect(!places.take("2001:db8:1:2:3:4:5:6"))
+        #expect(places.take("2001:db8:1:3::1"))
+        places.release("2001:db8:1:2::1")
+        #expect(places.take("2001:db8:1:2:3:4:5:6"))
+    }
+
+    @Test func fewWithoutAPlaceAreHeardOut() {
+        let places = ConnectionPlaces(limit: 1, limitPerPeer: 1, isExempt: { _ in false })
+        #expect((0..<200).count { _ in places.takeRefused() } == 64)
+        places.refusedClosed()
+        #expect(places.takeRefused() && !places.takeRefused())
+    }
+
     @Test func placesAreTakenAndGivenBack() {
         let places = ConnectionPlaces(limit: 3, limitPerPeer: 1, isExempt: { $0 == "proxy" })
         #expect(places.take("a"))

@@ -20,7 +20,7 @@ import Testing
         ([0, 100, 108, 116, 123], [true, false, false, false, true]),
     ] as [([Int], [Bool])])
     func whenLittleComesBehindMuch(records: [Int], times: [Bool]) {
-        var pace = RestingMemory.Pace(records: 0)
-        #expect(records.map { pace.isTime(records: $0) } == times)
+        var pace = RestingMemory.Pace(count: 0)
+        #expect(records.map { pace.isTime(count: $0) } == times)
     }
 }

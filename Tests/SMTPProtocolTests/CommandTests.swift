@@ -60,7 +60,20 @@ let hello = [
         DialogueCase(name: "LHLO is not SMTP", input: ["LHLO c"], replies: ["500 Use EHLO"]),
         DialogueCase(
             name: "EHLO is not LMTP", service: .lmtp, input: ["EHLO c", "HELO c", "LHLO", "LHLO c"],
-            replies: ["500 Use LHLO", "500 Use LHLO", "501 Say who"] + hello),
+            replies: ["500 Use LHLO", "500 Use LHLO", "501 Say who you are: LHLO"] + hello),
+        DialogueCase(
+            name: "LMTP helps in its own words", service: .lmtp, input: ["HELP"], replies: ["214 2.0.0 LHLO MAIL RCPT DATA BDAT"]),
+        // As a mail server passes it on. With many more, something else is meant than mail: ten times what may be taken.
+        DialogueCase(
+            name: "wrong recipients of LMTP take no mail from the right one", service: .lmtp,
+            input: ["LHLO c", "MAIL FROM:<a@b>"] + Array(repeating: "RCPT TO:<no@y>", count: 40) + ["RCPT TO:<x@y>", "DATA", "m", "."],
+            replies: hello + ["250"] + Array(repeating: "550", count: 40) + ["250", "354", "250 2.0.0"],
+            asked: Array(repeating: "no@y", count: 40) + ["x@y"], messages: ["m\r\n"], reversePaths: ["a@b"]),
+        DialogueCase(
+            name: "wrong recipients of LMTP without end", service: .lmtp,
+            input: ["LHLO c", "MAIL FROM:<a@b>"] + Array(repeating: "RCPT TO:<no@y>", count: 60),
+            replies: hello + ["250"] + Array(repeating: "550", count: 51) + ["421 4.7.0"], isClosed: true,
+            asked: Array(repeating: "no@y", count: 51)),
         DialogueCase(
             name: "EHLO resets the transaction", input: ["EHLO c", "MAIL FROM:<a@b>", "EHLO c", "RCPT TO:<x@y>"],
             replies: hello + ["250"] + hello + ["503 5.5.1 Need MAIL"]),

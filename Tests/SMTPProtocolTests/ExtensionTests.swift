@@ -54,7 +54,7 @@ import Testing
             ],
             replies: ["501 "] + hello
                 + [
-                    "553 5.6.7", "501 5.5.4", "250", "553 5.6.7", "553 5.6.7", "250", "250", "250", "250", "354", "250",
+                    "550 5.6.7", "501 5.5.4", "250", "553 5.6.7", "553 5.6.7", "250", "250", "250", "250", "354", "250",
                     "500 5.5.2", "500 5.5.2",
                 ],
             asked: ["ü@bücher.example", "\"ü ü\"@b"], messages: ["m\r\n"], reversePaths: ["é@b"]),
@@ -62,6 +62,11 @@ import Testing
             name: "SMTPUTF8 counts for one transaction",
             input: ["EHLO c", "MAIL FROM:<a@b> SMTPUTF8", "RSET", "MAIL FROM:<a@b>", "RCPT TO:<ü@y>"],
             replies: hello + ["250", "250", "250", "553 5.6.7"]),
+        // RFC 6533 section 3
+        DialogueCase(
+            name: "an original recipient beyond ASCII needs SMTPUTF8",
+            input: ["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@y> ORCPT=utf-8;ü@y", "RCPT TO:<x@y> ORCPT=utf-8;u@y"],
+            replies: hello + ["250", "553 5.6.7", "250"], asked: ["x@y"]),
     ]
 
     private static let chunks: [DialogueCase] = [
@@ -155,7 +160,7 @@ import Testing
             configure: { $0.errors = 100 }),
         DialogueCase(
             name: "parameters for delivery reports of a recipient",
-            input: ["EHLO c", "MAIL FROM:<a@b>"]
+            input: ["EHLO c", "MAIL FROM:<a@b> SMTPUTF8"]
                 + [
                     "NOTIFY=NEVER", "NOTIFY=SUCCESS,FAILURE,delay ORCPT=rfc822;x+2By@z", "ORCPT=utf-8;ü@y",
                     "NOTIFY=NEVER,SUCCESS", "NOTIFY=SUCCESS,SUCCESS", "NOTIFY=,", "NOTIFY", "NOTIFY=LATER", "ORCPT=x@y",

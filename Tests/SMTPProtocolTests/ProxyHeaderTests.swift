@@ -51,8 +51,9 @@ import Testing
         Case(name: "IPv6", octets: binary(0x21, 0x21, ipv6), address: "2001:db8::1", port: 0x0102),
         Case(name: "IPv4 in IPv6", octets: binary(0x21, 0x21, mapped), address: "192.0.2.9", port: 0),
         Case(name: "TLVs", octets: binary(0x21, 0x11, ipv4 + [4, 0, 2, 9, 9, 1, 0, 0]), address: "192.0.2.7", port: 0x1267),
-        Case(name: "largest", octets: binary(0x21, 0x11, ipv4 + [4, 1, 0xF9] + Array(repeating: 0, count: 505)), address: "192.0.2.7", port: 0x1267),
-        Case(name: "too large", octets: binary(0x21, 0x11, ipv4, length: 521)),
+        // 4096 octets: 16, 12, 3 and the value of a TLV.
+        Case(name: "largest", octets: binary(0x21, 0x11, ipv4 + [4, 0x0F, 0xE1] + Array(repeating: 0, count: 4065)), address: "192.0.2.7", port: 0x1267),
+        Case(name: "too large", octets: binary(0x21, 0x11, ipv4, length: 4081)),
         Case(name: "far too large", octets: binary(0x20, 0x00, [], length: 65535)),
         Case(name: "a TLV longer than the header", octets: binary(0x21, 0x11, ipv4 + [4, 0, 3, 9, 9])),
         Case(name: "half a TLV", octets: binary(0x21, 0x11, ipv4 + [4, 0])),
@@ -60,6 +61,8 @@ import Testing
         Case(name: "IPv6 shorter than its addresses", octets: binary(0x21, 0x21, ipv4)),
         Case(name: "LOCAL", octets: binary(0x20, 0x00, []), address: .some(nil)),
         Case(name: "LOCAL with anything", octets: binary(0x20, 0x11, [1, 2, 3]), address: .some(nil)),
+        Case(name: "LOCAL with a family nobody knows", octets: binary(0x20, 0xFF, [1, 2]), address: .some(nil)),
+        Case(name: "LOCAL with datagrams", octets: binary(0x20, 0x12, ipv4), address: .some(nil)),
         Case(name: "unspecified", octets: binary(0x21, 0x00, [1, 2, 3]), address: .some(nil)),
         Case(name: "Unix", octets: binary(0x21, 0x31, Array(repeating: 7, count: 216)), address: .some(nil)),
         Case(name: "datagrams", octets: binary(0x21, 0x12, ipv4)), Case(name: "version 1 in binary", octets: binary(0x11, 0x11, ipv4)),
@@ -95,7 +98,7 @@ import Testing
             var generator = SplitMix64(state: UInt64(seed))
             var octets = Self.cases[seed % Self.cases.count].octets
             for _ in 0..<3 where !octets.isEmpty { octets[Int.random(in: 0..<octets.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator) }
-            octets += Array(repeating: UInt8.random(in: 0...255, using: &generator), count: 600)
+            octets += Array(repeating: UInt8.random(in: 0...255, using: &generator), count: 4200)
             #expect(ProxyHeader.read(octets) != .needsMore)
         }
     }

@@ -82,6 +82,7 @@ public struct ControlIntake: Service {
         guard let short = SocketPath(path) else { throw ListenError(path, errno) }
         do {
             let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .serverChannelOption(.backlog, value: AcceptPause.backlog)
                 .serverChannelInitializer(AcceptPause.initializer(logger))
                 .bind(unixDomainSocketPath: short.text, cleanupExistingSocketFile: true) { channel in
                     channel.eventLoop.makeCompletedFuture {

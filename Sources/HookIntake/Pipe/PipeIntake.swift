@@ -53,7 +53,7 @@ public struct PipeIntake: Service {
         guard let short = SocketPath(path) else { throw ListenError(path, errno) }
         let (receiver, messageSize, now) = (receiver, messageSize, now)
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelOption(.backlog, value: 512)
+            .serverChannelOption(.backlog, value: AcceptPause.backlog)
             .serverChannelInitializer(AcceptPause.initializer(logger))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
