@@ -43,7 +43,7 @@ struct CloudEvent {
         writer.member("hooktype", hookType.rawValue)
         writer.member("intake", intake.rawValue)
         for (name, value) in extensions { writer.member(name, Self.bounded(value)) }
-        writer.member("output", output.map { String(decoding: $0, as: UTF8.self) })
+        writer.member("output", output.map(Self.text))
         writer.name("data")
         writer.rawOnOneLine(data)
         writer.endObject()
@@ -52,7 +52,8 @@ struct CloudEvent {
 
     /// nil where there is nothing to say: CloudEvents attributes are never empty (section 3.1, "String").
     private static func bounded(_ value: String?) -> String? {
-        guard let value, !value.isEmpty else { return nil }
+        guard let given = value, !given.isEmpty else { return nil }
+        let value = isPlain(given.utf8) ? given : replacing(given) { _ in "\u{FFFD}" }
         guard value.utf8.count > attributeLimit else { return value }
         var kept = ""
         for character in value {
@@ -60,6 +61,35 @@ struct CloudEvent {
             kept.append(character)
         }
         return kept
+    }
+
+    // MARK: - Characters that no attribute may have
+
+    // Section 3.1, "String": no control characters and no noncharacters. Mail has them in headers and addresses, and a
+    // consumer may refuse an event for them.
+    private static func isAllowed(_ scalar: Unicode.Scalar) -> Bool {
+        let value = scalar.value
+        return value >= 0x20 && !(0x7F...0x9F).contains(value) && !(0xFDD0...0xFDEF).contains(value) && value & 0xFFFE != 0xFFFE
+    }
+
+    private static func isPlain(_ octets: some Collection<UInt8>) -> Bool { octets.allSatisfy { (0x20...0x7E).contains($0) } }
+
+    private static func replacing(_ value: String, _ replacement: (Unicode.Scalar) -> String) -> String {
+        var kept = String.UnicodeScalarView()
+        for scalar in value.unicodeScalars {
+            if isAllowed(scalar) { kept.append(scalar) } else { kept += replacement(scalar).unicodeScalars }
+        }
+        return String(kept)
+    }
+
+    /// JSON as a text, in which such characters can be written otherwise.
+    private static func text(_ json: [UInt8]) -> String {
+        let text = String(decoding: json, as: UTF8.self)
+        return isPlain(json) ? text : replacing(text) { scalar in
+            // Between values, where only white space can stand.
+            guard scalar.value >= 0x20 else { return " " }
+            return String(scalar).utf16.map { "\\u" + String(0x10000 + UInt32($0), radix: 16).dropFirst() }.joined()
+        }
     }
 }
 

@@ -64,7 +64,7 @@ public struct HookDirectory: Sendable {
     }
 
     public let hooks: [AddressedHook]
-    /// Lower case.
+    /// Lower case, in ASCII.
     public let domains: [String]
     private let aliases: [String: Int]
     private let tokens: [String: (hook: Int, until: Timestamp?)]
@@ -75,12 +75,12 @@ public struct HookDirectory: Sendable {
     /// Only email hooks get addresses. Where two hooks claim one alias, the first has it.
     public init(hooks: [AddressedHook], domains: [String]) {
         self.hooks = hooks
-        self.domains = domains.map { $0.lowercased() }
+        self.domains = domains.map { DomainName.ascii($0) ?? $0.lowercased() }
         var aliases: [String: Int] = [:]
         var tokens: [String: (hook: Int, until: Timestamp?)] = [:]
         var ourDomains = Set(self.domains)
         for (index, addressed) in hooks.enumerated() where addressed.hook.type == .email {
-            for alias in addressed.hook.policy.aliases.map({ $0.lowercased() }) where aliases[alias] == nil {
+            for alias in addressed.hook.policy.aliases.map(DomainName.lowercased(address:)) where aliases[alias] == nil {
                 aliases[alias] = index
                 if let domain = Self.split(alias)?.domain { ourDomains.insert(String(domain)) }
             }
@@ -98,14 +98,14 @@ public struct HookDirectory: Sendable {
         self.ourDomains = ourDomains
     }
 
-    /// Looks a forward-path up, without regard to case: an alias, a token, then either of them before a `+`.
+    /// Looks a forward-path up, without regard to case and to the spelling of its domain: an alias, a token, then either of them before a `+`.
     ///
     /// - Parameters:
     ///   - address: the mailbox without angle brackets; without a domain (`postmaster`, RFC 5321 section 4.1.1.3)
     ///     the first of our domains is meant.
     ///   - now: decides whether a previous generation's token still counts.
     public func resolve(_ address: String, now: Timestamp) -> Resolution {
-        let lowered = address.lowercased()
+        let lowered = DomainName.lowercased(address: address)
         // What most mail is sent to. An alias may also lack a domain, which no address does.
         if let index = aliases[lowered], lowered.utf8.contains(UInt8(ascii: "@")) { return .hook(hooks[index], tag: nil) }
         guard let (local, domain) = Self.split(lowered) ?? domains.first.map({ (lowered[...], $0[...]) }) else {

@@ -25,12 +25,13 @@ public struct SenderPattern: Sendable, Hashable, CustomStringConvertible {
     }
 
     private let kind: Kind
-    /// Lower case; of `below` with the dot before it.
+    /// Lower case, the domain in ASCII; of `below` with the dot before it.
     private let text: String
 
     /// - Parameter text: `orders@shop.example`, `shop.example`, `*.shop.example` or `<>`; nil for anything else.
     public init?(_ text: String) {
-        let lowered = text.lowercased()
+        let lowered = text.utf8.contains(UInt8(ascii: "@"))
+            ? DomainName.lowercased(address: text) : DomainName.ascii(text) ?? text.lowercased()
         let domain = lowered.lastIndex(of: "@").map { lowered[lowered.index(after: $0)...] }
         if text == "<>" {
             (kind, self.text) = (.null, "")
@@ -65,11 +66,11 @@ public struct SenderPattern: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Whether it is this sender's mail, without regard to case.
+    /// Whether it is this sender's mail, without regard to case and to the spelling of the domain.
     public func matches(_ sender: String) -> Bool {
         guard kind != .null, let at = sender.lastIndex(of: "@") else { return kind == .null && sender.isEmpty }
-        let lowered = sender.lowercased()
-        let domain = sender[sender.index(after: at)...].lowercased()
+        let lowered = DomainName.lowercased(address: sender)
+        let domain = DomainName.ascii(sender[sender.index(after: at)...]) ?? ""
         return switch kind {
         case .null: false
         case .address: lowered == text

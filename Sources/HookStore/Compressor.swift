@@ -67,14 +67,21 @@ final class Compressor: @unchecked Sendable {
             let begun = self.activity
             let isResting = begun - activity < Self.restingJobs
             var isDone = false
-            while isResting, !isDone, self.activity - begun < Self.restingJobs {
+            // What nobody needs is found without rest as well: the journal would grow with every mail, whatever retention says.
+            if !isResting, !recycle(statements) { return }
+            while !isDone, isCrowded(statements) || isResting && self.activity - begun < Self.restingJobs {
                 guard let isMore = step(statements) else { return }
                 isDone = !isMore
                 if statements.isPastSegment || isDone, !recycle(statements) { return }
+                if purges.isAsked { break }
             }
             pause = options.restingPause * (isDone ? Self.longPause : 1)
             activity = self.activity
         }
+    }
+
+    private func isCrowded(_ statements: Statements) -> Bool {
+        segments.inUse.count > options.segmentsWithoutRest + statements.held
     }
 
     /// Messages and other jobs. What this thread asks for itself is among them, and little.

@@ -30,6 +30,8 @@ public final class SQLiteStore: InspectableStore {
         public var groupOctets = 8 << 20
         /// About how long a segment of the journal gets.
         public var segmentOctets = 64 << 20
+        /// With more segments than this, messages are compressed also while mail comes.
+        public var segmentsWithoutRest = 32
         /// Segments that were written before are kept for the next time up to this size.
         public var spareOctets = 256 << 20
         /// What the journal leaves free on the disk, for the database to follow.
@@ -113,6 +115,12 @@ public final class SQLiteStore: InspectableStore {
             // told from an empty one. Where it cannot be made, the first commit tells.
             if StoreFile.size(path) == nil { _ = files.makeFolder(StorePlace.journal(of: path)) }
             try lifetime.lock(ownerOf: path)
+            let restored = StoreUpkeep.restored(path)
+            guard StoreFile.size(restored) == nil else {
+                throw .failed(
+                    "\(restored): a restore was ended before it was done. Run `mailhookd store restore` again; to go on with what is "
+                        + "there without it, remove that file")
+            }
             let (owner, reads) = try makeOwner(path, options, files, answering)
             let store = SQLiteStore(owner: owner, reads: reads, lifetime: lifetime)
             try startThreads(of: store, owner)
@@ -293,6 +301,19 @@ public final class SQLiteStore: InspectableStore {
     /// file stays, and grows with nothing. On a thread of the store's; what was found before is told at once.
     public func onUnreadable(_ handler: @escaping @Sendable (_ message: Int64, _ cause: StoreError) -> Void) {
         compressor?.unreadable.setHandler(handler)
+    }
+
+    /// Segments of the journal in which records are, or may be written next.
+    var segmentsInUse: Int { owner?.keeper.segmentsInUse ?? 0 }
+
+    /// Gives back to the disk what is kept for later use: spare segments of the journal, and the room of the log. Returns at once.
+    public func makeRoom() {
+        guard let owner else { return }
+        // Removing files may take its time, and who asks may be an event loop.
+        try? StoreThread.start {
+            owner.keeper.giveUpSpares()
+            owner.writer.add(.emptyLog { _ in })
+        }
     }
 
     /// - Parameter handler: called once a sync of the database or its log failed: from then on no segment of the journal is

@@ -20,16 +20,22 @@ public enum StoreBackup {
         if !isReplacing, access(target, F_OK) == 0 { throw .failed("\(target): exists already") }
         guard !isSameFile(path, target) else { throw .failed("\(target): is the store itself") }
         let source = try StoreFile.openForReading(path)
-        guard try StoreFile.isCurrent(source) else { throw .failed("\(path): nothing is stored yet") }
-        try JournalCatchUp(path: path).run(source)
+        // A copy that an earlier version made has no journal, and needs nothing of what a store in use does.
+        let version = try Schema.version(of: source)
+        let isOldCopy = access(StorePlace.journal(of: path), F_OK) != 0 && (1..<Schema.known).contains(version)
+        if !isOldCopy {
+            guard try StoreFile.isCurrent(source) else { throw .failed("\(path): nothing is stored yet") }
+            try JournalCatchUp(path: path).run(source)
+        }
         let part = target + ".part"
+        let lock = try create(part)
+        defer { Glibc.close(lock) }
         let octets: Int
         do throws(StoreError) {
-            try create(part)
             try copy(source, to: part)
-            try embedJournal(of: source, in: part)
+            if !isOldCopy { try embedJournal(of: source, in: part) }
             try leaveLog(part)
-            try check(part)
+            try check(part, version: version)
             octets = try sync(part)
         } catch {
             unlink(part)
@@ -39,12 +45,33 @@ public enum StoreBackup {
         return octets
     }
 
-    /// A name that somebody else made meanwhile is not followed.
-    private static func create(_ part: String) throws(StoreError) {
-        unlink(part)
+    /// Makes the file, locked (flock(2)) as long as the descriptor is open: two that write to one target would both
+    /// be lost. One that a backup left when it was ended is taken away. A name that somebody else made is not followed.
+    private static func create(_ part: String) throws(StoreError) -> Int32 {
+        let stale = open(part, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
+        guard stale >= 0 || [ENOENT, ELOOP].contains(errno) else { throw StoreError(opening: part, errno: errno) }
+        if stale < 0 { unlink(part) }
+        // Open until the new one is locked: who waits for its turn finds one or the other.
+        defer { if stale >= 0 { Glibc.close(stale) } }
+        if stale >= 0 {
+            guard flock(stale, LOCK_EX | LOCK_NB) == 0, isNamed(part, stale) else { throw busy(part) }
+            unlink(part)
+        }
         let descriptor = open(part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw StoreError(opening: part, errno: errno) }
-        Glibc.close(descriptor)
+        guard descriptor >= 0 else { throw errno == EEXIST ? busy(part) : StoreError(opening: part, errno: errno) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, isNamed(part, descriptor) else {
+            Glibc.close(descriptor)
+            throw busy(part)
+        }
+        return descriptor
+    }
+
+    private static func busy(_ part: String) -> StoreError { .busy("\(part): another backup is being written there") }
+
+    private static func isNamed(_ path: String, _ descriptor: Int32) -> Bool {
+        var (named, ours) = (stat(), stat())
+        return fstat(descriptor, &ours) == 0 && lstat(path, &named) == 0
+            && (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino)
     }
 
     /// All pages in one step, which is one read transaction: with more of them, each commit of the daemon's would begin
@@ -83,10 +110,12 @@ public enum StoreBackup {
     }
 
     /// Nobody else has the file: neither locks nor shared memory are needed.
-    private static func check(_ part: String) throws(StoreError) {
+    private static func check(_ part: String, version: Int) throws(StoreError) {
         let copy = try SQLiteConnection(part, .immutable)
         let result = try copy.text("PRAGMA quick_check(1)")
         guard result == "ok" else { throw .corrupt("\(part): the copy is not whole: \(result)") }
+        // An empty file is whole as well.
+        guard try Schema.version(of: copy) == version else { throw .corrupt("\(part): the copy is not whole") }
     }
 
     private static func sync(_ part: String) throws(StoreError) -> Int {

@@ -8,6 +8,10 @@ internal import Glibc
 public import HookModel
 
 public enum StoreUpkeep {
+    /// What is to take the place of a store, until it does. While it is there a new owner would begin an empty store, or go on
+    /// with a part of the old one.
+    static func restored(_ path: String) -> String { path + ".restored" }
+
     /// Puts a copy of `backup` in the place of the store at `path`. What was there is kept beside it.
     ///
     /// - Returns: where the store that was there is now; nil if there was none.
@@ -16,7 +20,7 @@ public enum StoreUpkeep {
     public static func restore(_ path: String, from backup: String) throws(StoreError) -> String? {
         let lock = try StoreLock(ownerOf: path)
         defer { withExtendedLifetime(lock) {} }
-        let fresh = path + ".restored"
+        let fresh = restored(path)
         // Copied, checked and synced like a backup, because it is one in the other direction.
         _ = try StoreBackup.make(of: backup, at: fresh, isReplacing: true)
         let old = try setAside(path)
@@ -25,11 +29,22 @@ public enum StoreUpkeep {
         return old
     }
 
+    /// In the order of moving; the database itself is last.
+    private static let endings = [".journal", "-wal", "-shm", ""]
+
+    /// The next number, or the last one where a restore was ended before it had moved everything.
+    private static func nameForOld(_ path: String) -> String {
+        func isThere(_ number: Int, _ ending: String) -> Bool { access("\(path).before-restore-\(number)\(ending)", F_OK) == 0 }
+        var number = 1
+        while endings.contains(where: { isThere(number, $0) }) { number += 1 }
+        let isBegun = number > 1 && !isThere(number - 1, "")
+            && !endings.contains { isThere(number - 1, $0) && access(path + $0, F_OK) == 0 }
+        return "\(path).before-restore-\(isBegun ? number - 1 : number)"
+    }
+
     /// Log and journal belong to the database that was there; with another one they would destroy that.
     private static func setAside(_ path: String) throws(StoreError) -> String? {
-        var number = 1
-        while ["", ".journal"].contains(where: { access("\(path).before-restore-\(number)\($0)", F_OK) == 0 }) { number += 1 }
-        let old = "\(path).before-restore-\(number)"
+        let old = nameForOld(path)
         guard access(path, F_OK) == 0 else {
             for ending in ["-wal", "-shm"] { unlink(path + ending) }
             if rename(StorePlace.journal(of: path), StorePlace.journal(of: old)) != 0, errno != ENOENT {
@@ -37,7 +52,7 @@ public enum StoreUpkeep {
             }
             return nil
         }
-        for ending in [".journal", "-wal", "-shm", ""] where rename(path + ending, old + ending) != 0 && errno != ENOENT {
+        for ending in endings where rename(path + ending, old + ending) != 0 && errno != ENOENT {
             throw StoreError(opening: path + ending, errno: errno)
         }
         return old

@@ -57,6 +57,8 @@ final class JournalLoop: @unchecked Sendable {
     private let answering: SQLiteStore.Answering
     private let octetsWaiting = Atomic<Int>(0)
     private let recordsDone = Atomic<Int>(0)
+    /// The database's thread was asked to, and has not answered yet.
+    private let isEmptyingLog = Atomic<Bool>(false)
     /// By subscription.
     private let taps = Mutex<[String: any DeliveryTap]>([:])
     /// The database was found to be damaged.
@@ -234,12 +236,21 @@ final class JournalLoop: @unchecked Sendable {
         } catch {
             // What a damaged database does not know of a message, it may have known.
             if case .corrupt = error { corruption = error }
+            if case .full = error { makeRoom() }
             guard group.count > 1, corruption == nil else {
                 return group.forEach { $0.completion(.failure(error)) }
             }
             // One of them may be at fault, or a smaller one find room: alone, it can't fail the others.
             for index in group.indices { store(group[index...index]) }
         }
+    }
+
+    /// What the store keeps for later use is no reason to refuse mail: spare segments, and a log that was brought to the
+    /// database already.
+    private func makeRoom() {
+        keeper.giveUpSpares()
+        guard !isEmptyingLog.exchange(true, ordering: .relaxed) else { return }
+        writer.add(.emptyLog { [weak self] _ in self?.isEmptyingLog.store(false, ordering: .relaxed) })
     }
 
     private func write(_ group: ArraySlice<Commit>) throws(StoreError) -> [CommitReceipt] {

@@ -131,6 +131,9 @@ final class JournalSegments: Sendable {
 
     // MARK: - Spare
 
+    /// Of what is free on the disk, spares may be one part in so many.
+    private static let spareShare = 4
+
     var hasSpare: Bool { state.withLock { !$0.spares.isEmpty } }
 
     func takeSpare() -> Spare? {
@@ -152,13 +155,19 @@ final class JournalSegments: Sendable {
     /// Octets of all spares.
     var spareOctets: Int { state.withLock { $0.spares.reduce(0) { $0 + $1.octets } } }
 
+    /// Gives their room back to the disk.
+    func removeSpares() {
+        while let spare = takeSpare() { _ = files.remove(path(spare.number)) }
+    }
+
     /// Makes a segment that nothing needs into a spare, or removes it where there are enough.
     func recycle(_ segment: Segment, spareLimit: Int) {
         var status = stat()
         let old = path(segment.number)
         guard stat(old, &status) == 0 else { return }
         let octets = Int(status.st_size)
-        guard spareOctets + octets <= spareLimit else {
+        // On a small disk, or one that is filling up, they are in the way.
+        guard spareOctets + octets <= min(spareLimit, (FreeSpace.octets(at: folder) ?? .max) / Self.spareShare) else {
             _ = files.remove(old)
             return
         }

@@ -41,6 +41,11 @@ final class SegmentKeeper: @unchecked Sendable {
         _ = queue.add(())
     }
 
+    var segmentsInUse: Int { segments.inUse.count }
+
+    /// The disk is full.
+    func giveUpSpares() { segments.removeSpares() }
+
     func close() {
         isClosed.store(true, ordering: .relaxed)
         queue.close()

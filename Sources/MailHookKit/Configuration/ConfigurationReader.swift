@@ -341,12 +341,13 @@ struct ConfigurationReader {
     /// RFC 5321 section 4.1.2, Domain, in lower case; a label may hold letters, digits, hyphens and, for local
     /// networks, underscores.
     private static func domain(_ text: String) -> String? {
-        let labels = text.lowercased().split(separator: ".", omittingEmptySubsequences: false)
+        guard let text = DomainName.ascii(text) else { return nil }
+        let labels = text.split(separator: ".", omittingEmptySubsequences: false)
         let areGood = labels.allSatisfy { label in
             (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
                 && label.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
         }
-        return areGood && text.utf8.count <= 253 ? text.lowercased() : nil
+        return areGood && text.utf8.count <= 253 ? text : nil
     }
 
     private static func address(_ text: String) -> String? {

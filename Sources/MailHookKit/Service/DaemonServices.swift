@@ -51,7 +51,8 @@ final class DaemonServices: Sendable {
         let current = CurrentSnapshot(snapshot)
         let notifier = SystemdNotifier.fromEnvironment()
         let room = StoreRoom(
-            dataFolder: configuration.data, least: { current.value.configuration.limits.freeSpace }, logger: logger)
+            dataFolder: configuration.data, least: { current.value.configuration.limits.freeSpace }, logger: logger,
+            makeRoom: { [weak store] in store?.makeRoom() })
         // Says at once if there is too little.
         _ = room.refusal
         try StoreKeeping.set(configuration.retentionPolicy, of: store, logger)

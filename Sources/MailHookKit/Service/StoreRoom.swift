@@ -16,6 +16,7 @@ final class StoreRoom: Sendable {
     /// Octets that have to be free.
     private let least: @Sendable () -> Int
     private let file: FileIdentity?
+    private let makeRoom: @Sendable () -> Void
     private let logger: Logger
     /// Of the monotonic clock, in seconds.
     private let lookedAt = Atomic<Int>(.min)
@@ -41,11 +42,15 @@ final class StoreRoom: Sendable {
     /// - Parameters:
     ///   - dataFolder: the store in it is open already.
     ///   - least: octets, as they hold now; with fewer free, messages are refused. 0 refuses none.
-    init(dataFolder: String, least: @escaping @Sendable () -> Int, logger: Logger) {
+    ///   - makeRoom: called once when there is too little.
+    init(
+        dataFolder: String, least: @escaping @Sendable () -> Int, logger: Logger, makeRoom: @escaping @Sendable () -> Void = {}
+    ) {
         folder = dataFolder
         path = StorePath.inFolder(dataFolder)
         self.least = least
         file = FileIdentity(path)
+        self.makeRoom = makeRoom
         self.logger = logger
     }
 
@@ -80,6 +85,7 @@ final class StoreRoom: Sendable {
         guard outcome != before else { return }
         switch outcome {
         case .storeFull:
+            makeRoom()
             logger.error(
                 "disk nearly full; nothing is accepted",
                 metadata: ["folder": "\(folder)", "free": "\(free ?? 0)", "needed": "\(least)"])
