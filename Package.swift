@@ -149,7 +149,11 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "HookTLSTests",
-            dependencies: ["HookTLS", "TestSupport", .product(name: "Logging", package: "swift-log")], swiftSettings: strict),
+            dependencies: [
+                "HookTLS", "TestSupport", .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict),
         .testTarget(
             name: "HookIntakeTests",
             dependencies: [

@@ -36,14 +36,23 @@ struct MainCommand: AsyncParsableCommand {
                 try command.run()
             }
         } catch {
-            let isMailServer = arguments.first == ReceiveCommand.configuration.commandName
-            // Mail must not be returned to its sender because of a wrong option in a mail server's configuration.
-            if isMailServer, exitCode(for: error) == .validationFailure {
-                Terminal.printError("4.3.5 \(message(for: error))")
-                exit(withError: ExitCode(SysExit.temporaryFailure))
-            }
-            exit(withError: error)
+            guard let reason = whyMailWaits(arguments, error) else { exit(withError: error) }
+            Terminal.printError("4.3.5 \(reason)")
+            exit(withError: ExitCode(SysExit.temporaryFailure))
         }
+    }
+
+    /// What a mail server is told whose mail was not read; nil where it is not a mail server's command that failed, or where
+    /// the command has told it.
+    private static func whyMailWaits(_ arguments: [String], _ error: any Error) -> String? {
+        let name = ReceiveCommand.configuration.commandName
+        guard arguments.first(where: { !$0.hasPrefix("-") }) == name else { return nil }
+        // Mail must not be returned to its sender because of a wrong option in a mail server's configuration.
+        if exitCode(for: error) == .validationFailure { return message(for: error) }
+        // Nor be taken for delivered: it was asked for help, say.
+        let hasRecipient = arguments.contains { $0 == "--to" || $0.hasPrefix("--to=") }
+        return hasRecipient && exitCode(for: error).isSuccess
+            ? "no mail was read: an option besides --to asks for something else than to receive one" : nil
     }
 }
 

@@ -1,6 +1,6 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// More clients than the daemon may have descriptors: they wait, it rests, and none is lost.
+// More clients than the daemon may have descriptors: they wait, it rests, none is lost, and the store goes on.
 
 import Foundation
 import TestSupport
@@ -21,16 +21,59 @@ import Testing
         #expect(limits.soft == "900" && limits.hard == "900")
     }
 
+    /// What listeners leave free (AcceptPause).
+    private static let reserve = 16
+
+    /// As many descriptors as `daemon` has open now, and `more`. Set when it runs: how many it needs for itself depends on
+    /// the processors.
+    private static func limit(_ daemon: Child, to more: Int) throws -> Int {
+        let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(daemon.identifier)/fd").compactMap(Int.init)
+        let limit = (open.max() ?? 0) + 1 + more
+        let set = try Child.run("prlimit", ["--pid", "\(daemon.identifier)", "--nofile=\(limit):\(limit)"])
+        try #require(set.status == 0, "\(set.errors)")
+        return limit
+    }
+
+    /// However many there are, who is connected can have a mail stored.
+    @Test func connectionsLeaveTheStoreItsDescriptors() throws {
+        let installation = try Installation("limits: { connectionsPerPeer: 500 }")
+        try installation.start()
+        let daemon = try #require(installation.daemon)
+        let limit = try Self.limit(daemon, to: Self.reserve + 6)
+        let session = try installation.session()
+        let idle = try (0..<limit).map { _ in try Connection(installation.smtp) }
+        try eventually("SMTP waits") { daemon.errors.contains("connections have to wait") }
+        usleep(1_500_000)
+        for number in 1...3 {
+            _ = try session.command("MAIL FROM:<a@b.example>")
+            #expect(try session.command("RCPT TO:<\(Installation.alias)>").hasPrefix("250 "))
+            _ = try session.command("DATA")
+            session.send(numberedMail("\(number)").replacingOccurrences(of: "\n", with: "\r\n"))
+            let reply = try session.command(".")
+            #expect(reply.hasPrefix("250 2.0.0 "), "\(reply)")
+        }
+        let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(daemon.identifier)/fd").count
+        #expect(idle.count == limit && open < limit)
+        #expect(try session.command("QUIT").hasPrefix("221 "))
+        #expect(try installation.stop() == 0)
+    }
+
+    @Test(arguments: [24, 30, 40]) func tooFewToBegin(limit: Int) throws {
+        let installation = try Installation()
+        let refused = try Child.run(
+            "prlimit",
+            [
+                "--nofile=\(limit):\(limit)", Installation.binary, "serve", "--config", installation.configurationFile.path,
+            ], seconds: 20)
+        #expect(refused.status == 75 && refused.errors.contains("no more than \(limit) files may be open"), "\(refused)")
+    }
+
     @Test func withoutDescriptorsListenersRest() throws {
         let installation = try Installation(
             "limits: { connectionsPerPeer: 200 }", listen: "lmtp: [\"127.0.0.1:0\"], http: [\"127.0.0.1:0\"], admin: [\"127.0.0.1:0\"]")
         try installation.start()
         let daemon = try #require(installation.daemon)
-        // Set when it runs: how many it needs for itself depends on the processors.
-        let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(daemon.identifier)/fd").compactMap(Int.init)
-        let limit = (open.max() ?? 0) + 9
-        let set = try Child.run("prlimit", ["--pid", "\(daemon.identifier)", "--nofile=\(limit):\(limit)"])
-        try #require(set.status == 0, "\(set.errors)")
+        let limit = try Self.limit(daemon, to: Self.reserve + 8)
         var clients = try (0..<limit).map { _ in try Connection(installation.smtp) }
         #expect(try clients[0].reply().hasPrefix("220 "))
         func warnings() -> Int { daemon.errors.components(separatedBy: "connections have to wait").count - 1 }

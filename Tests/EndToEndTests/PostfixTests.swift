@@ -100,7 +100,7 @@ struct PostfixTests {
         // The daemon's user. Root, which runs it here, gives the socket to the folder's owner.
         #expect(try Child.run("chown", ["nobody:nogroup", data]).status == 0)
         #expect(try Child.run("chmod", ["700", data]).status == 0)
-        if isRunning { try installation.start() }
+        if isRunning { try installation.start() } else { try installation.makeSecret() }
         // The program as everybody may run it, wherever the build folder lies.
         let program = installation.folder.appendingPathComponent("mailhookd").path
         try FileManager.default.copyItem(atPath: Installation.binary, toPath: program)

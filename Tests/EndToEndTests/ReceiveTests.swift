@@ -15,7 +15,7 @@ import Testing
     @Test(arguments: [true, false])
     func exitStatusTellsWhatBecameOfTheMail(isRunning: Bool) throws {
         let installation = try Installation("limits: { messageSize: 64KiB }", hook: "onNoData: reject")
-        if isRunning { try installation.start() }
+        if isRunning { try installation.start() } else { try installation.makeSecret() }
         let taken = try receive(installation, numberedMail("1"), ["--from", "shop@fernleaf.example"])
         #expect(taken.status == 0 && taken.output.isEmpty, "\(taken.errors)")
         let event = try #require(try installation.events().first)
@@ -59,6 +59,42 @@ import Testing
         #expect(try receive(installation, numberedMail("1"), ["--config", "/nowhere.yaml"]).status == 75)
     }
 
+    /// A disk that is not mounted: a new secret would make every address unknown, and the mail would be returned.
+    @Test func aFolderWithoutItsSecretIsNotTheOne() throws {
+        let installation = try Installation()
+        try installation.makeSecret()
+        let token = try #require(
+            try Installation.objects(installation.command(["hooks", "--json"]).output).first?["address"] as? String)
+        let data = installation.folder.appendingPathComponent("data")
+        let disk = installation.folder.appendingPathComponent("disk")
+        try FileManager.default.moveItem(at: data, to: disk)
+        for isThere in [false, true] {
+            if isThere { try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true) }
+            for address in [token, Installation.alias] {
+                let kept = try receive(installation, numberedMail("1"), ["--to", address])
+                #expect(kept.status == 75 && kept.errors.contains("\(data.path) holds no instance.key"), "\(kept.errors)")
+            }
+            let left = (try? FileManager.default.contentsOfDirectory(atPath: data.path)) ?? []
+            #expect(FileManager.default.fileExists(atPath: data.path) == isThere && left.isEmpty, "\(left)")
+        }
+        try FileManager.default.removeItem(at: data)
+        try FileManager.default.moveItem(at: disk, to: data)
+        #expect(try receive(installation, numberedMail("1"), ["--to", token]).status == 0)
+        #expect(try installation.orderNumbers() == ["1"])
+    }
+
+    /// Status 0 is a mail that was taken.
+    @Test func whatIsNoDeliveryIsNoSuccess() throws {
+        for option in ["--help", "-h", "--version", "--help-hidden", "--generate-completion-script=bash"] {
+            for arguments in [["--to", Installation.alias, option], [option, "--to=\(Installation.alias)"]] {
+                let result = try Child.run(Installation.binary, ["receive"] + arguments, input: numberedMail("1"))
+                #expect(result.status == 75 && result.errors.hasPrefix("4.3.5 "), "\(arguments): \(result)")
+            }
+        }
+        let help = try Child.run(Installation.binary, ["receive", "--help"])
+        #expect(help.status == 0 && help.output.contains("--to"), "\(help)")
+    }
+
     /// A disk that is not mounted yet, say, and a link that leads there.
     @Test(arguments: ["link/mailhookd", "link", "file/mailhookd"]) func aDataFolderThatCannotBeMade(place: String) throws {
         let installation = try Installation()
@@ -67,7 +103,8 @@ import Testing
         try Data().write(to: installation.folder.appendingPathComponent("file"))
         let data = folder + "/" + place
         let received = try receive(installation, numberedMail("1"), ["--data", data])
-        #expect(received.status == 75 && (received.errors.contains("\(folder)/link: ") || received.errors.contains("\(data): ")), "\(received.errors)")
+        let reasons = ["\(folder)/link: ", "\(data): ", "\(data)/instance.key: ", "\(data) holds no instance.key"]
+        #expect(received.status == 75 && reasons.contains { received.errors.contains($0) }, "\(received.errors)")
         let served = try installation.command(["serve", "--data", data])
         #expect(served.status == 73 && (served.errors.contains("\(folder)/link: ") || served.errors.contains("\(data): ")), "\(served.errors)")
     }
@@ -75,6 +112,7 @@ import Testing
     /// Nothing is known of an address then; mail must not be returned because apps are being replaced.
     @Test func withoutAnAppNobodyIsRefused() throws {
         let installation = try Installation()
+        try installation.makeSecret()
         let apps = installation.folder.appendingPathComponent("apps")
         try FileManager.default.removeItem(at: apps)
         try FileManager.default.createDirectory(at: apps, withIntermediateDirectories: true)
@@ -86,6 +124,7 @@ import Testing
     @Test(.enabled(if: SmallDisk.absence == nil, "skipped: to have another /etc needs root"))
     func withoutAConfigurationNobodyIsRefused() throws {
         let installation = try Installation()
+        try installation.makeSecret()
         let etc = installation.folder.appendingPathComponent("etc")
         try FileManager.default.createDirectory(
             at: etc.appendingPathComponent("mailhookd"), withIntermediateDirectories: true)
@@ -105,6 +144,7 @@ import Testing
     /// What the daemon would not deliver is not taken.
     @Test func aDataFolderThatIsOpenToOthers() throws {
         let installation = try Installation()
+        try installation.makeSecret()
         #expect(try receive(installation, numberedMail("1")).status == 0)
         let data = installation.folder.appendingPathComponent("data").path
         chmod(data, 0o777)
@@ -164,6 +204,7 @@ import Testing
 
     @Test func manyAtOnceWithoutADaemon() throws {
         let installation = try Installation()
+        try installation.makeSecret()
         let children = try (0..<12).map { index in
             let child = try Child(
                 Installation.binary,

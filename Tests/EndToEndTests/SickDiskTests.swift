@@ -295,6 +295,7 @@ private func paddedMail(_ number: String) -> String {
 
     @Test func withoutPermission() throws {
         let installation = try Installation()
+        try installation.makeSecret()
         #expect(try installation.command(["receive", "--to", Installation.alias], input: numberedMail("1")).status == 0)
         let data = installation.folder.appendingPathComponent("data").path
         for name in try FileManager.default.contentsOfDirectory(atPath: data) { chmod("\(data)/\(name)", 0o444) }
@@ -327,6 +328,7 @@ private func paddedMail(_ number: String) -> String {
     ])
     func withADamagedStore(_ damage: Damage) throws {
         let installation = try Installation()
+        try installation.makeSecret()
         for index in 0..<5 {
             #expect(try installation.command(["receive", "--to", Installation.alias], input: numberedMail("\(index)")).status == 0)
         }

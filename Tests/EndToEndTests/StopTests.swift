@@ -209,6 +209,49 @@ import Testing
         #expect(try installation.stop() == 0)
     }
 
+    /// A daemon that waits for its last session leaves to the next one what is the next one's. With data folders of their
+    /// own they have nothing but a socket in common; the other way round the second waits for the first.
+    @Test func theNextOneKeepsItsSockets() throws {
+        let installation = try Installation()
+        let socket = installation.folder.appendingPathComponent("lmtp.sock").path
+        try installation.start(["--lmtp", socket])
+        let session = try transaction(installation)
+        let first = try #require(installation.daemon)
+        first.signal(SIGTERM)
+        try eventually("the stop") { !FileManager.default.fileExists(atPath: socket) && first.errors.contains("intake stops") }
+        let data = installation.folder.appendingPathComponent("other").path
+        try installation.start(["--lmtp", socket, "--data", data])
+        session.send("\(numberedMail("1").replacingOccurrences(of: "\n", with: "\r\n"))\r\n")
+        #expect(try session.command(".").hasPrefix("250 "))
+        #expect(try first.wait(seconds: 40).status == 0)
+        #expect(try Connection(unix: socket).reply().hasPrefix("220 "))
+        #expect(FileManager.default.fileExists(atPath: data + "/receive.sock"))
+        #expect(!FileManager.default.fileExists(atPath: installation.folder.path + "/data/listeners"))
+        #expect(try installation.stop() == 0)
+        #expect(!FileManager.default.fileExists(atPath: socket))
+    }
+
+    /// Nothing that is known of a daemon is left when its store is free, for what is there then is the next one's.
+    @Test func aSuccessorInTheSameFolder() throws {
+        let installation = try Installation()
+        let socket = installation.folder.appendingPathComponent("lmtp.sock").path
+        let data = installation.folder.appendingPathComponent("data").path
+        for _ in 0..<5 {
+            try installation.start(["--lmtp", socket])
+            let first = try #require(installation.daemon)
+            first.signal(SIGTERM)
+            try eventually("the stop") { !FileManager.default.fileExists(atPath: data + "/receive.sock") }
+            // It begins as soon as it may have the store.
+            try installation.start(["--lmtp", socket])
+            #expect(try first.wait(seconds: 40).status == 0)
+            for file in [socket, "\(data)/receive.sock", "\(data)/control.sock", "\(data)/listeners"] {
+                #expect(FileManager.default.fileExists(atPath: file), "\(file)")
+            }
+            #expect(try Connection(unix: socket).reply().hasPrefix("220 "))
+            #expect(try installation.stop() == 0)
+        }
+    }
+
     /// An operator who reads of errors looks for what is broken.
     @Test func aStopIsNoError() throws {
         let installation = try Installation(listen: "lmtp: [\"127.0.0.1:0\"], http: [\"127.0.0.1:0\"], admin: [\"127.0.0.1:0\"]")

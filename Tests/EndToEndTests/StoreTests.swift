@@ -121,6 +121,7 @@ extension Installation {
 
     @Test func erasure() throws {
         let installation = try Installation()
+        try installation.makeSecret()
         for number in ["1", "2", "3"] { #expect(try installation.send(number) == 0) }
         let event = try #require(try installation.events().last?["id"] as? String)
         let first = try installation.command(["store", "erase", "--message-id", "<1@fernleaf.example>"])
@@ -179,6 +180,7 @@ extension Installation {
         let installation = try Installation("retention: { messages: 1s, events: 90d }")
         #expect(try installation.command(["store"]).status == 66)
         #expect(try installation.command(["store", "check"]).status == 66)
+        try installation.makeSecret()
         let filler = String(repeating: String(repeating: "x", count: 70) + "\n", count: 20_000)
         for index in 0..<3 {
             let mail = numberedMail("\(index)", header: "X-Number: \(index)\n") + filler

@@ -72,6 +72,22 @@ private final class Folder {
         #expect(!FileManager.default.fileExists(atPath: path))
     }
 
+    /// What stands in the place of a socket by now is not its own name.
+    @Test func theNameOfAnotherSocketStays() throws {
+        let folder = try Folder()
+        let path = folder.path + "/s"
+        let first = try ListenerTable().change(to: listen(lmtp: [.unix(path: path)]))
+        unlink(path)
+        // The same place by another name.
+        let second = try first.table.change(to: listen(lmtp: [.unix(path: folder.path + "/./s")]))
+        #expect(second.removed == first.added && second.added.count == 1)
+        second.removed.forEach { $0.removeFile() }
+        #expect(FileManager.default.fileExists(atPath: path))
+        second.added.forEach { $0.removeFile() }
+        #expect(!FileManager.default.fileExists(atPath: path))
+        (first.added + second.added).forEach { close($0.descriptor) }
+    }
+
     @Test(arguments: [
         ("127.0.0.1", "127.0.0.1", true), ("0.0.0.0", "127.0.0.1", true), ("0.0.0.0", "::1", false),
         ("::", "::1", true), ("::", "192.0.2.1", true), ("127.0.0.1", "0.0.0.0", false), ("::1", "127.0.0.1", false),

@@ -38,6 +38,7 @@ public struct ControlIntake: Service {
 
     public func run() async throws {
         let listener = try await bind()
+        let file = SocketFile(path)
         onReady()
         await cancelWhenGracefulShutdown {
             try? await listener.executeThenClose { connections in
@@ -59,11 +60,11 @@ public struct ControlIntake: Service {
                     } catch {
                         logger.error("the control socket failed", metadata: ["error": "\(error)"])
                     }
+                    file?.remove()
                     group.cancelAll()
                 }
             }
         }
-        unlink(path)
     }
 
     private typealias Connection = NIOAsyncChannel<ByteBuffer, ByteBuffer>

@@ -41,10 +41,11 @@ public struct PipeIntake: Service {
     public func run() async throws {
         let sessions = SessionRegistry()
         let listener = try await bind(sessions)
+        let file = SocketFile(path)
         onReady()
         try? await gracefulShutdown()
         // Without the name, commands find no daemon and wait for the store.
-        unlink(path)
+        file?.remove()
         try? await listener.close()
         await sessions.drain(within: drainTimeout)
     }

@@ -18,9 +18,11 @@ public struct InstanceSecret: Sendable {
         key = SymmetricKey(data: octets)
     }
 
+    static func path(inFolder dataFolder: String) -> String { dataFolder + "/instance.key" }
+
     /// Reads the secret of a data folder; makes folder and secret where they are missing.
     public static func load(dataFolder: String) throws(FileError) -> InstanceSecret {
-        let path = dataFolder + "/instance.key"
+        let path = path(inFolder: dataFolder)
         if let octets = try Files.read(path, limit: 4096, orNil: ENOENT) {
             guard let secret = InstanceSecret(octets: octets) else {
                 throw FileError(path: path, reason: "holds fewer than \(length) octets; restore it from a backup")

@@ -20,6 +20,8 @@ public enum PipeDelivery {
 
     /// How long it is tried to find either a daemon or a free store.
     private static let patience = Duration.seconds(20)
+    /// How long a daemon may take for all of it. The store may have to wait for a disk.
+    private static let handOverTime = Duration.seconds(300)
 
     /// - Parameters:
     ///   - descriptor: is read to its end.
@@ -44,13 +46,14 @@ public enum PipeDelivery {
     }
 
     private static func deliver(_ request: PipeRequest, _ setup: Setup) async -> Result {
-        let end = ContinuousClock.now + patience
+        let begin = ContinuousClock.now
+        let (end, lastAnswer) = (begin + patience, begin + handOverTime)
         var reason = ""
         // Read whole once, before the first attempt gives up what root may read.
         var setup = setup
         while true {
             do {
-                return try await attempt(request, &setup)
+                return try await attempt(request, &setup, until: lastAnswer)
             } catch {
                 switch error {
                 // The same mail handed over twice makes the same events.
@@ -69,15 +72,18 @@ public enum PipeDelivery {
         case failed(String)
     }
 
-    private static func attempt(_ request: PipeRequest, _ setup: inout Setup) async throws(Failure) -> Result {
+    private static func attempt(
+        _ request: PipeRequest, _ setup: inout Setup, until deadline: ContinuousClock.Instant
+    ) async throws(Failure) -> Result {
         let folder = setup.configuration.data
         do throws(PipeSocket.Failure) {
-            let answer = try PipeSocket(dataFolder: folder).deliver(request)
+            let answer = try PipeSocket(dataFolder: folder, until: deadline).deliver(request)
             if answer.outcome == .shuttingDown { throw .noAnswer }
             return result(answer.outcome, answer.detail)
         } catch {
             switch error {
             case .noDaemon:
+                try checkIsStarted(folder)
                 // Without a secret there would be a subscription less, and its deliveries would never be made.
                 setup = try whole(setup)
                 return try await store(request, setup)
@@ -86,6 +92,15 @@ public enum PipeDelivery {
             case .failed(let text): throw .failed(text)
             }
         }
+    }
+
+    /// A folder without the instance secret is not the one whose addresses are known, but one whose disk is not mounted,
+    /// say: with a new secret every address would be unknown, and the mail returned.
+    private static func checkIsStarted(_ folder: String) throws(Failure) {
+        var status = stat()
+        // Whatever else is wrong with the folder is told when the secret is read.
+        guard stat(InstanceSecret.path(inFolder: folder), &status) != 0, errno == ENOENT else { return }
+        throw .failed("no daemon runs, and \(folder) holds no instance.key: is it the data folder? If so, start the daemon once")
     }
 
     /// Opens the store as its owner for this one message.

@@ -21,10 +21,15 @@ public struct DaemonError: Error, Sendable, Hashable, CustomStringConvertible {
 
 public final class Daemon: Sendable {
     private let setup: Setup
+    private let reloadSignals: ReloadSignals?
     /// While it runs.
     private let reloader = Mutex<Reloader?>(nil)
 
-    public init(setup: Setup) { self.setup = setup }
+    /// - Parameter reloadSignals: where SIGHUP was held back before the setup was read; nil: from `run` on.
+    public init(setup: Setup, reloadSignals: ReloadSignals? = nil) {
+        self.setup = setup
+        self.reloadSignals = reloadSignals
+    }
 
     /// Runs until SIGTERM or SIGINT and returns after what was in progress has ended. A second of these signals ends
     /// the process at once. SIGHUP reloads.
@@ -36,8 +41,10 @@ public final class Daemon: Sendable {
         Allocator.limitMemory()
         let program = ProgramPages()
         DescriptorLimit.raise()
+        try DescriptorLimit.check()
         // From here on: a signal that comes during the start is heard when it is over.
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        let stops = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let reloads = if let reloadSignals { reloadSignals } else { await ReloadSignals() }
         let logLevel = DaemonLog.Level(configuration.logLevel)
         let logger = DaemonLog.logger(level: logLevel)
         try checkDataFolder(logger)
@@ -53,15 +60,13 @@ public final class Daemon: Sendable {
         let reloader = Reloader(services)
         self.reloader.withLock { $0 = reloader }
         do {
+            let signals = SignalService(reloads: reloads, stops: stops, logger: logger) { reloader.signal() }
             try await serve(services, store, program, reloader, signals)
         } catch {
-            RunningDaemon.forget(dataFolder: configuration.data)
             await store.close()
             throw Self.failure(error)
         }
         self.reloader.withLock { $0 = nil }
-        RunningDaemon.forget(dataFolder: configuration.data)
-        services.removeSocketFiles()
         logger.info("stopped")
     }
 
@@ -78,15 +83,13 @@ public final class Daemon: Sendable {
 
     private func serve(
         _ services: DaemonServices, _ store: SQLiteStore, _ program: ProgramPages, _ reloader: Reloader,
-        _ signals: UnixSignalsSequence
+        _ signalService: SignalService
     ) async throws {
-        let signalService = SignalService(signals: signals, logger: services.logger) { [weak self] in
-            _ = await self?.reload()
-        }
         var configuration = ServiceGroupConfiguration(
             services: [
                 .init(service: signalService), .init(service: StoreService(store: store)),
-                .init(service: services.frontEnds), .init(service: services.watchdog), .init(service: reloader),
+                .init(service: services.frontEnds), .init(service: services.socketFiles),
+                .init(service: services.watchdog), .init(service: reloader),
                 .init(service: EventLoopBinding(mode: setup.configuration.processorBinding)),
                 .init(service: RestingMemory(store: store, program: program)),
                 .init(service: StopNotice(notifier: services.notifier, logger: services.logger)),

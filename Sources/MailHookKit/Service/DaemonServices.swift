@@ -22,6 +22,8 @@ final class DaemonServices: Sendable {
     let tally = Tally()
     /// For changes that come over the management interface.
     let reload = ReloadLink()
+    /// Ends when everything is served for the first time.
+    let beginning: (stream: AsyncStream<Never>, continuation: AsyncStream<Never>.Continuation)
     private let logLevel: DaemonLog.Level
     private let store: SQLiteStore
     private let posts: PostIntake
@@ -68,8 +70,10 @@ final class DaemonServices: Sendable {
             configuration: configuration.maildirIntake,
             guide: MaildirRoute(directory: { current.value.directory }, now: Timestamp.now), receiver: receiver,
             logger: logger, now: Timestamp.now)
+        let beginning = AsyncStream<Never>.makeStream()
         let readiness = Readiness(services: 4) {
             Self.sayReady(table.lines(configuration), configuration.data, notifier, logger)
+            beginning.continuation.finish()
         }
         pipe = PipeIntake(
             path: PipeSocket.path(configuration.data), receiver: receiver,
@@ -90,6 +94,7 @@ final class DaemonServices: Sendable {
         silence = SilenceWatch(
             expected: { current.value.expected }, store: store, reporter: reporter, logger: logger, clock: SystemDeliveryClock())
         listeners = Mutex(table)
+        self.beginning = beginning
         self.current = current
         self.notifier = notifier
         self.logger = logger
@@ -118,7 +123,18 @@ final class DaemonServices: Sendable {
 
     /// What uses the store. Deliveries stop together with the intake: what comes in while it drains is due, and goes
     /// out after the next start.
-    var frontEnds: any Service { ServicesTogether(services: [dispatcher, silence, control, pipe, maildirs, intake, web]) }
+    var frontEnds: any Service {
+        let dataFolder = current.value.configuration.data
+        return ServicesTogether(services: [dispatcher, silence, control, pipe, maildirs, intake, web]) {
+            // While the store is locked the note is ours: another daemon has not written its own yet.
+            RunningDaemon.forget(dataFolder: dataFolder)
+        }
+    }
+
+    /// Stops before the front ends: the names of sockets go while somebody listens on them still.
+    var socketFiles: any Service {
+        AtStop { self.listeners.withLock { $0.listeners.forEach { $0.removeFile() } } }
+    }
 
     var watchdog: Watchdog {
         Watchdog(
@@ -128,9 +144,6 @@ final class DaemonServices: Sendable {
 
     /// As `serve` prints them.
     var lines: [String] { listeners.withLock { $0 }.lines(current.value.configuration) }
-
-    /// For the end: names of sockets nobody serves any more.
-    func removeSocketFiles() { listeners.withLock { $0.listeners.forEach { $0.removeFile() } } }
 
     // MARK: - Another setup
 
@@ -196,9 +209,9 @@ final class DaemonServices: Sendable {
         for listener in change.listeners.added { await begin(listener) }
         listeners.withLock { $0 = change.listeners.table }
         for listener in change.listeners.removed {
+            listener.removeFile()
             if let mail = listener.mail { await intake.retire(mail) }
             if let site = listener.web { web.retire(site) }
-            listener.removeFile()
         }
         RunningDaemon.note(change.listeners.table.lines(configuration), dataFolder: configuration.data, logger)
     }

@@ -49,6 +49,8 @@ struct Listener: Sendable, Hashable {
     var descriptor: Int32
     /// Made by the service manager, which keeps it open.
     var isPassed: Bool
+    /// Of a Unix socket of ours.
+    var file: SocketFile?
 
     /// `smtp 127.0.0.1:2525`
     var line: String { "\(kind.rawValue) \(address)" }
@@ -64,8 +66,8 @@ struct ListenerTable: Sendable {
         /// Closes what was made, for a change that is not to be.
         func discard() {
             for listener in added where !listener.isPassed {
-                close(listener.descriptor)
                 listener.removeFile()
+                close(listener.descriptor)
             }
         }
     }
@@ -118,7 +120,8 @@ struct ListenerTable: Sendable {
             address, mode: kind.mode, isOnlyIPv6: isOnlyIPv6, beside: neighbours)
         let bound = address.port == nil ? nil : ListeningSocket.address(of: descriptor)
         return Listener(
-            kind: kind, configured: address, address: bound ?? address, descriptor: descriptor, isPassed: false)
+            kind: kind, configured: address, address: bound ?? address, descriptor: descriptor, isPassed: false,
+            file: address.path.flatMap { SocketFile($0) })
     }
 
     /// Whether the service manager listens there already.
@@ -162,10 +165,8 @@ extension Listener {
         return Listener(kind: kind, configured: configured, address: address, descriptor: copy, isPassed: false)
     }
 
-    /// A Unix socket's name goes with the socket.
-    func removeFile() {
-        if !isPassed, case .unix(let path) = address { unlink(path) }
-    }
+    /// A Unix socket's name goes with the socket, and before it.
+    func removeFile() { file?.remove() }
 
     /// For the intake; nil for a listener of HTTP.
     var mail: MailListener? {
@@ -198,5 +199,10 @@ extension ListenAddress {
     /// nil for a Unix socket.
     var host: String? {
         if case .tcp(let host, _) = self { host } else { nil }
+    }
+
+    /// nil for TCP.
+    var path: String? {
+        if case .unix(let path) = self { path } else { nil }
     }
 }

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The other end of the daemon's socket for `mailhookd receive`: one request, one answer, every
-// wait bounded.
+// The other end of the daemon's socket for `mailhookd receive`: one request, one answer, and one
+// time for all of it.
 
 import Glibc
 import HookIntake
@@ -20,16 +20,19 @@ struct PipeSocket: ~Copyable {
     static func path(_ dataFolder: String) -> String { dataFolder + "/receive.sock" }
 
     private let descriptor: Int32
+    private let deadline: ContinuousClock.Instant
 
-    /// The store may have to wait for a disk.
-    private static let timeoutSeconds = 300
+    /// For each wait of who sets no time for the whole.
+    private static let timeout = Duration.seconds(300)
 
-    init(dataFolder: String) throws(Failure) {
-        descriptor = try Self.connection(Self.path(dataFolder))
+    /// - Parameter deadline: when a daemon that hangs is given up.
+    init(dataFolder: String, until deadline: ContinuousClock.Instant) throws(Failure) {
+        descriptor = try Self.connection(Self.path(dataFolder), within: deadline - .now)
+        self.deadline = deadline
     }
 
     /// A connection to a daemon's socket at `path`; the caller closes it.
-    static func connection(_ path: String) throws(Failure) -> Int32 {
+    static func connection(_ path: String, within time: Duration = timeout) throws(Failure) -> Int32 {
         guard let short = SocketPath(path) else { throw failure(errno, path) }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -38,10 +41,9 @@ struct PipeSocket: ~Copyable {
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: octets) }
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw .failed(String(cString: strerror(errno))) }
-        var limit = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
-        let size = socklen_t(MemoryLayout<timeval>.size)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
+        // connect(2) waits for a place among those that nobody has accepted yet.
+        limit(descriptor, SO_RCVTIMEO, time)
+        limit(descriptor, SO_SNDTIMEO, time)
         let status = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
@@ -53,6 +55,20 @@ struct PipeSocket: ~Copyable {
             throw failure(cause, path)
         }
         return descriptor
+    }
+
+    /// The time of one call. None at all would stand for no limit (socket(7)).
+    private static func limit(_ descriptor: Int32, _ option: Int32, _ time: Duration) {
+        let microseconds = max(1, Int64(time / .microseconds(1)))
+        var limit = timeval(tv_sec: Int(microseconds / 1_000_000), tv_usec: Int(microseconds % 1_000_000))
+        setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    /// What is left of the time for all of it becomes the next call's; false where nothing is.
+    private func hasTime(for option: Int32) -> Bool {
+        let time = deadline - .now
+        Self.limit(descriptor, option, time)
+        return time > .zero
     }
 
     deinit { close(descriptor) }
@@ -84,7 +100,7 @@ struct PipeSocket: ~Copyable {
         send(request.encoded)
         var answer: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
-        while answer.count < 65536 {
+        while answer.count < 65536, hasTime(for: SO_RCVTIMEO) {
             let count = recv(descriptor, &buffer, buffer.count, 0)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { break }
@@ -96,11 +112,12 @@ struct PipeSocket: ~Copyable {
 
     private func send(_ bytes: [UInt8]) {
         var sent = 0
-        while sent < bytes.count {
+        while sent < bytes.count, hasTime(for: SO_SNDTIMEO) {
             let count = bytes[sent...].withUnsafeBytes {
                 Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
             if count < 0, errno == EINTR { continue }
+            // EAGAIN as well: the time is over.
             guard count > 0 else { return }
             sent += count
         }

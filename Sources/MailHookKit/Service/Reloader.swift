@@ -1,11 +1,13 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // Takes requests to reload, one after the other: reads everything again, refuses or applies it,
-// and says so in the log and to the service manager.
+// and says so in the log and to the service manager. When the daemon stops, what has not begun is
+// not begun any more.
 
 import HookIntake
 import Logging
 import ServiceLifecycle
+import Synchronization
 
 /// What a reload did.
 public struct ReloadReport: Sendable, Hashable {
@@ -18,9 +20,19 @@ public struct ReloadReport: Sendable, Hashable {
 final class Reloader: Service {
     typealias Answer = Result<ReloadReport, SetupFailure>
 
+    private struct State {
+        /// A signal is among the requests that have not begun.
+        var isSignalWaiting = false
+        var isStopping = false
+    }
+
+    /// Whoever waits for an answer; nil for a signal.
+    private typealias Request = CheckedContinuation<Answer, Never>?
+
     private let services: DaemonServices
-    private let requests: AsyncStream<CheckedContinuation<Answer, Never>>
-    private let request: AsyncStream<CheckedContinuation<Answer, Never>>.Continuation
+    private let state = Mutex(State())
+    private let requests: AsyncStream<Request>
+    private let request: AsyncStream<Request>.Continuation
 
     init(_ services: DaemonServices) {
         self.services = services
@@ -36,15 +48,43 @@ final class Reloader: Service {
         }
     }
 
+    /// For SIGHUP. Those that come while one waits are answered by the same reload: it reads what they are about.
+    func signal() {
+        let isWaiting = state.withLock { state in
+            defer { state.isSignalWaiting = true }
+            return state.isSignalWaiting
+        }
+        if !isWaiting { request.yield(nil) }
+    }
+
     func run() async {
         await withGracefulShutdownHandler {
-            for await continuation in requests { continuation.resume(returning: await answer()) }
+            // What the first setup asks for is begun first; a signal may have come before.
+            for await _ in services.beginning.stream {}
+            for await continuation in requests {
+                let answer = begins(continuation) ? await answer() : Self.stopping
+                continuation?.resume(returning: answer)
+            }
         } onGracefulShutdown: { [self] in
-            request.finish()
+            stop()
         }
         // Cancelled: nobody asks any more, and who did gets an answer.
+        stop()
+        for await continuation in requests { continuation?.resume(returning: Self.stopping) }
+    }
+
+    private func stop() {
+        state.withLock { $0.isStopping = true }
+        services.beginning.continuation.finish()
         request.finish()
-        for await continuation in requests { continuation.resume(returning: Self.stopping) }
+    }
+
+    /// Whether a request is to be done.
+    private func begins(_ request: Request) -> Bool {
+        state.withLock { state in
+            if request == nil { state.isSignalWaiting = false }
+            return !state.isStopping
+        }
     }
 
     private static var stopping: Answer {
@@ -76,7 +116,7 @@ final class Reloader: Service {
         switch Setup.load(running.request) {
         case .failure(let failure): return .failure(failure)
         case .success(let setup):
-            let fixed = running.whatCannotChange(to: setup)
+            let fixed = running.whatCannotChange(to: setup) + running.lostApps(in: setup)
             guard fixed.isEmpty else { return .failure(SetupFailure(diagnostics: setup.warnings + fixed)) }
             do throws(SetupFailure) {
                 await services.apply(try services.prepare(setup))
@@ -106,6 +146,19 @@ final class Reloader: Service {
 }
 
 extension Setup {
+    /// Definitions are moved away and others put in their place: read in between, every address would be unknown and mail
+    /// returned to its senders. Who takes `apps` out of the configuration means it.
+    fileprivate func lostApps(in next: Setup) -> [Diagnostic] {
+        let isMeant = configuration.appsAreNamed && !next.configuration.appsAreNamed
+        guard !definitions.isEmpty, next.definitions.isEmpty, !isMeant else { return [] }
+        return next.located([
+            Diagnostic(
+                .error, file: next.configuration.file ?? "configuration", place: "apps",
+                reason: "\(next.configuration.apps) holds no app definition any more, and all mail would be refused",
+                hint: "to go on without, take 'apps' out of the configuration or restart the daemon")
+        ])
+    }
+
     /// Settings that hold for the life of the process, where `next` has others.
     func whatCannotChange(to next: Setup) -> [Diagnostic] {
         let (old, new) = (configuration, next.configuration)

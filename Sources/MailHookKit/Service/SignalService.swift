@@ -8,15 +8,28 @@ import ServiceLifecycle
 import Synchronization
 import UnixSignals
 
+/// Holds SIGHUP back from its creation on, when it would end a process that is about to read its configuration. What comes
+/// meanwhile is answered by a reload once the daemon runs.
+public struct ReloadSignals: Sendable {
+    fileprivate let signals: UnixSignalsSequence
+
+    public init() async { signals = await UnixSignalsSequence(trapping: .sighup) }
+}
+
 /// The last service to end, so that it hears a second signal while the others stop.
 final class SignalService: Service {
-    private let signals: UnixSignalsSequence
+    private let reloads: ReloadSignals
+    private let stops: UnixSignalsSequence
     private let logger: Logger
-    private let reload: @Sendable () async -> Void
+    private let reload: @Sendable () -> Void
     private let stop = Mutex<(@Sendable () async -> Void)?>(nil)
 
-    init(signals: UnixSignalsSequence, logger: Logger, reload: @escaping @Sendable () async -> Void) {
-        self.signals = signals
+    /// - Parameters:
+    ///   - stops: SIGTERM and SIGINT.
+    ///   - reload: asks for a reload and does not wait for it.
+    init(reloads: ReloadSignals, stops: UnixSignalsSequence, logger: Logger, reload: @escaping @Sendable () -> Void) {
+        self.reloads = reloads
+        self.stops = stops
         self.logger = logger
         self.reload = reload
     }
@@ -27,16 +40,12 @@ final class SignalService: Service {
     func run() async {
         await cancelWhenGracefulShutdown { [self] in
             await withDiscardingTaskGroup { group in
+                group.addTask { [self] in for await _ in reloads.signals { reload() } }
                 var isStopping = false
-                for await signal in signals {
-                    switch signal {
-                    // A reload takes its time, and other signals do not wait for it.
-                    case .sighup: group.addTask { await self.reload() }
-                    default:
-                        if isStopping { end(signal) }
-                        isStopping = true
-                        await stop.withLock { $0 }?()
-                    }
+                for await signal in stops {
+                    if isStopping { end(signal) }
+                    isStopping = true
+                    await stop.withLock { $0 }?()
                 }
             }
         }
@@ -61,12 +70,25 @@ final class SignalService: Service {
 /// nothing new is begun anywhere while one of them still finishes what it has. One that fails ends the others.
 struct ServicesTogether: Service {
     let services: [any Service]
+    /// Done when all of them have ended, however that came.
+    let afterwards: @Sendable () -> Void
 
     func run() async throws {
+        defer { afterwards() }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for service in services { group.addTask { try await service.run() } }
             // Not `waitForAll`, which would wait for the others before it throws.
             while try await group.next() != nil {}
         }
+    }
+}
+
+/// Does one thing when the daemon stops.
+struct AtStop: Service {
+    let action: @Sendable () -> Void
+
+    func run() async {
+        try? await gracefulShutdown()
+        action()
     }
 }

@@ -5,10 +5,17 @@
 // bring five more libraries for these lines.
 
 import Glibc
+import Synchronization
 
 public struct SystemdNotifier: Sendable {
+    /// Of all copies: whether the last word was said.
+    private final class Ending: Sendable {
+        let isStopping = Mutex(false)
+    }
+
     /// nil where nobody listens.
     private let address: UnixAddress?
+    private let ending = Ending()
 
     /// - Parameter socketName: a path or, beginning with `@`, an abstract name; nil where nobody listens.
     public init(socketName: String?) { address = socketName.flatMap(UnixAddress.init) }
@@ -19,7 +26,8 @@ public struct SystemdNotifier: Sendable {
     }
 
     public func ready(status: String) { send("READY=1\nSTATUS=\(Self.line(status))\nMAINPID=\(getpid())") }
-    public func stopping() { send("STOPPING=1\nSTATUS=Finishing what is in progress") }
+    /// Nothing is said behind it: a reload that ends now would call a daemon ready that takes nothing any more.
+    public func stopping() { send("STOPPING=1\nSTATUS=Finishing what is in progress", isLast: true) }
     public func status(_ text: String) { send("STATUS=\(Self.line(text))") }
 
     /// `ready` says when it is over, however it went.
@@ -38,8 +46,16 @@ public struct SystemdNotifier: Sendable {
     private static func line(_ text: String) -> String { text.split(whereSeparator: \.isNewline).joined(separator: " ") }
 
     /// Best effort: whether anybody hears it does not change what the daemon does.
-    private func send(_ state: String) {
+    private func send(_ state: String, isLast: Bool = false) {
         guard let address else { return }
+        ending.isStopping.withLock { isStopping in
+            guard !isStopping else { return }
+            isStopping = isLast
+            send(state, to: address)
+        }
+    }
+
+    private func send(_ state: String, to address: UnixAddress) {
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }

@@ -9,10 +9,10 @@ struct ReceiveCommand: AsyncParsableCommand {
         commandName: "receive",
         abstract: "Take one mail from standard input, as a mail server's pipe transport hands it over.",
         discussion: """
-            Hands the mail to the daemon that runs on the data folder, or stores it itself where none runs; its \
-            events are then delivered when the daemon starts. Exit status, as sysexits.h has them: 0 taken, 65 the \
-            mail can't be used, 67 no such hook, 77 not permitted, 75 anything that may work later, a bad \
-            configuration or a wrong option too. Recipes for mail servers stand in docs/mail-servers.md.
+            Hands the mail to the daemon that runs on the data folder, or stores it itself where none runs but one \
+            did before (or `mailhookd hooks`); its events are then delivered when the daemon starts. Exit status, as \
+            sysexits.h has them: 0 taken, 65 the mail can't be used, 67 no such hook, 77 not permitted, 75 anything \
+            that may work later, a bad configuration or a wrong option too. Recipes for mail servers stand in docs/mail-servers.md.
             """)
 
     @OptionGroup var options: ConfigurationOptions

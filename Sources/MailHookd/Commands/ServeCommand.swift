@@ -14,8 +14,8 @@ struct ServeCommand: AsyncParsableCommand {
             SIGTERM or SIGINT ends it after what is in progress, a second one at once. SIGHUP reads configuration and \
             app definitions again and takes them wholly or not at all. Sockets that systemd passes by the names smtp, smtps, \
             lmtp, http, https and admin are served like those of the configuration. Exit status: 0 after a signal, 73 when \
-            another file is in the place of a socket, 75 when an address or the store is taken, 77 when a file may not be \
-            read or written, 78 when the configuration is bad.
+            another file is in the place of a socket, 75 when an address or the store is taken or too few files \
+            may be open, 77 when a file may not be read or written, 78 when the configuration is bad.
             """)
 
     @OptionGroup var options: ConfigurationOptions
@@ -57,9 +57,11 @@ struct ServeCommand: AsyncParsableCommand {
         request.smtp = smtp
         request.lmtp = lmtp
         request.http = http
+        // Before anything is read: who changes the configuration now and asks for a reload must not end the daemon.
+        let reloadSignals = await ReloadSignals()
         let setup = try loadSetup(request, showWarnings: true)
         do {
-            try await Daemon(setup: setup).run()
+            try await Daemon(setup: setup, reloadSignals: reloadSignals).run()
         } catch {
             throw fail(error.description, status: error.exitStatus)
         }

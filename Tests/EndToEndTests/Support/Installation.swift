@@ -72,6 +72,12 @@ final class Installation {
         guard child.isRunning else { throw Child.Failure(description: "the daemon did not start:\n\(child.errors)") }
     }
 
+    /// Makes the instance secret, which a mail without a daemon needs.
+    func makeSecret() throws {
+        let result = try command(["hooks"])
+        guard result.status == 0 else { throw Child.Failure(description: "hooks: \(result.errors)") }
+    }
+
     /// SIGTERM; returns the exit status.
     @discardableResult
     func stop() throws -> Int32 {

@@ -146,6 +146,12 @@ final class DatagramSocket {
 
     deinit { close(descriptor) }
 
+    /// Whether nothing has come that was not received.
+    var isSilent: Bool {
+        var octet: UInt8 = 0
+        return recv(descriptor, &octet, 1, Int32(MSG_DONTWAIT)) < 0
+    }
+
     func receive() throws -> String {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = recv(descriptor, &buffer, buffer.count, 0)
