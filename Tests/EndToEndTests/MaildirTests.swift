@@ -200,4 +200,64 @@ extension Installation {
         usleep(1_500_000)
         #expect(try daemon.processorSeconds - before < 0.3)
     }
+
+    /// A mail that compresses a thousandfold is a mail still.
+    @Test func largeCompressedMail() throws {
+        let installation = try Installation()
+        let maildir = try TestMaildir(installation)
+        try installation.start(["--maildir", maildir.root.path, "--to", Installation.orderUpdate])
+        let mail = """
+            From: shop@fernleaf.example
+            MIME-Version: 1.0
+            Content-Type: multipart/mixed; boundary=b
+
+            --b
+            Content-Type: application/json
+
+            {"orderNumber": "7"}
+            --b
+            Content-Type: application/octet-stream
+
+            \(String(repeating: String(repeating: "A", count: 76) + "\n", count: 80_000))
+            --b--
+
+            """
+        let file = maildir.root.appendingPathComponent("tmp/1.z")
+        try Data(mail.utf8).write(to: file)
+        #expect(try Child.run("gzip", ["-9", file.path]).status == 0)
+        rename(file.path + ".gz", maildir.root.appendingPathComponent("new/1.z").path)
+        try eventually("it is moved") { maildir.list("new").isEmpty }
+        #expect(try installation.orderNumbers() == ["7"] && maildir.list("cur") == ["1.z:2,S"])
+        #expect(try installation.stop() == 0)
+    }
+
+    /// Permission that comes late, or is taken away for a while, is no reason to set mail aside.
+    @Test(.enabled(if: geteuid() == 0, "only root can become somebody else"))
+    func accessThatComesLate() throws {
+        let installation = try Installation()
+        let maildir = try TestMaildir(installation)
+        #expect(try Child.run("chown", ["-R", "65534:65534", installation.folder.path]).status == 0)
+        try installation.start(
+            ["--maildir", maildir.root.path, "--to", Installation.orderUpdate],
+            within: ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
+        // As `cp -p` of root makes it: its owner comes last.
+        let new = maildir.root.appendingPathComponent("new")
+        let file = new.appendingPathComponent("1.late").path
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+        let mail = Array(numberedMail("1").utf8)
+        #expect(write(descriptor, mail, mail.count) == mail.count)
+        close(descriptor)
+        usleep(500_000)
+        chown(file, 65534, 65534)
+        try eventually("it is moved") { maildir.list("cur") == ["1.late:2,S"] }
+        chmod(new.path, 0)
+        try maildir.deliver("2.locked", numberedMail("2"))
+        chown(new.appendingPathComponent("2.locked").path, 65534, 65534)
+        usleep(1_500_000)
+        chmod(new.path, 0o700)
+        try eventually("the other one is moved") { maildir.list("cur") == ["1.late:2,S", "2.locked:2,S"] }
+        #expect(try installation.orderNumbers() == ["1", "2"])
+        #expect(maildir.list(".mailhookd-refused/new").isEmpty)
+        #expect(try installation.stop() == 0)
+    }
 }

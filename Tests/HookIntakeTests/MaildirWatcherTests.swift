@@ -1,146 +1,19 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The watcher on real folders, with a receiver that answers as a test wants.
+// The watcher on real folders: in their order, whole, once, and never over what lies there.
 
 import Foundation
 import HookModel
-import Logging
 import Synchronization
 import Testing
 
 @testable import HookIntake
 
-/// Answers by a rule, at once or when told to.
-final class Receiver: MessageReceiver {
-    struct State {
-        var messages: [ReceivedMessage] = []
-        var open: [@Sendable () -> Void] = []
-        var mostOpen = 0
-        /// Handed over by a thread that waits for the disk itself.
-        var here = 0
-    }
-
-    let state = Mutex(State())
-    private let rule: @Sendable (_ message: ReceivedMessage, _ number: Int) -> Outcome
-    private let isHeld: Bool
-
-    init(isHeld: Bool = false, _ rule: @escaping @Sendable (ReceivedMessage, Int) -> Outcome) {
-        self.rule = rule
-        self.isHeld = isHeld
-    }
-
-    var count: Int { state.withLock { $0.messages.count } }
-    var bodies: [String] { state.withLock { $0.messages.map { String(decoding: $0.bytes, as: UTF8.self) } } }
-
-    func admit(recipient: String, of offer: MailOffer) -> Outcome { .accepted }
-
-    func receive(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
-        let answer: @Sendable () -> Void = state.withLock { state in
-            state.messages.append(message)
-            let outcome = rule(message, state.messages.count)
-            let answer: @Sendable () -> Void = { completion(Reception(answer: outcome, recipients: [outcome])) }
-            guard isHeld else { return answer }
-            state.open.append(answer)
-            state.mostOpen = max(state.mostOpen, state.open.count)
-            return {}
-        }
-        answer()
-    }
-
-    func receiveHere(_ message: ReceivedMessage, completion: @escaping @Sendable (Reception) -> Void) {
-        state.withLock { $0.here += 1 }
-        receive(message, completion: completion)
-    }
-
-    func release() {
-        let open = state.withLock { state in
-            defer { state.open = [] }
-            return state.open
-        }
-        open.forEach { $0() }
-    }
-}
-
-private struct Guide: MaildirGuide {
-    func envelope(of message: [UInt8], in maildir: Maildir) -> Envelope {
-        Envelope(source: .maildir, mailFrom: nil, recipients: maildir.to.map { [$0] } ?? [])
-    }
-
-    func unpack(_ packed: [UInt8], limit: Int) throws(MaildirUnpackFailure) -> [UInt8] {
-        guard packed.count > 4 else { throw MaildirUnpackFailure(.unreadable) }
-        return Array("unpacked".utf8)
-    }
-}
-
-/// A Maildir in a temporary folder with a watcher on it.
-private final class Place {
-    let root = FileManager.default.temporaryDirectory.appendingPathComponent("mailhookd-maildir-\(UUID().uuidString)")
-    let watcher: MaildirWatcher
-    private let ended = DispatchSemaphore(value: 0)
-
-    init(
-        _ receiver: Receiver, waiting: [String] = [], afterwards: Maildir.Afterwards = .move,
-        _ configure: (inout MaildirIntakeConfiguration) -> Void = { _ in }
-    ) throws {
-        for folder in ["new", "cur", "tmp"] {
-            try FileManager.default.createDirectory(
-                at: root.appendingPathComponent(folder), withIntermediateDirectories: true)
-        }
-        for name in waiting { try Data(name.utf8).write(to: root.appendingPathComponent("new/\(name)")) }
-        var configuration = MaildirIntakeConfiguration(
-            maildirs: [Maildir(path: root.path, to: "a@b.example", afterwards: afterwards)], messageSize: 1000)
-        configure(&configuration)
-        let made = MaildirWatcher(
-            configuration: configuration, guide: Guide(), receiver: receiver,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, now: { Timestamp(microseconds: 0) })
-        watcher = try #require(made)
-        Thread.detachNewThread { [watcher, ended] in
-            watcher.run()
-            ended.signal()
-        }
-    }
-
-    deinit {
-        stop()
-        try? FileManager.default.removeItem(at: root)
-    }
-
-    @discardableResult
-    func stop() -> Bool {
-        watcher.stop()
-        defer { ended.signal() }
-        return ended.wait(timeout: .now() + 15) == .success
-    }
-
-    func deliver(_ name: String, _ text: String? = nil) throws {
-        let temporary = root.appendingPathComponent("tmp/\(name)")
-        try Data((text ?? name).utf8).write(to: temporary)
-        rename(temporary.path, root.appendingPathComponent("new/\(name)").path)
-    }
-
-    func list(_ folder: String) -> [String] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: root.appendingPathComponent(folder).path)) ?? []).sorted()
-    }
-
-    var refused: [String] { list(".mailhookd-refused/new") }
-
-    func eventually(_ what: String, _ condition: () -> Bool) throws {
-        let deadline = Date(timeIntervalSinceNow: 20)
-        while !condition() {
-            guard Date() < deadline else {
-                struct InVain: Error { var what: String }
-                throw InVain(what: what)
-            }
-            usleep(2000)
-        }
-    }
-}
-
 @Suite struct MaildirWatcherTests {
     @Test func backlogAndNewMailMoveToCurInTheirOrder() throws {
         let receiver = Receiver { _, _ in .accepted }
         let waiting = (100..<400).map { "m\($0)" }
-        let place = try Place(receiver, waiting: waiting)
+        let place = try MaildirPlace(receiver, waiting: waiting)
         try place.eventually("the backlog is moved") { place.list("cur").count == 300 }
         #expect(receiver.bodies == waiting)
         try place.deliver("n1")
@@ -157,7 +30,7 @@ private final class Place {
 
     @Test func aFileThatIsStillBeingWrittenIsLeftAlone() throws {
         let receiver = Receiver { _, _ in .accepted }
-        let place = try Place(receiver)
+        let place = try MaildirPlace(receiver)
         usleep(100_000)
         let descriptor = open(place.root.appendingPathComponent("new/slow").path, O_WRONLY | O_CREAT, 0o600)
         let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
@@ -173,7 +46,7 @@ private final class Place {
 
     @Test func onlySoManyAreInFlight() throws {
         let receiver = Receiver(isHeld: true) { _, _ in .accepted }
-        let place = try Place(receiver, waiting: (0..<50).map { "m\($0)" }) { $0.filesInFlight = 8 }
+        let place = try MaildirPlace(receiver, waiting: (0..<50).map { "m\($0)" }) { $0.filesInFlight = 8 }
         for round in 1...7 {
             try place.eventually("round \(round)") { receiver.count == min(round * 8, 50) }
             usleep(10_000)
@@ -187,7 +60,7 @@ private final class Place {
     @Test func temporaryFailuresAreTriedAgainWithoutABusyLoop() throws {
         let receiver = Receiver { _, number in number <= 2 ? .storeFull : .accepted }
         let start = ContinuousClock.now
-        let place = try Place(receiver, waiting: ["a"])
+        let place = try MaildirPlace(receiver, waiting: ["a"])
         try place.eventually("taken in the end") { place.list("cur") == ["a:2,S"] }
         // Three attempts, with waits of 1 and 2 seconds between them.
         #expect(receiver.count == 3)
@@ -197,7 +70,7 @@ private final class Place {
 
     @Test func whatIsRefusedIsSetAsideWithItsOutcome() throws {
         let receiver = Receiver { message, _ in message.bytes == Array("bad".utf8) ? .jsonInvalid : .accepted }
-        let place = try Place(receiver, waiting: ["bad", "good"])
+        let place = try MaildirPlace(receiver, waiting: ["bad", "good"])
         try place.deliver("large", String(repeating: "x", count: 1001))
         try place.deliver("damaged.gz", "\u{1F}")
         try FileManager.default.createDirectory(
@@ -224,7 +97,7 @@ private final class Place {
 
     @Test func compressedMailIsUnpacked() throws {
         let receiver = Receiver { _, _ in .accepted }
-        let place = try Place(receiver)
+        let place = try MaildirPlace(receiver)
         try Data([0x1F, 0x8B, 8, 0, 0, 0]).write(to: place.root.appendingPathComponent("tmp/z"))
         rename(place.root.appendingPathComponent("tmp/z").path, place.root.appendingPathComponent("new/z").path)
         try place.eventually("moved") { place.list("cur") == ["z:2,S"] }
@@ -233,7 +106,7 @@ private final class Place {
 
     @Test func deletesByOption() throws {
         let receiver = Receiver { _, _ in .duplicate }
-        let place = try Place(receiver, waiting: ["a", "b"], afterwards: .delete)
+        let place = try MaildirPlace(receiver, waiting: ["a", "b"], afterwards: .delete)
         try place.eventually("both are gone") { place.list("new").isEmpty }
         #expect(place.list("cur").isEmpty && receiver.count == 2)
     }
@@ -241,7 +114,7 @@ private final class Place {
     /// The message is stored, but its file can't leave: it is not stored again and again, and moved when that works.
     @Test func aFileThatCannotBeMovedIsStoredOnce() throws {
         let receiver = Receiver { _, _ in .accepted }
-        let place = try Place(receiver)
+        let place = try MaildirPlace(receiver)
         try FileManager.default.removeItem(at: place.root.appendingPathComponent("cur"))
         try Data().write(to: place.root.appendingPathComponent("cur"))
         try place.deliver("a")
@@ -257,7 +130,7 @@ private final class Place {
     @Test func aBacklogThatCannotBeMovedIsStoredOnce() throws {
         let receiver = Receiver { _, _ in .accepted }
         let names = (100..<300).map { "m\($0)" }
-        let place = try Place(receiver)
+        let place = try MaildirPlace(receiver)
         // In the way before the first of them comes.
         try FileManager.default.removeItem(at: place.root.appendingPathComponent("cur"))
         try Data().write(to: place.root.appendingPathComponent("cur"))
@@ -274,7 +147,7 @@ private final class Place {
     @Test(arguments: [0, 1000, 3000, 6000])
     func stopWaitsForFilesThatAreBeingMoved(after microseconds: UInt32) throws {
         let receiver = Receiver { _, _ in .accepted }
-        let place = try Place(receiver, waiting: (10_000..<12_000).map { "m\($0)" })
+        let place = try MaildirPlace(receiver, waiting: (10_000..<12_000).map { "m\($0)" })
         usleep(microseconds)
         #expect(place.stop())
         #expect(place.list("cur").count == receiver.count)
@@ -284,7 +157,7 @@ private final class Place {
     /// One that comes alone is stored by the thread that read it; many share the store's syncs.
     @Test func onlyASingleMailIsStoredByTheWatcherItself() throws {
         let receiver = Receiver { _, _ in .accepted }
-        let place = try Place(receiver, waiting: (0..<50).map { "m\($0)" })
+        let place = try MaildirPlace(receiver, waiting: (0..<50).map { "m\($0)" })
         try place.eventually("the backlog is moved") { place.list("cur").count == 50 }
         let before = receiver.state.withLock { $0.here }
         // The last of a backlog may come alone.
@@ -298,7 +171,7 @@ private final class Place {
 
     @Test func aMaildirMayComeLaterAndGoAway() throws {
         let receiver = Receiver { _, _ in .accepted }
-        let place = try Place(receiver, waiting: ["a"])
+        let place = try MaildirPlace(receiver, waiting: ["a"])
         try place.eventually("first") { receiver.count == 1 }
         let aside = place.root.appendingPathExtension("old")
         defer { try? FileManager.default.removeItem(at: aside) }
@@ -313,7 +186,7 @@ private final class Place {
     /// The watcher has the folder open, so no event tells that it was removed.
     @Test func aFolderThatIsRemovedMayBeMadeAgain() throws {
         let receiver = Receiver { _, _ in .accepted }
-        let place = try Place(receiver, waiting: ["a"]) { $0.lookInterval = .milliseconds(50) }
+        let place = try MaildirPlace(receiver, waiting: ["a"]) { $0.lookInterval = .milliseconds(50) }
         try place.eventually("first") { receiver.count == 1 && place.list("cur").count == 1 }
         let new = place.root.appendingPathComponent("new")
         try FileManager.default.removeItem(at: new)
@@ -324,7 +197,7 @@ private final class Place {
 
     @Test func stopWaitsForWhatIsInFlight() throws {
         let receiver = Receiver(isHeld: true) { _, _ in .accepted }
-        let place = try Place(receiver, waiting: ["a", "b"])
+        let place = try MaildirPlace(receiver, waiting: ["a", "b"])
         try place.eventually("both are handed over") { receiver.count == 2 }
         place.watcher.stop()
         usleep(50_000)
@@ -341,7 +214,7 @@ private final class Place {
         defer { try? FileManager.default.removeItem(at: other) }
         if kind == "link" { try Data("kept".utf8).write(to: other) }
         let receiver = Receiver { _, _ in .jsonInvalid }
-        let place = try Place(receiver)
+        let place = try MaildirPlace(receiver)
         let mark = place.root.appendingPathComponent(".mailhookd-refused/maildirfolder")
         try FileManager.default.createDirectory(
             at: mark.deletingLastPathComponent(), withIntermediateDirectories: true)
@@ -357,7 +230,7 @@ private final class Place {
         try FileManager.default.createDirectory(at: other, withIntermediateDirectories: true)
         try Data("kept".utf8).write(to: other.appendingPathComponent("kept"))
         let receiver = Receiver { _, _ in .accepted }
-        let place = try Place(receiver, waiting: ["a"]) { $0.lookInterval = .milliseconds(50) }
+        let place = try MaildirPlace(receiver, waiting: ["a"]) { $0.lookInterval = .milliseconds(50) }
         try place.eventually("moved") { place.list("cur") == ["a:2,S"] }
         let new = place.root.appendingPathComponent("new")
         try FileManager.default.removeItem(at: new)
@@ -369,7 +242,7 @@ private final class Place {
 
     @Test func whatLiesThereIsNotOverwritten() throws {
         let receiver = Receiver { message, _ in message.bytes.first == UInt8(ascii: "-") ? .jsonInvalid : .accepted }
-        let place = try Place(receiver)
+        let place = try MaildirPlace(receiver)
         for round in 0..<3 {
             try place.deliver("good", "good \(round)")
             try place.eventually("moved") { place.list("cur").count == round + 1 }
@@ -383,7 +256,7 @@ private final class Place {
     @Test func theLongestNames() throws {
         let receiver = Receiver { _, _ in .accepted }
         let names = (0..<3).map { String(repeating: "n", count: 254) + "\($0)" }
-        let place = try Place(receiver, waiting: names)
+        let place = try MaildirPlace(receiver, waiting: names)
         try place.eventually("moved") { place.list("cur").count == 3 && place.list("new").isEmpty }
     }
 
@@ -398,7 +271,7 @@ private final class Place {
             isFull.wait()
             return .accepted
         }
-        let place = try Place(receiver)
+        let place = try MaildirPlace(receiver)
         try place.deliver("first")
         #expect(isRead.wait(timeout: .now() + 20) == .success)
         // Two names by turns: the same event twice in a row would be kept as one.
@@ -419,7 +292,7 @@ private final class Place {
     /// Renaming the folder above `new` is no event of `new`.
     @Test func anotherMaildirMayComeInItsPlace() throws {
         let receiver = Receiver { _, _ in .accepted }
-        let place = try Place(receiver, waiting: ["a"]) { $0.lookInterval = .milliseconds(50) }
+        let place = try MaildirPlace(receiver, waiting: ["a"]) { $0.lookInterval = .milliseconds(50) }
         try place.eventually("first") { receiver.count == 1 }
         let aside = place.root.appendingPathExtension("old")
         defer { try? FileManager.default.removeItem(at: aside) }

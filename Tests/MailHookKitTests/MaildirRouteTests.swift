@@ -62,4 +62,32 @@ import Testing
         }
         #expect(time < .seconds(10))
     }
+
+    // MARK: - Compressed mail
+
+    private static let route = MaildirRoute(
+        directory: { HookDirectory(hooks: [], domains: []) }, now: { Timestamp(microseconds: 0) })
+
+    /// A gzip member (RFC 1952) of one block of 32 KiB, not compressed (RFC 1951 section 3.2.4).
+    private static let member: [UInt8] = {
+        let content = [UInt8](repeating: UInt8(ascii: "m"), count: 32 << 10)
+        var sum = UInt32.max
+        for octet in content {
+            sum ^= UInt32(octet)
+            for _ in 0..<8 { sum = sum & 1 == 1 ? (sum >> 1) ^ 0xEDB8_8320 : sum >> 1 }
+        }
+        func octets(_ number: UInt32, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) } }
+        let size = UInt32(content.count)
+        return [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF, 1] + octets(size, 2) + octets(~size, 2) + content + octets(~sum, 4)
+            + octets(size, 4)
+    }()
+
+    /// The limit is that of a mail, not that of one document in it.
+    @Test func compressedMailMayBeAsLargeAsOtherMail() throws {
+        let packed = Array(repeatElement(Self.member, count: 96).joined())
+        #expect(try Self.route.unpack(packed, limit: 25 << 20).count == 3 << 20)
+        #expect(try Self.route.unpack(packed, limit: 3 << 20).count == 3 << 20)
+        #expect(throws: MaildirUnpackFailure(.messageTooLarge)) { try Self.route.unpack(packed, limit: (3 << 20) - 1) }
+        #expect(throws: MaildirUnpackFailure(.unreadable)) { try Self.route.unpack(Array(packed.dropLast()), limit: 25 << 20) }
+    }
 }

@@ -18,22 +18,28 @@ struct EntryName: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// The longest name that file systems take.
     private static let longest = 255
 
-    /// The name in `cur/`: flags follow `:2,` in the order of their letters; S is "seen". One that would get too long
-    /// loses its end.
+    /// The name in `cur/`: flags follow `:2,` in the order of their letters; S is "seen". What is no letter is no flag.
+    /// One that would get too long loses the end of its unique part.
     var seen: EntryName {
-        guard let info = infoStart else {
-            let mark = Array(":2,S".utf8)
-            return EntryName(octets.prefix(Self.longest - mark.count) + mark)
-        }
-        let flags = Set(octets[(info + 3)...]).union([UInt8(ascii: "S")])
-        return EntryName(octets[..<(info + 3)] + flags.sorted())
+        let given = infoStart.map { octets[($0 + 3)...] } ?? []
+        let flags = Set(given.filter(Self.isLetter)).union([UInt8(ascii: "S")])
+        // At most 52 letters.
+        let info = Array(":2,".utf8) + flags.sorted()
+        return EntryName(octets[..<(infoStart ?? octets.endIndex)].prefix(Self.longest - info.count) + info)
     }
 
-    /// Another name for a place where this one is taken; `number` is more than 0.
+    private static func isLetter(_ octet: UInt8) -> Bool {
+        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(octet) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(octet)
+    }
+
+    /// Another name for a place where this one is taken; `number` is more than 0. One that would get too long loses the
+    /// end of its unique part, and where that is not enough, the end of its flags.
     func numbered(_ number: Int) -> EntryName {
-        let info = infoStart.map { octets[$0...] } ?? []
+        let given = infoStart.map { octets[$0...] } ?? []
         let mark = Array("_\(number)".utf8)
-        return EntryName(octets.dropLast(info.count).prefix(Self.longest - mark.count - info.count) + mark + info)
+        let info = given.prefix(Self.longest - mark.count)
+        let unique = octets.dropLast(given.count).prefix(Self.longest - mark.count - info.count)
+        return EntryName(unique + mark + info)
     }
 
     /// The name among the refused, with the outcome as a further field of the unique part (`,S=` and `,W=` are other

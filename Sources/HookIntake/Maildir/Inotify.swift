@@ -4,7 +4,8 @@
 
 import Glibc
 
-final class Inotify {
+/// Not final: tests make the system refuse watches.
+class Inotify {
     enum Event {
         /// A complete file came by rename(2).
         case moved(watch: Int32, EntryName)
@@ -35,10 +36,12 @@ final class Inotify {
         buffer.deallocate()
     }
 
+    /// No link is followed, as the folder is opened without following one.
     private static let mask = UInt32(
-        IN_MOVED_TO | IN_CREATE | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+        IN_MOVED_TO | IN_CREATE | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_DONT_FOLLOW)
 
-    /// Watches a folder; nil with `errno` set where that fails.
+    /// Watches a folder; nil with `errno` set where that fails: ENOSPC where the system has no more of them
+    /// (`fs.inotify.max_user_watches`). A folder that is watched already has the same number again.
     func watch(_ path: String) -> Int32? {
         let watch = inotify_add_watch(descriptor, path, Self.mask)
         return watch >= 0 ? watch : nil

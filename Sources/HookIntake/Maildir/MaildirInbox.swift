@@ -11,8 +11,8 @@ import Synchronization
 final class MaildirInbox: @unchecked Sendable {
     /// What became of a message that was handed over.
     struct Answer: Sendable {
-        var box: Int
-        var name: EntryName
+        /// The file, and what comes next if its message was taken.
+        var move: MaildirMove
         var octets: Int
         var outcome: Outcome
     }

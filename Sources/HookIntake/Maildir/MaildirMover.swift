@@ -5,20 +5,22 @@
 
 import NIOPosix
 
-/// A file to be moved or removed, and afterwards what came of it.
+/// A file whose message was handed over: to be moved or removed, and afterwards what came of it.
 struct MaildirMove: Sendable {
     var box: Int
     var name: EntryName
+    /// The file that was read; another may have come under its name.
+    var identity: FileIdentity
+    /// Where it was read; another Maildir may have come in its place.
     var folder: MaildirFolder
     var afterwards: Maildir.Afterwards
-    /// 0, or the error number.
-    var failure: Int32 = 0
+    var result = MaildirFolder.Leaving.done
 
     mutating func perform() {
-        failure =
+        result =
             switch afterwards {
-            case .move: folder.move(name)
-            case .delete: folder.delete(name)
+            case .move: folder.move(name, identity)
+            case .delete: folder.delete(name, identity)
             }
     }
 }

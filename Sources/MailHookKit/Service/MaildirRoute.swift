@@ -25,8 +25,9 @@ struct MaildirRoute: MaildirGuide {
     }
 
     func unpack(_ packed: [UInt8], limit: Int) throws(MaildirUnpackFailure) -> [UInt8] {
-        var limits = ExtractionLimits()
-        limits.decompressedSize = limit
+        // A whole mail, not one document of it; and its size alone decides, for what Dovecot packs was mail of that size
+        // before: attached zeros, or blanks by the megabyte, are no attack.
+        let limits = ExtractionLimits(documentSize: limit, decompressedSize: limit, decompressionRatio: .max)
         do throws(Gunzip.Failure) {
             return try Gunzip.unpack(packed, limits: limits)
         } catch .tooLarge {
