@@ -222,12 +222,13 @@ extension Installation {
             --b--
 
             """
-        let file = maildir.root.appendingPathComponent("tmp/1.z")
+        let file = maildir.root.appendingPathComponent("tmp/1.large")
         try Data(mail.utf8).write(to: file)
         #expect(try Child.run("gzip", ["-9", file.path]).status == 0)
-        rename(file.path + ".gz", maildir.root.appendingPathComponent("new/1.z").path)
+        rename(file.path + ".gz", maildir.root.appendingPathComponent("new/1.packed").path)
         try eventually("it is moved") { maildir.list("new").isEmpty }
-        #expect(try installation.orderNumbers() == ["7"] && maildir.list("cur") == ["1.z:2,S"])
+        #expect(try installation.orderNumbers() == ["7"])
+        #expect(maildir.list("cur") == ["1.packed:2,S"])
         #expect(try installation.stop() == 0)
     }
 

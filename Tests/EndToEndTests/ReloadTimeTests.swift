@@ -123,13 +123,14 @@ private final class Gate {
         try FileManager.default.createDirectory(at: apps, withIntermediateDirectories: true)
         let refused = try installation.reload()
         #expect(refused.contains("reload refused") && refused.contains("holds no app definition any more"), "\(refused)")
-        #expect(refused.contains("line=3") && refused.contains("take 'apps' out of the configuration"), "\(refused)")
+        #expect(refused.contains("line=3") && refused.contains("restart the daemon"), "\(refused)")
         #expect(try installation.swaks().status == 0)
-        // Who means it says so.
-        try installation.edit("apps: apps\n", "")
+        // The new ones are there.
+        try FileManager.default.removeItem(at: apps)
+        try FileManager.default.moveItem(at: away, to: apps)
         let log = try installation.reload()
         #expect(log.contains(" reloaded "), "\(log)")
-        #expect(try installation.swaks().status != 0)
+        #expect(try installation.swaks().status == 0)
         #expect(try installation.stop() == 0)
     }
 }

@@ -147,15 +147,14 @@ final class Reloader: Service {
 
 extension Setup {
     /// Definitions are moved away and others put in their place: read in between, every address would be unknown and mail
-    /// returned to its senders. Who takes `apps` out of the configuration means it.
+    /// returned to its senders.
     fileprivate func lostApps(in next: Setup) -> [Diagnostic] {
-        let isMeant = configuration.appsAreNamed && !next.configuration.appsAreNamed
-        guard !definitions.isEmpty, next.definitions.isEmpty, !isMeant else { return [] }
+        guard !definitions.isEmpty, next.definitions.isEmpty else { return [] }
         return next.located([
             Diagnostic(
                 .error, file: next.configuration.file ?? "configuration", place: "apps",
                 reason: "\(next.configuration.apps) holds no app definition any more, and all mail would be refused",
-                hint: "to go on without, take 'apps' out of the configuration or restart the daemon")
+                hint: "put the definitions back; to go on without any, restart the daemon")
         ])
     }
 
