@@ -37,7 +37,9 @@ extension MemoryStore: HistoryStore {
 
     public func messages(from id: Int64, limit: Int) async throws(StoreError) -> [StoredMessage] {
         try await ask { content in
-            Array(content.messages.filter { $0.id >= id && $0.duplicateOf == nil }.prefix(max(0, limit)))
+            let makers = Set(content.events.map(\.message))
+            return content.messages.filter { $0.id >= id && ($0.duplicateOf == nil || makers.contains($0.id)) }
+                .prefix(max(0, limit)).compactMap { content.message($0.id) }
         }
     }
 

@@ -110,7 +110,7 @@ extension StoreReader {
 
     func messages(from id: Int64, limit: Int) throws(StoreError) -> [StoredMessage] {
         let rows = try connection.prepare(
-            "SELECT id FROM messages WHERE id >= ?1 AND duplicate_of IS NULL ORDER BY id LIMIT ?2")
+            "SELECT id FROM messages WHERE id >= ?1 AND (duplicate_of IS NULL OR new_events > 0) ORDER BY id LIMIT ?2")
         rows.bind(1, id)
         rows.bind(2, max(0, limit))
         var ids: [Int64] = []

@@ -140,7 +140,8 @@ final class HookEndpoint: Sendable {
                 return completion(shared(unauthorized(request), post))
             }
         }
-        // What a signature covers tells a post from others as well as a key of its own would.
+        // What a signature covers tells a post from others as well as a key of its own would; and before that one, which is not
+        // signed: with another key, whoever has a recorded post could make an event of it again.
         let signedID = post.signature?.signature == nil ? nil : post.signature?.id
         let envelope = Envelope(
             source: .http, mailFrom: post.sender, recipients: [post.path], peer: request.peer,
@@ -148,7 +149,7 @@ final class HookEndpoint: Sendable {
         let received = ReceivedPost(
             hook: post.hook,
             message: ReceivedMessage(envelope: envelope, bytes: entity, receivedAt: request.receivedAt),
-            identity: request[.idempotencyKey] ?? signedID ?? request.id, requestID: request.id)
+            identity: signedID ?? request[.idempotencyKey] ?? request.id, requestID: request.id)
         receiver.receive(received) { [self] in completion(shared(answer(to: post, reception: $0), post)) }
     }
 

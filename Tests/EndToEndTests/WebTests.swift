@@ -175,6 +175,10 @@ final class WebInstallation {
         #expect(other.status == 422 && other.code == "idempotency_key_reused")
         #expect(try post("a=1", String(repeating: "k", count: 256)).status == 400)
         #expect(try web.installation.events().count == 3)
+        // Each of the three is found again; what was refused neither makes an event nor takes the place of the one with its key.
+        let replayed = try web.installation.command(["events", "replay", "--since", "1h", "--dry-run"])
+        #expect(replayed.status == 0 && !replayed.output.contains("new "), "\(replayed.output)")
+        #expect("\(replayed.output)\(replayed.errors)".contains("3 same"), "\(replayed.output)\(replayed.errors)")
     }
 
     @Test func pagesOfAnyOriginMayPost() throws {
@@ -314,20 +318,22 @@ final class WebInstallation {
 
         // Standard Webhooks: the secret is the key's octets in base64.
         #expect(secret == "whsec_" + Data(key.utf8).base64EncodedString())
-        func signed(_ id: String, at time: Int) throws -> WebInstallation.Answer {
+        func signed(_ id: String, at time: Int, _ further: [String] = []) throws -> WebInstallation.Answer {
             let signature = Data(try openssl("\(id).\(time).\(body)")).base64EncodedString()
             return try web.curl(
                 path,
                 [
                     "-d", body, "-H", "webhook-id: \(id)", "-H", "webhook-timestamp: \(time)", "-H",
                     "webhook-signature: v1,\(signature)",
-                ])
+                ] + further)
         }
         let now = Int(Date().timeIntervalSince1970)
         let first = try signed("msg_1", at: now)
         #expect(first.status == 202)
         // Its id makes it the same event when it is sent again.
         #expect(try signed("msg_1", at: now + 1).id == first.id)
+        // Whoever has recorded it does not make another one of it with a field that is not signed.
+        #expect(try signed("msg_1", at: now, ["-H", "Idempotency-Key: other"]).id == first.id)
         #expect(try signed("msg_2", at: now - 3600).status == 401)
         #expect(try web.installation.events().count == 2)
     }

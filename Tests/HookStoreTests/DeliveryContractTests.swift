@@ -177,6 +177,10 @@ import Testing
         #expect(try await store.firstMessage(since: at(99_000)) == nil)
         #expect(try await store.messages(from: 1, limit: 9).map(\.id) == [1, 3])
         #expect(try await store.messages(from: 2, limit: 9).map(\.id) == [3])
+        // Content that came before, with an event of its own: the same mail to another hook, or a post that says the same.
+        _ = try await store.commit(entry("one", events: ["d"], to: ["s"], at: at(9500)))
+        #expect(try await store.messages(from: 1, limit: 9).map(\.id) == [1, 3, 4])
+        #expect(try await store.messages(from: 4, limit: 9).first?.bytes == Array("one".utf8))
         let digest = try #require(try await store.message(1)).contentDigest
         #expect(try await store.messages(digestPrefix: Array(digest.prefix(16)), limit: 9).first?.id == 1)
         #expect(try await store.messages(digestPrefix: Array(digest.prefix(7)), limit: 9) == [])

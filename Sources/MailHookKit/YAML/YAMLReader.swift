@@ -14,7 +14,7 @@ enum YAMLReader {
     /// Deep enough for any configuration; stops an alias that contains itself.
     private static let depthLimit = 32
 
-    /// The first document of `bytes`, or nil where there is none.
+    /// The document of `bytes`, or nil where there is none.
     static func read(_ bytes: [UInt8]) throws(YAMLError) -> YAMLNode? {
         // libyaml keeps a pointer to the parser inside the parser: its address must not change.
         let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
@@ -25,7 +25,14 @@ enum YAMLReader {
         defer { yaml_parser_delete(parser) }
         let result: Result<YAMLNode?, YAMLError> = bytes.withUnsafeBufferPointer { input in
             yaml_parser_set_input_string(parser, input.baseAddress, input.count)
-            return Result { () throws(YAMLError) in try readDocument(parser) }
+            return Result { () throws(YAMLError) in
+                let first = try readDocument(parser)
+                // What stands behind it would be left out without a word.
+                if first != nil, let second = try readDocument(parser) {
+                    throw YAMLError(position: second.position, reason: "a second document (behind '---'); there may be one only")
+                }
+                return first
+            }
         }
         return try result.get()
     }
