@@ -73,7 +73,7 @@ public struct Setup: Sendable {
         let notes = readNotes(configuration, into: &diagnostics)
         checkTogether(configuration, definitions, notes, into: &diagnostics)
         checkDependencies(definitions, into: &diagnostics)
-        checkChallenges(configuration, definitions, into: &diagnostics)
+        checkAdmission(configuration, definitions, into: &diagnostics)
         let records = checkVersions(configuration, definitions, into: &diagnostics)
         let findings = places?.located(diagnostics.all) ?? diagnostics.all
         if diagnostics.hasErrors {

@@ -8,6 +8,18 @@ import TestSupport
 import Testing
 
 @Suite struct CheckTests {
+    /// Whoever asks a form for a key believes it closed.
+    @Test func whatDoesNotHoldForTheTypeIsToldOf() throws {
+        let installation = try Installation("  kustomer.app.ecommstore.contact.request: { key: required, senders: [a@b.example] }")
+        let checked = try installation.command(["check"])
+        #expect(checked.status == 0, "\(checked.errors)")
+        for name in ["key", "senders"] {
+            #expect(
+                checked.errors.contains("hooks.kustomer.app.ecommstore.contact.request.\(name): has no effect: this is a hook of type form"),
+                "\(checked.errors)")
+        }
+    }
+
     @Test(.enabled(if: geteuid() == 0, "only root can become somebody else"))
     func withoutTheCapabilityLowPortsAreToldOf() throws {
         let installation = try Installation()

@@ -57,16 +57,25 @@ enum ChallengeReader {
 }
 
 extension Setup {
-    /// Only posts of forms can carry an answer.
-    static func checkChallenges(
+    /// Who may send, said of a hook of a type that does not ask for it: only posts of forms can carry an answer, and only mail
+    /// a key in its documents and a sender. Whoever wrote it believes the hook closed.
+    static func checkAdmission(
         _ configuration: Configuration, _ definitions: [AppDefinition], into diagnostics: inout Diagnostics
     ) {
-        for hook in definitions.flatMap(\.hooks) where hook.type != .form {
-            guard configuration.hooks[hook.eventName]?.policy.challenge != nil else { continue }
-            diagnostics.add(
-                Diagnostic(
-                    .warning, file: configuration.file ?? "configuration", place: "hooks.\(hook.eventName).challenge",
-                    reason: "has no effect: this is a hook of type \(hook.type.rawValue)"))
+        let ofAll = configuration.hooks["*"]?.policy ?? HookPolicy()
+        for hook in definitions.flatMap(\.hooks) {
+            guard let policy = configuration.hooks[hook.eventName]?.policy else { continue }
+            let idle = [
+                ("challenge", hook.type != .form && policy.challenge != nil),
+                ("key", hook.type != .email && policy.key == .required && policy.key != ofAll.key),
+                ("senders", hook.type != .email && !policy.senders.isEmpty && policy.senders != ofAll.senders),
+            ]
+            for (name, isIdle) in idle where isIdle {
+                diagnostics.add(
+                    Diagnostic(
+                        .warning, file: configuration.file ?? "configuration", place: "hooks.\(hook.eventName).\(name)",
+                        reason: "has no effect: this is a hook of type \(hook.type.rawValue)"))
+            }
         }
     }
 }
