@@ -284,7 +284,8 @@ import Testing
             var names = [EntryName(repeatElement(n, count: length))]
             for unique in [0, 1, 2, 50, 190] + Array(200...252) where unique + 3 <= length {
                 let start = Array(repeatElement(n, count: unique)) + Array(":2,".utf8)
-                names += flags.map { flags in EntryName(start + (0..<(length - start.count)).map { flags[$0 % flags.count] }) }
+                let rest = 0..<(length - start.count)
+                names += flags.map { flags in EntryName(start + rest.map { flags[$0 % flags.count] }) }
             }
             for name in names { check(name) }
         }
