@@ -37,7 +37,7 @@ final class StoreLock: Sendable {
             let cause = errno
             Glibc.close(opened)
             throw cause == EWOULDBLOCK
-                ? .busy("another mailhookd uses \(path)") : .failed("\(name): \(String(cString: strerror(cause)))")
+                ? .busy("another mailhookd uses \(path); stop it first") : .failed("\(name): \(String(cString: strerror(cause)))")
         }
         return opened
     }

@@ -73,7 +73,7 @@ import Testing
         let folder = try TemporaryFolder()
         let path = folder.path("store.db")
         let store = try SQLiteStore.open(path, as: .owner)
-        #expect(throws: StoreError.busy("another mailhookd uses \(path)")) { try SQLiteStore.open(path, as: .owner) }
+        #expect(throws: StoreError.busy("another mailhookd uses \(path); stop it first")) { try SQLiteStore.open(path, as: .owner) }
         _ = try await store.commit(entry("m1"))
         await store.close()
         let next = try SQLiteStore.open(path, as: .owner)
@@ -89,7 +89,7 @@ import Testing
         if !isNew { await (try SQLiteStore.open(path, as: .owner)).close() }
         let store = try SQLiteStore.open(path, as: .owner)
         try FileManager.default.removeItem(atPath: path + ".lock")
-        let busy = StoreError.busy("another mailhookd uses \(path)")
+        let busy = StoreError.busy("another mailhookd uses \(path); stop it first")
         #expect(throws: busy) { try SQLiteStore.open(path, as: .owner) }
         // What it had locked already, it let go.
         #expect(throws: busy) { try SQLiteStore.open(path, as: .owner) }

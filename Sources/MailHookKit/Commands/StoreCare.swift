@@ -198,11 +198,10 @@ public enum StoreCare {
         }
     }
 
-    /// Of a command that is about other files too: the text names the file, and what to do about a daemon that runs.
+    /// Of a command that is about other files too: the text names the file.
     private static func failure(_ error: StoreError, dataFolder: String) -> SetupError {
         switch error {
-        case .busy(let text): SetupError("\(text); stop the daemon first", exitStatus: SysExit.temporaryFailure)
-        case .full(let text): SetupError(text, exitStatus: SysExit.temporaryFailure)
+        case .busy(let text), .full(let text): SetupError(text, exitStatus: SysExit.temporaryFailure)
         case .failed(let text): SetupError(text, exitStatus: SysExit.cannotCreate)
         case .notWritable(let text): SetupError(text, exitStatus: SysExit.noPermission)
         case .corrupt(let text): SetupError(text, exitStatus: SysExit.dataError)
