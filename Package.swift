@@ -34,7 +34,7 @@ let package = Package(
         .target(name: "MIMEParser", swiftSettings: strict),
         .target(name: "HTMLScripts", swiftSettings: strict),
         .target(name: "JSONLD", swiftSettings: strict),
-        .target(name: "JSONSchema", dependencies: ["JSONLD"], swiftSettings: strict),
+        .target(name: "JSONSchema", dependencies: ["HookModel", "JSONLD"], swiftSettings: strict),
         .target(name: "SMTPProtocol", dependencies: ["HookModel"], swiftSettings: strict),
         .target(name: "HookModel", swiftSettings: strict),
 

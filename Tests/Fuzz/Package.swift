@@ -14,7 +14,7 @@ let package = Package(
         .target(name: "MIMEParser", swiftSettings: fuzzed),
         .target(name: "HTMLScripts", swiftSettings: fuzzed),
         .target(name: "JSONLD", swiftSettings: fuzzed),
-        .target(name: "JSONSchema", dependencies: ["JSONLD"], swiftSettings: fuzzed),
+        .target(name: "JSONSchema", dependencies: ["HookModel", "JSONLD"], swiftSettings: fuzzed),
         .target(name: "HookModel", swiftSettings: fuzzed),
         .target(name: "SMTPProtocol", dependencies: ["HookModel"], swiftSettings: fuzzed),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),

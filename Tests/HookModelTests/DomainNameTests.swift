@@ -11,9 +11,9 @@ import Testing
     @Test(arguments: [
         ("bücher", "bcher-kva"), ("münchen", "mnchen-3ya"), ("他们为什么不说中文", "ihqwcrb4cv8a8dqg056pqjye"),
         ("3年b組金八先生", "3b-ww4c5e180e575a65lsy2b"), ("maji"+"で"+"koi"+"する"+"5"+"秒前", "majikoi5-783gue6qz075azm5e"),
-        ("ü", "tda"), ("ıßſ", "zca7nti"),
+        ("ü", "tda"), ("ıß", "zca7n"),
     ])
-    func punycode(label: String, encoded: String) { #expect(Punycode.encode(label) == encoded) }
+    func punycode(label: String, encoded: String) { #expect(DomainName.ascii(label) == "xn--" + encoded) }
 
     @Test func bothSpellingsLeadToTheHook() throws {
         var policy = HookPolicy()

@@ -2,6 +2,8 @@
 //
 // Host names (RFC 1123 section 2.1) and internationalized ones (RFC 5890 section 2.3.2.3).
 
+internal import HookModel
+
 enum HostName {
     typealias Text = UnsafeBufferPointer<UInt8>
 

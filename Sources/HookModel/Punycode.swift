@@ -2,7 +2,7 @@
 //
 // Punycode (RFC 3492), for labels of host names: 63 octets at most, so quadratic time is short.
 
-enum Punycode {
+package enum Punycode {
     private static let base = 36
     private static let minimumThreshold = 1
     private static let maximumThreshold = 26
@@ -25,7 +25,7 @@ enum Punycode {
 
     // Section 6.2.
     /// The code points of `text`, without the prefix, in lower case; nil where it is no Punycode.
-    static func decode(_ text: [UInt8]) -> [UInt32]? {
+    package static func decode(_ text: [UInt8]) -> [UInt32]? {
         guard text.count <= 63 else { return nil }
         let hyphen = text.lastIndex(of: UInt8(ascii: "-"))
         var points = text[..<(hyphen ?? 0)].map { UInt32($0) }
@@ -72,7 +72,7 @@ enum Punycode {
 
     // Section 6.3.
     /// The Punycode of a label, without the prefix; nil where it is much longer than a label may be.
-    static func encode(_ points: [UInt32]) -> [UInt8]? {
+    package static func encode(_ points: [UInt32]) -> [UInt8]? {
         guard points.count <= 63 else { return nil }
         var result = points.filter { $0 < 0x80 }.map { UInt8($0) }
         let basic = result.count
