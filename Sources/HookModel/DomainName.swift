@@ -33,6 +33,8 @@ public enum DomainName {
     /// spelling.
     public static func lowercased(address: String) -> String {
         let lowered = address.lowercased()
+        // As nearly all are.
+        guard lowered.utf8.contains(where: { $0 >= 0x80 }) else { return lowered }
         guard let at = lowered.lastIndex(of: "@"), let domain = ascii(lowered[lowered.index(after: at)...]) else { return lowered }
         return String(lowered[...at]) + domain
     }
