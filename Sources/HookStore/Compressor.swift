@@ -67,8 +67,7 @@ final class Compressor: @unchecked Sendable {
             let begun = self.activity
             let isResting = begun - activity < Self.restingJobs
             var isDone = false
-            // What nobody needs is found without rest as well: the journal would grow with every mail, whatever retention says.
-            if !isResting, !recycle(statements) { return }
+            if !isResting, !recycleWithoutRest(statements) { return }
             while !isDone, isCrowded(statements) || isResting && self.activity - begun < Self.restingJobs {
                 guard let isMore = step(statements) else { return }
                 isDone = !isMore
@@ -78,6 +77,15 @@ final class Compressor: @unchecked Sendable {
             pause = options.restingPause * (isDone ? Self.longPause : 1)
             activity = self.activity
         }
+    }
+
+    /// What nobody needs is found without rest as well: the journal would grow with every mail, whatever retention says. Not for
+    /// a few segments, and once for each new one: it is a synced transaction, which mail waits for.
+    private func recycleWithoutRest(_ statements: Statements) -> Bool {
+        let limit = options.segmentsWithoutRest / 4 + statements.held
+        guard segments.inUse.count > max(limit, statements.segmentsAtLastLook) else { return true }
+        defer { statements.segmentsAtLastLook = segments.inUse.count }
+        return recycle(statements)
     }
 
     private func isCrowded(_ statements: Statements) -> Bool {
@@ -127,6 +135,8 @@ final class Compressor: @unchecked Sendable {
         private(set) var passed: Int64 = 0
         /// Segments that stay because of them.
         var held = 0
+        /// In use when it was last looked for some that nobody needs, without rest.
+        var segmentsAtLastLook = 0
         /// The message that could not be read at the last look, and how often.
         private var failed: (message: Int64, looks: Int) = (0, 0)
         private var segment: Int64 = 0

@@ -92,13 +92,17 @@ public final class AcceptPause: ChannelInboundHandler, ChannelOutboundHandler {
 
     /// Whether no more than the reserve is left. The system gives the lowest number that is free.
     private static var isShort: Bool {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return false }
         let lowest = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)
         guard lowest >= 0 else { return errno == EMFILE }
         Glibc.close(lowest)
-        return UInt64(lowest) + UInt64(reserve) >= UInt64(limit.rlim_cur)
+        return UInt64(lowest) + UInt64(reserve) >= limit
     }
+
+    /// As it is when the first connection comes: the daemon raises it at its start. Not asked for with each connection.
+    private static let limit: UInt64 = {
+        var limit = rlimit()
+        return getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 ? UInt64(limit.rlim_cur) : .max
+    }()
 
     // MARK: - The end
 
