@@ -12,11 +12,7 @@ import SMTPProtocol
 extension SessionHandler {
     func begin(_ context: ChannelHandlerContext) {
         if peer.isEmpty { peer = Self.peer(of: context) }
-        guard shared.places.take(peer) else {
-            isCountedAsRefused = shared.places.takeRefused()
-            return refuse(.tooManyConnections, context)
-        }
-        isCounted = true
+        guard takePlace() else { return refuse(.tooManyConnections, context) }
         guard isAllowed(peer) else { return refuse(.clientDenied, context) }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         shared.sessions.add(.init(channel: context.channel) { bound.value.0.finish(bound.value.1) })
@@ -62,6 +58,12 @@ extension SessionHandler {
     private func isAllowed(_ peer: String) -> Bool {
         let allowed = shared.configuration.allowClients
         return allowed.isEmpty || peer == Self.unixPeer || allowed.contains { $0.contains(peer) }
+    }
+
+    private func takePlace() -> Bool {
+        isCounted = shared.places.take(peer)
+        if !isCounted { isCountedAsRefused = shared.places.takeRefused() }
+        return isCounted
     }
 
     func giveUpPlace() {
@@ -143,8 +145,7 @@ extension SessionHandler {
         if newPeer != peer {
             giveUpPlace()
             peer = newPeer
-            guard shared.places.take(peer) else { return session.answerClient(.tooManyConnections) }
-            isCounted = true
+            guard takePlace() else { return session.answerClient(.tooManyConnections) }
         }
         session.answerClient(isAllowed(peer) ? .accepted : .clientDenied)
     }

@@ -59,8 +59,8 @@ public final class ConnectionPlaces: Sendable {
     public func take(_ peer: String) -> Bool {
         let isExempt = state.withLock { $0.isExempt }
         let isPeerExempt = isExempt(peer)
+        let network = Self.network(of: peer)
         let isTaken = state.withLock { state in
-            let network = Self.network(of: peer)
             let ofPeer = state.byPeer[network, default: 0]
             guard state.total < state.limit, isPeerExempt || ofPeer < state.limitPerPeer else { return false }
             state.total += 1
@@ -73,9 +73,9 @@ public final class ConnectionPlaces: Sendable {
 
     /// Gives back a place that `take` gave.
     public func release(_ peer: String) {
+        let network = Self.network(of: peer)
         state.withLock { state in
             state.total -= 1
-            let network = Self.network(of: peer)
             let ofPeer = state.byPeer[network, default: 1] - 1
             state.byPeer[network] = ofPeer > 0 ? ofPeer : nil
         }

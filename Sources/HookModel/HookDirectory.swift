@@ -98,7 +98,8 @@ public struct HookDirectory: Sendable {
         self.ourDomains = ourDomains
     }
 
-    /// Looks a forward-path up, without regard to case and to the spelling of its domain: an alias, a token, then either of them before a `+`.
+    /// Looks a forward-path up, without regard to case and to the spelling of its domain: an alias, a token, then either of
+    /// them before a `+`.
     ///
     /// - Parameters:
     ///   - address: the mailbox without angle brackets; without a domain (`postmaster`, RFC 5321 section 4.1.1.3)

@@ -68,9 +68,9 @@ public struct SenderPattern: Sendable, Hashable, CustomStringConvertible {
 
     /// Whether it is this sender's mail, without regard to case and to the spelling of the domain.
     public func matches(_ sender: String) -> Bool {
-        guard kind != .null, let at = sender.lastIndex(of: "@") else { return kind == .null && sender.isEmpty }
         let lowered = DomainName.lowercased(address: sender)
-        let domain = DomainName.ascii(sender[sender.index(after: at)...]) ?? ""
+        guard kind != .null, let at = lowered.lastIndex(of: "@") else { return kind == .null && sender.isEmpty }
+        let domain = lowered[lowered.index(after: at)...]
         return switch kind {
         case .null: false
         case .address: lowered == text

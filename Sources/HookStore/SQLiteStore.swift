@@ -308,12 +308,8 @@ public final class SQLiteStore: InspectableStore {
 
     /// Gives back to the disk what is kept for later use: spare segments of the journal, and the room of the log. Returns at once.
     public func makeRoom() {
-        guard let owner else { return }
-        // Removing files may take its time, and who asks may be an event loop.
-        try? StoreThread.start {
-            owner.keeper.giveUpSpares()
-            owner.writer.add(.emptyLog { _ in })
-        }
+        owner?.keeper.giveUpSparesSoon()
+        owner?.writer.add(.emptyLog { _ in })
     }
 
     /// - Parameter handler: called once a sync of the database or its log failed: from then on no segment of the journal is

@@ -23,6 +23,7 @@ final class SegmentKeeper: @unchecked Sendable {
     private let queue = StoreQueue<Void>()
     private let written = Atomic<Int>(0)
     private let isAsked = Atomic<Bool>(false)
+    private let mustGiveUp = Atomic<Bool>(false)
     private let isClosed = Atomic<Bool>(false)
     /// Of the journal's thread: octets at the last look.
     private let lookedAt = Atomic<Int>(0)
@@ -43,8 +44,15 @@ final class SegmentKeeper: @unchecked Sendable {
 
     var segmentsInUse: Int { segments.inUse.count }
 
-    /// The disk is full.
+    /// The disk is full. Called by the journal's thread.
     func giveUpSpares() { segments.removeSpares() }
+
+    /// The same for other threads, on this one: it ends before the store's lock is given up, and so takes nothing away from the
+    /// next owner.
+    func giveUpSparesSoon() {
+        mustGiveUp.store(true, ordering: .relaxed)
+        _ = queue.add(())
+    }
 
     func close() {
         isClosed.store(true, ordering: .relaxed)
@@ -54,7 +62,11 @@ final class SegmentKeeper: @unchecked Sendable {
     /// The thread's whole life.
     func run() {
         while queue.takeAll() != nil {
-            if !segments.hasSpare, !isClosed.load(ordering: .relaxed) { prepare() }
+            if mustGiveUp.exchange(false, ordering: .relaxed) {
+                segments.removeSpares()
+            } else if !segments.hasSpare, !isClosed.load(ordering: .relaxed) {
+                prepare()
+            }
             isAsked.store(false, ordering: .relaxed)
         }
     }
