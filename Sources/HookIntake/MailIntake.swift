@@ -152,12 +152,12 @@ public final class MailIntake: Service {
     /// Begins to accept on a socket.
     public func serve(_ listener: MailListener) async throws {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelOption(.backlog, value: AcceptPause.backlog)
             .serverChannelInitializer(AcceptPause.initializer(logger))
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try listener.prepare(channel, context) }
             }
             .withBoundSocket(listener.descriptor).get()
+        AcceptPause.letMoreWait(on: listener.descriptor)
         state.withLock { $0.channels[listener.descriptor] = channel }
     }
 

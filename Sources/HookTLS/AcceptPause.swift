@@ -20,7 +20,7 @@ public final class AcceptPause: ChannelInboundHandler, ChannelOutboundHandler {
     /// Descriptors that are not for connections. A listener may take a few of them: it accepts some at once.
     public static let reserve = 16
 
-    /// Connections that wait to be accepted. NIO calls listen(2) with 128 itself if it is not told, on a socket that listens too.
+    /// Connections that wait to be accepted, by listen(2).
     public static let backlog: Int32 = 1024
 
     private static let length = TimeAmount.seconds(1)
@@ -35,6 +35,9 @@ public final class AcceptPause: ChannelInboundHandler, ChannelOutboundHandler {
     private var loops: [any EventLoop] = []
 
     public init(logger: Logger) { self.logger = logger }
+
+    /// For a socket that listens already: NIO has called listen(2) again when it took it, with 128, before any option counts.
+    public static func letMoreWait(on descriptor: Int32) { _ = listen(descriptor, backlog) }
 
     /// What makes a listening channel ready that needs nothing else.
     public static func initializer(_ logger: Logger) -> @Sendable (any Channel) -> EventLoopFuture<Void> {

@@ -32,7 +32,6 @@ struct WebServer: Sendable {
         let group = MultiThreadedEventLoopGroup.singleton
         let helper = ServerQuiescingHelper(group: group)
         listener = try await ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: AcceptPause.backlog)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let handler = helper.makeServerChannelHandler(channel: channel)
@@ -52,6 +51,7 @@ struct WebServer: Sendable {
                 }
                 return site.open(channel)
             }
+        AcceptPause.letMoreWait(on: descriptor)
         quiescing = helper
     }
 

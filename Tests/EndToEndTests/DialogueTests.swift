@@ -7,6 +7,36 @@ import TestSupport
 import Testing
 
 @Suite struct DialogueTests {
+    /// While the daemon has no time to accept: what it listens with, not what NIO would.
+    @Test(arguments: ["smtp", "http"]) func manyMayWaitToBeAccepted(listener: String) throws {
+        let installation = try Installation(listen: "http: [\"127.0.0.1:0\"]")
+        try installation.start()
+        let port = try #require(UInt16(try installation.address(of: listener).port))
+        let daemon = try #require(installation.daemon)
+        daemon.signal(SIGSTOP)
+        defer { daemon.signal(SIGCONT) }
+        var waiting: [Int32] = []
+        defer { waiting.forEach { close($0) } }
+        for _ in 0..<400 {
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+            waiting.append(descriptor)
+            var name = sockaddr_in()
+            name.sin_family = sa_family_t(AF_INET)
+            name.sin_port = port.bigEndian
+            name.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            _ = withUnsafePointer(to: &name) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            }
+        }
+        // Over the loopback whoever has a place is connected at once; the others try again after a second.
+        usleep(300_000)
+        let connected = waiting.count { descriptor in
+            var poller = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            return poll(&poller, 1, 0) == 1 && Int32(poller.revents) & POLLOUT != 0
+        }
+        #expect(connected == 400)
+    }
+
     @Test func unknownRecipientIsRefusedAtRCPT() throws {
         let installation = try Installation()
         try installation.start()

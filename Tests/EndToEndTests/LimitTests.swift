@@ -28,6 +28,35 @@ import Testing
         #expect(try Connection(installation.smtp).reply().hasPrefix("421 4.7.0 "))
     }
 
+    /// Who gets no place hears so, and a crowd of them takes no descriptors from the others.
+    @Test func thoseWithoutAPlaceAreFew() throws {
+        let installation = try Installation("limits: { connectionsPerPeer: 2, perPeerExempt: [] }")
+        try installation.start()
+        let daemon = try #require(installation.daemon)
+        func open() throws -> Int {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/\(daemon.identifier)/fd").count
+        }
+        let before = try open()
+        let crowd = try (0..<300).map { _ in try Connection(installation.smtp) }
+        let replies = try crowd.map { try $0.reply() }
+        #expect(replies.count { $0.hasPrefix("220 ") } == 2)
+        #expect(replies.count { $0.hasPrefix("421 4.7.0 ") } == 298)
+        #expect(try open() <= before + 2 + 64 + 8)
+    }
+
+    /// A socket for both families gives it another address (RFC 4291 section 2.5.5.2).
+    @Test func anIPv4ClientIsOnePeer() throws {
+        let installation = try Installation(
+            "limits: { connectionsPerPeer: 2, perPeerExempt: [] }", listen: "lmtp: [\"[::]:0\"]")
+        try installation.start()
+        let line = try #require(installation.daemon?.lines.last { $0.hasPrefix("lmtp [::]:") })
+        let port = String(line.dropFirst(10))
+        let first = try Connection(installation.smtp)
+        let second = try Connection((host: "127.0.0.1", port: port))
+        for connection in [first, second] { #expect(try connection.reply().hasPrefix("220 ")) }
+        #expect(try Connection((host: "127.0.0.1", port: port)).reply().hasPrefix("421 4.7.0 "))
+    }
+
     @Test func silentAndSlowClients() throws {
         let installation = try Installation("limits: { idleTimeout: 1s, dataTimeout: 2s }")
         try installation.start()

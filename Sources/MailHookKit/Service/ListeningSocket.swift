@@ -5,10 +5,9 @@
 
 import Glibc
 import HookIntake
+import HookTLS
 
 enum ListeningSocket {
-    private static let backlog: Int32 = 1024
-
     /// A socket that listens at `address` and is closed on exec.
     ///
     /// - Parameters:
@@ -44,7 +43,7 @@ enum ListeningSocket {
         // Only for this call: with the option left on, another daemon of the same user could take half of the mail.
         for socket in neighbours + [descriptor] where !neighbours.isEmpty { set(socket, SO_REUSEPORT, true) }
         defer { for socket in neighbours + [descriptor] where !neighbours.isEmpty { set(socket, SO_REUSEPORT, false) } }
-        guard Glibc.bind(descriptor, found.ai_addr, found.ai_addrlen) == 0, listen(descriptor, backlog) == 0 else {
+        guard Glibc.bind(descriptor, found.ai_addr, found.ai_addrlen) == 0, listen(descriptor, AcceptPause.backlog) == 0 else {
             let number = errno
             close(descriptor)
             throw failure(address, number)
@@ -60,7 +59,7 @@ enum ListeningSocket {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw failure(address, errno) }
         // Who may come near is a matter of the folder, and of the mode for what is for few.
-        guard name.call(Glibc.bind, descriptor) == 0, chmod(path, mode) == 0, listen(descriptor, backlog) == 0 else {
+        guard name.call(Glibc.bind, descriptor) == 0, chmod(path, mode) == 0, listen(descriptor, AcceptPause.backlog) == 0 else {
             let number = errno
             close(descriptor)
             throw failure(address, number)
