@@ -146,7 +146,45 @@ import Testing
         #expect(try allowed.command("QUIT").hasPrefix("221 "))
     }
 
+    // MARK: - International domains
+
+    /// As a domain of hooks, an alias and a sender, in either spelling.
+    @Test func bothSpellingsOfADomain() throws {
+        let installation = try Installation(
+            "domains: [münchen.example]", hook: "senders: [bücher.example]")
+        try installation.edit("aliases: [\(Installation.alias)]", "aliases: [orders@größe.example]")
+        try installation.start()
+        let listed = try Installation.objects(installation.command(["hooks", "--json"]).output)
+        let address = try #require(listed.first { $0["type"] as? String == "email" }?["address"] as? String)
+        #expect(address.hasSuffix("@xn--mnchen-3ya.example"))
+        let token = try #require(address.split(separator: "@").first)
+        for sender in ["a@bücher.example", "a@xn--bcher-kva.example"] {
+            for recipient in ["\(token)@münchen.example", address, "orders@größe.example", "orders@xn--gre-6ka8i.example"] {
+                let session = try Connection(installation.smtp)
+                _ = try session.reply()
+                _ = try session.command("EHLO c")
+                #expect(try session.command("MAIL FROM:<\(sender)> SMTPUTF8").hasPrefix("250 "))
+                let answer = try session.command("RCPT TO:<\(recipient)>")
+                #expect(answer.hasPrefix("250 "), "\(sender) \(recipient): \(answer)")
+            }
+        }
+    }
+
     // MARK: - XCLIENT
+
+    /// Behind one mail server there are many whom it does not know.
+    @Test func unknownClientsAreNotOnePeer() throws {
+        let installation = try Installation(
+            "limits: { xclientPeers: [127.0.0.1], connectionsPerPeer: 1, perPeerExempt: [127.0.0.1] }")
+        try installation.start()
+        let open = try (0..<4).map { _ in try Connection(installation.smtp) }
+        for connection in open {
+            _ = try connection.reply()
+            _ = try connection.command("EHLO mx")
+            #expect(try connection.command("XCLIENT ADDR=[UNAVAILABLE] NAME=[UNAVAILABLE]").hasPrefix("220 "))
+        }
+    }
+
 
     @Test func xclientBySwaks() throws {
         let installation = try Installation("limits: { xclientPeers: [127.0.0.0/8], allowClients: [127.0.0.1, 192.0.2.0/24] }\nlog: debug")
