@@ -79,20 +79,14 @@ private final class ScarceWatches: Inotify {
         let receiver = Receiver(isHeld: true) { _, _ in .accepted }
         let place = try MaildirPlace(receiver, waiting: ["a"]) { $0.lookInterval = .milliseconds(50) }
         try place.eventually("the first is handed over") { receiver.count == 1 }
-        let aside = place.root.appendingPathExtension("old")
-        defer { try? FileManager.default.removeItem(at: aside) }
-        rename(place.root.path, aside.path)
-        for folder in ["new", "cur", "tmp"] {
-            try FileManager.default.createDirectory(
-                at: place.root.appendingPathComponent(folder), withIntermediateDirectories: true)
-        }
+        try place.replace()
         try place.deliver("a", "another")
         try place.eventually("the other one is watched") { place.log.count("watching Maildir") == 2 }
         receiver.release()
         try place.eventually("the second is handed over") { receiver.bodies == ["a", "another"] }
         #expect(place.list("new") == ["a"])
         // The first leaves the Maildir it came to.
-        #expect(FileManager.default.fileExists(atPath: aside.appendingPathComponent("cur/a:2,S").path))
+        #expect(FileManager.default.fileExists(atPath: place.aside.appendingPathComponent("cur/a:2,S").path))
         receiver.release()
         try place.eventually("it is moved") { place.list("cur") == ["a:2,S"] }
     }

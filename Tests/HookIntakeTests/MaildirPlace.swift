@@ -105,10 +105,7 @@ final class MaildirPlace {
         _ receiver: Receiver, waiting: [String] = [], afterwards: Maildir.Afterwards = .move,
         inotify: Inotify? = Inotify(), _ configure: (inout MaildirIntakeConfiguration) -> Void = { _ in }
     ) throws {
-        for folder in ["new", "cur", "tmp"] {
-            try FileManager.default.createDirectory(
-                at: root.appendingPathComponent(folder), withIntermediateDirectories: true)
-        }
+        try Self.make(root)
         for name in waiting { try Data(name.utf8).write(to: root.appendingPathComponent("new/\(name)")) }
         var configuration = MaildirIntakeConfiguration(
             maildirs: [Maildir(path: root.path, to: "a@b.example", afterwards: afterwards)], messageSize: 1000)
@@ -125,7 +122,23 @@ final class MaildirPlace {
 
     deinit {
         stop()
-        try? FileManager.default.removeItem(at: root)
+        for folder in [root, aside] { try? FileManager.default.removeItem(at: folder) }
+    }
+
+    private static func make(_ root: URL) throws {
+        for folder in ["new", "cur", "tmp"] {
+            try FileManager.default.createDirectory(
+                at: root.appendingPathComponent(folder), withIntermediateDirectories: true)
+        }
+    }
+
+    /// Where the one before is after `replace`.
+    var aside: URL { root.appendingPathExtension("old") }
+
+    /// Moves the Maildir away; another one comes in its place.
+    func replace() throws {
+        rename(root.path, aside.path)
+        try Self.make(root)
     }
 
     @discardableResult

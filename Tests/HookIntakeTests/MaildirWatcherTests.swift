@@ -294,13 +294,7 @@ import Testing
         let receiver = Receiver { _, _ in .accepted }
         let place = try MaildirPlace(receiver, waiting: ["a"]) { $0.lookInterval = .milliseconds(50) }
         try place.eventually("first") { receiver.count == 1 }
-        let aside = place.root.appendingPathExtension("old")
-        defer { try? FileManager.default.removeItem(at: aside) }
-        rename(place.root.path, aside.path)
-        for folder in ["new", "cur", "tmp"] {
-            try FileManager.default.createDirectory(
-                at: place.root.appendingPathComponent(folder), withIntermediateDirectories: true)
-        }
+        try place.replace()
         try place.deliver("b")
         try place.eventually("second") { place.list("cur") == ["b:2,S"] }
         #expect(receiver.bodies == ["a", "b"])

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // The journal and the disk it lies on: what is kept for later use makes way, and mail that never stops does not let the
-// journal grow without end.
+// journal grow without end. And what backups and restores leave there when they are ended, or meet each other.
 
 import Foundation
 import HookModel
@@ -98,14 +98,20 @@ import Testing
         await store.close()
     }
 
-    /// What a backup or a restore leaves when it is ended in its middle.
-    @Test func aRestoreThatWasEndedIsNotTakenForAStore() async throws {
-        let folder = try TemporaryFolder()
+    /// A store with one event, and a backup of it.
+    private static func backedUp(in folder: TemporaryFolder) async throws -> (path: String, backup: String) {
         let (path, backup) = (folder.path("store.db"), folder.path("backup"))
         let store = try SQLiteStore.open(path, as: .owner)
         _ = try await store.commit(entry("m", events: ["e"]))
         _ = try StoreBackup.make(of: path, at: backup, isReplacing: false)
         await store.close()
+        return (path, backup)
+    }
+
+    /// What a backup or a restore leaves when it is ended in its middle.
+    @Test func aRestoreThatWasEndedIsNotTakenForAStore() async throws {
+        let folder = try TemporaryFolder()
+        let (path, backup) = try await Self.backedUp(in: folder)
         // Journal and database are moved already, the copy is not in their place yet.
         try FileManager.default.copyItem(atPath: backup, toPath: path + ".restored")
         try FileManager.default.moveItem(atPath: JournalFolder.of(path), toPath: path + ".before-restore-1.journal")
@@ -169,11 +175,7 @@ import Testing
     /// An earlier version made it: it has no journal, and the next owner brings it up to date.
     @Test func anOldBackupIsRestored() async throws {
         let folder = try TemporaryFolder()
-        let (path, backup) = (folder.path("store.db"), folder.path("backup"))
-        let store = try SQLiteStore.open(path, as: .owner)
-        _ = try await store.commit(entry("m", events: ["e"]))
-        _ = try StoreBackup.make(of: path, at: backup, isReplacing: false)
-        await store.close()
+        let (path, backup) = try await Self.backedUp(in: folder)
         let connection = try SQLiteConnection(backup, .readWrite)
         try #require(Schema.known == 5)
         try connection.execute("PRAGMA user_version = 4")
