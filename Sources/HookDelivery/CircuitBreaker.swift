@@ -72,6 +72,12 @@ struct CircuitBreaker: Sendable {
         downSince = nil
     }
 
+    /// The clock was set; what was measured by it moves along.
+    mutating func clockWasSet(by step: Duration) {
+        if case .open(let until, let pause) = state { state = .open(until: until.advanced(by: step), pause: pause) }
+        downSince = downSince?.advanced(by: step)
+    }
+
     /// With a jitter of a fifth, so that many daemons do not probe at the same moment.
     private mutating func open(_ pause: Duration, _ now: Timestamp, using generator: inout some RandomNumberGenerator) {
         let wait = pause * Double.random(in: 0.8...1.2, using: &generator)
@@ -95,6 +101,8 @@ struct RateGate: Sendable {
         let opens = next.advanced(by: .zero - Self.slack)
         return opens > now ? opens : nil
     }
+
+    mutating func clockWasSet(by step: Duration) { next = next?.advanced(by: step) }
 
     mutating func began(_ count: Int, now: Timestamp) {
         guard let interval else { return }

@@ -8,8 +8,30 @@ public import HookModel
 /// Wall-clock time: the store keeps due times over restarts, so a steady clock would not do.
 public protocol DeliveryClock: Sendable {
     func now() -> Timestamp
-    /// Returns at `deadline` or a little later; throws `CancellationError` when the task is cancelled.
+    /// How far `now` is ahead of a clock that nobody sets. Only its changes mean something.
+    var offset: Duration { get }
+    /// Returns at `deadline` or a little later, or when the clock was set; throws `CancellationError` when the task is
+    /// cancelled.
     func sleep(until deadline: Timestamp) async throws
+}
+
+/// Finds out that somebody set a clock, which NTP and virtual machines that are resumed do as well.
+public struct ClockSteps: Sendable {
+    /// Less is how clocks are brought in step, or the time between two readings.
+    private static let least = Duration.seconds(1)
+
+    private var offset: Duration
+
+    public init(_ clock: some DeliveryClock) { offset = clock.offset }
+
+    /// By how much the clock was set since the last answer; nil if it was not.
+    public mutating func next(_ clock: some DeliveryClock) -> Duration? {
+        let (new, old) = (clock.offset, offset)
+        let step = new - old
+        guard max(step, .zero - step) > Self.least else { return nil }
+        offset = new
+        return step
+    }
 }
 
 /// The system's clock.
@@ -19,16 +41,22 @@ public struct SystemDeliveryClock: DeliveryClock {
 
     public init() {}
 
-    public func now() -> Timestamp {
+    public func now() -> Timestamp { Self.read(CLOCK_REALTIME) }
+
+    /// Beside the time since the start of the system, sleep included.
+    public var offset: Duration { now().duration(since: Self.read(CLOCK_BOOTTIME)) }
+
+    private static func read(_ clock: clockid_t) -> Timestamp {
         var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
+        clock_gettime(clock, &time)
         return Timestamp(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000)
     }
 
     public func sleep(until deadline: Timestamp) async throws {
+        var steps = ClockSteps(self)
         while true {
             let left = deadline.duration(since: now())
-            if left <= .zero { return }
+            if left <= .zero || steps.next(self) != nil { return }
             try await Task.sleep(for: min(left, Self.longestNap), tolerance: .zero)
         }
     }

@@ -36,6 +36,8 @@ extension SubscriptionLoop {
             case disable(reason: String)
             /// Give up what was made before that time: the endpoint has been down for as long as a schedule lasts.
             case expire(before: Timestamp)
+            /// Make due what waits for a time after that, later than anything is ever put off: the clock was wrong then.
+            case hasten(dueAfter: Timestamp)
             /// End the calls of the sink that are under way; each still reports.
             case cancelCalls
             /// Until something happens, or until then.
@@ -91,6 +93,8 @@ extension SubscriptionLoop {
         private var isDisabling = false
         private var mustExpire = false
         private var isExpiring = false
+        private var mustHasten = false
+        private var isHastening = false
         /// What the sink's queue holds is not to be begun any more.
         private var mustRecall = false
         private var storeFailures = 0
@@ -138,6 +142,28 @@ extension SubscriptionLoop.StateMachine {
     /// Failing is no loss: the next probe that fails comes back to it.
     mutating func expired() { isExpiring = false }
 
+    /// Failing is no loss here either: what is due next is asked again and again.
+    mutating func hastened() { isHastening = false }
+
+    /// The clock may have been ahead when deliveries in the store were put off.
+    mutating func clockMayHaveBeenAhead() { mustHasten = true }
+
+    /// The clock was set. Times that are held here move along. Leases stay as they are in the store.
+    mutating func clockWasSet(by step: Duration) {
+        breaker.clockWasSet(by: step)
+        gate.clockWasSet(by: step)
+        pausedUntil = pausedUntil?.advanced(by: step)
+        storeRetryAt = storeRetryAt?.advanced(by: step)
+        if case .draining(let until) = phase { phase = .draining(until: until.advanced(by: step)) }
+        (nextDue, dueMeanwhile) = (nil, nil)
+        if step < .zero { clockMayHaveBeenAhead() }
+    }
+
+    /// Nothing is put off for longer.
+    private var longestWait: Duration {
+        lease + max(settings.schedule.maximumDelay, settings.limits.longestPause, (settings.breaker?.longestPause ?? .zero) * 2)
+    }
+
     /// A claim of `limit` was answered. `claimedAt` is the `now` it was made with.
     mutating func claimed(_ deliveries: [ClaimedDelivery], limit: Int, claimedAt: Timestamp) {
         isClaiming = false
@@ -167,6 +193,7 @@ extension SubscriptionLoop.StateMachine {
         isLookingUp = false
         storeWorked()
         let latest = now.advanced(by: settings.limits.longestSleep)
+        if let due, due > now.advanced(by: longestWait) { clockMayHaveBeenAhead() }
         nextDue = min(due ?? latest, dueMeanwhile ?? latest, latest)
         dueMeanwhile = nil
     }
@@ -370,6 +397,7 @@ extension SubscriptionLoop.StateMachine {
 
     private var isIdle: Bool {
         calls == 0 && tapped == 0 && results.isEmpty && !isFinishing && !isClaiming && !isLookingUp && !isDisabling && !isExpiring
+            && !isHastening
     }
 
     /// Puts deliveries back that were claimed and can no longer be tried within their lease, or not at all.
@@ -388,6 +416,10 @@ extension SubscriptionLoop.StateMachine {
         if mustExpire, !isExpiring, storeRetryAt == nil {
             (mustExpire, isExpiring) = (false, true)
             return .expire(before: now.advanced(by: .zero - settings.schedule.length))
+        }
+        if mustHasten, !isHastening, storeRetryAt == nil {
+            (mustHasten, isHastening) = (false, true)
+            return .hasten(dueAfter: now.advanced(by: longestWait))
         }
         if settings.hasQueue, mayBegin, !waiting.isEmpty, let action = enqueue(now: now) { return action }
         if !settings.hasQueue, mayBegin, calls < settings.concurrency, !waiting.isEmpty, gate.opens(now: now) == nil {

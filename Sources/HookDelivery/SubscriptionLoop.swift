@@ -23,6 +23,7 @@ struct SubscriptionLoop: Sendable {
         case disabled
         case disableFailed(StoreError)
         case expired
+        case hastened
         /// Somebody changed the subscription's status.
         case status(SubscriptionStatus)
         case shutDown
@@ -46,6 +47,8 @@ struct SubscriptionLoop: Sendable {
 
     /// Deliveries that are given up in one transaction.
     private static let expiryPage = 200
+    /// Deliveries that are made due in one transaction.
+    private static let hastyPage = 2000
 
     var name: String { subscription.name }
 
@@ -65,11 +68,14 @@ struct SubscriptionLoop: Sendable {
         let tap = SubscriptionTap(now: clock.now) { [mailbox] in mailbox.post(.handed($0)) }
         store.setTap(tap, of: name)
         var seen = (deliveries: 0, octets: 0)
+        var steps = ClockSteps(clock)
+        machine.clockMayHaveBeenAhead()
         var alarm = Alarm(clock: clock) { [mailbox] in mailbox.post(.woken) }
         // Two groups, because calls of the sink are cancelled before the results are stored.
         await withDiscardingTaskGroup { storeCalls in
             await withDiscardingTaskGroup { sinkCalls in
                 while true {
+                    if let step = steps.next(clock) { machine.clockWasSet(by: step) }
                     switch machine.next(now: clock.now()) {
                     case .deliver(let batch): sinkCalls.addTask { await deliver(batch) }
                     case .enqueue(let deliveries): sink.queue?.add(deliveries, now: clock.now())
@@ -82,6 +88,7 @@ struct SubscriptionLoop: Sendable {
                     case .lookUpNextDue: storeCalls.addTask { await lookUpNextDue() }
                     case .disable(let reason): storeCalls.addTask { await disable(reason) }
                     case .expire(let time): storeCalls.addTask { await expire(before: time) }
+                    case .hasten(let time): storeCalls.addTask { await hasten(dueAfter: time) }
                     case .wait(let until):
                         let isLast = machine.tapped(tap.set(machine.tapRoom, seen: seen))
                         seen = (0, 0)
@@ -181,6 +188,25 @@ extension SubscriptionLoop {
         }
     }
 
+    private func hasten(dueAfter time: Timestamp) async {
+        defer { mailbox.post(.hastened) }
+        do throws(StoreError) {
+            var total = 0
+            while true {
+                let count = try await store.hasten(
+                    subscription: name, dueAfter: time, limit: Self.hastyPage, now: clock.now())
+                total += count
+                if count < Self.hastyPage { break }
+            }
+            guard total > 0 else { return }
+            logger.warning(
+                "deliveries were put off by a clock that was wrong, and are due now",
+                metadata: ["subscription": "\(name)", "count": "\(total)"])
+        } catch {
+            log("looking for deliveries that were put off for too long failed", error)
+        }
+    }
+
     private func finish(_ results: [DeliveryResult]) {
         store.finish(results, now: clock.now()) { [mailbox] stored in
             switch stored {
@@ -277,6 +303,7 @@ extension SubscriptionLoop {
                 machine.disableFailed(now: now)
                 log("storing that a subscription is disabled failed", error)
             case .expired: machine.expired()
+            case .hastened: machine.hastened()
             case .status(let status):
                 machine.suspend(status != .active)
                 note([], [], machine.breaker, now)

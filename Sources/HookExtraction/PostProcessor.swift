@@ -40,8 +40,18 @@ public struct PostProcessor: Sendable {
             eventName: hook.eventName, recipient: post.message.envelope.recipients.first ?? "",
             outcome: run.failures.isEmpty ? answer : .outputInvalid, answer: answer, events: events,
             failures: run.failures)
-        let digest = Array(SHA256.hash(data: post.message.bytes))
-        return Verdict(contentDigest: digest, messageID: post.identity, hooks: [verdict])
+        return Verdict(contentDigest: Self.digest(post), messageID: post.identity, hooks: [verdict])
+    }
+
+    /// Of hook, identity and entity: what is erased of one post, and what a second one repeats, is no matter of others
+    /// who sent the same.
+    private static func digest(_ post: ReceivedPost) -> [UInt8] {
+        var hasher = SHA256()
+        // Neither can hold a NUL.
+        let names = "\(post.hook.hook.eventName)\0\(post.identity)\0"
+        Array(names.utf8).withUnsafeBytes { hasher.update(bufferPointer: $0) }
+        post.message.bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) }
+        return Array(hasher.finalize())
     }
 
     /// The text of a field of a post, in whatever form it came; of several of one name the first. nil where there is none.
@@ -58,8 +68,7 @@ public struct PostProcessor: Sendable {
         let verdict = HookVerdict(
             eventName: post.hook.hook.eventName, recipient: post.message.envelope.recipients.first ?? "",
             outcome: outcome, answer: outcome, events: [])
-        return Verdict(
-            contentDigest: Array(SHA256.hash(data: post.message.bytes)), messageID: post.identity, hooks: [verdict])
+        return Verdict(contentDigest: digest(post), messageID: post.identity, hooks: [verdict])
     }
 
     /// Brings the data into the form the policy asks for. Returns why the hook does not want it: unlike the sender of a

@@ -23,10 +23,13 @@ public struct CommitReceipt: Sendable, Hashable {
     public var isDuplicate: Bool
     /// How many of the entry's events were new. The others exist already and make no new deliveries.
     public var newEvents: Int
+    /// Whether the message it repeats made events. One whose events were all there did not.
+    public var firstMadeEvents: Bool
 
-    public init(isDuplicate: Bool, newEvents: Int) {
+    public init(isDuplicate: Bool, newEvents: Int, firstMadeEvents: Bool = false) {
         self.isDuplicate = isDuplicate
         self.newEvents = newEvents
+        self.firstMadeEvents = firstMadeEvents
     }
 }
 

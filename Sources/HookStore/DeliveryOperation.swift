@@ -7,6 +7,7 @@ internal import HookModel
 enum DeliveryOperation: Sendable {
     case finish([DeliveryResult], adding: [AddedEvent], now: Timestamp)
     case change(DeliveryFilter, DeliveryChange, after: Int64, limit: Int, now: Timestamp)
+    case hasten(subscription: String, dueAfter: Timestamp, limit: Int, now: Timestamp)
     case add([AddedEvent], now: Timestamp)
     case set(StoredSubscription, adding: [AddedEvent])
     case claimInOrder(WriteJob.Claim)
@@ -21,7 +22,7 @@ enum DeliveryOperation: Sendable {
     var makesEvents: Bool {
         switch self {
         case .finish(_, let events, _), .add(let events, _), .set(_, let events): !events.isEmpty
-        case .change, .claimInOrder: false
+        case .change, .hasten, .claimInOrder: false
         }
     }
 }

@@ -51,6 +51,14 @@ extension MemoryStore: HistoryStore {
         return (count, last)
     }
 
+    public func hasten(
+        subscription: String, dueAfter due: Timestamp, limit: Int, now: Timestamp
+    ) async throws(StoreError) -> Int {
+        let count = try await ask { content in content.hasten(subscription, dueAfter: due, limit, now) }
+        await signal(count > 0 ? [subscription] : [])
+        return count
+    }
+
     public func finish(
         _ results: [DeliveryResult], adding events: [AddedEvent], now: Timestamp
     ) async throws(StoreError) {
@@ -139,6 +147,15 @@ extension MemoryContent {
             }
         }
         return (found.count, found.count < limit ? nil : found.last?.id, new)
+    }
+
+    mutating func hasten(_ subscription: String, dueAfter due: Timestamp, _ limit: Int, _ now: Timestamp) -> Int {
+        let found = deliveries.indices.filter { index in
+            let row = deliveries[index]
+            return row.subscription == subscription && row.state == .waiting && row.due > due
+        }.prefix(max(0, limit))
+        for index in found { deliveries[index].due = now }
+        return found.count
     }
 
     private mutating func redrive(_ index: Int, _ now: Timestamp) {

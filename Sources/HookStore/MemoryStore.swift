@@ -177,7 +177,12 @@ struct MemoryContent {
                 }
             }
         }
-        return (CommitReceipt(isDuplicate: message.duplicateOf != nil, newEvents: newEvents), new)
+        return (
+            CommitReceipt(
+                isDuplicate: message.duplicateOf != nil, newEvents: newEvents,
+                firstMadeEvents: message.duplicateOf.map { first in events.contains { $0.message == first } } ?? false),
+            new
+        )
     }
 
     mutating func insertDelivery(ofEvent event: Int, to subscription: String, at time: Timestamp) {

@@ -80,6 +80,8 @@ public struct RetentionReport: Sendable, Hashable {
     public var forgotten = 0
     /// The store is larger than it may be, and nothing is left that may go.
     public var isOverSize = false
+    /// The clock has leapt ahead: nothing is erased for its age until it has gone on for a day from there. In one report.
+    public var isClockDoubted = false
     /// Why the pass ended early; nil where it did not.
     public var failure: StoreError?
 

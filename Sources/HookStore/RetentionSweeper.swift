@@ -13,6 +13,8 @@ final class RetentionSweeper: @unchecked Sendable {
     struct Task: Sendable {
         var policy: RetentionPolicy
         var now: @Sendable () -> Timestamp
+        /// nil: `now` is believed whatever it says.
+        var steady: (@Sendable () -> Duration)?
         var report: @Sendable (RetentionReport) -> Void
     }
 
@@ -40,9 +42,11 @@ final class RetentionSweeper: @unchecked Sendable {
     private let writer: WriterLoop
     private let state = Mutex(State())
     private let signals = StoreQueue<Signal>()
+    private let note: ClockNote
 
     init(path: String, writer: WriterLoop) {
         self.path = path
+        note = ClockNote(of: path)
         self.writer = writer
     }
 
@@ -64,13 +68,14 @@ final class RetentionSweeper: @unchecked Sendable {
         // Of this thread alone on Linux (setpriority(2), Notes).
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
         var finder: RetentionFinder?
+        var trust: ClockTrust?
         while let task = state.withLock({ $0.task }) {
             var report = RetentionReport()
             do throws(StoreError) {
                 let usable: RetentionFinder
                 if let finder { usable = finder } else { usable = try RetentionFinder(path) }
                 finder = usable
-                guard try sweep(task, usable, &report) else { return }
+                guard try sweep(task, usable, &trust, &report) else { return }
             } catch {
                 // Tried again after the pause, with a new connection.
                 report.failure = error
@@ -86,18 +91,41 @@ final class RetentionSweeper: @unchecked Sendable {
 
     /// False when the store closes.
     private func sweep(
-        _ task: Task, _ finder: RetentionFinder, _ report: inout RetentionReport
+        _ task: Task, _ finder: RetentionFinder, _ trust: inout ClockTrust?, _ report: inout RetentionReport
     ) throws(StoreError) -> Bool {
-        let policy = task.policy
+        let now = task.now()
+        if believes(now, task, &trust, &report) {
+            guard try eraseByAge(task.policy, now, finder, &report) else { return false }
+        }
+        return try shrink(task, finder, &report)
+    }
+
+    /// Its beginning is reported, or each pass would say it again.
+    private func believes(
+        _ now: Timestamp, _ task: Task, _ trust: inout ClockTrust?, _ report: inout RetentionReport
+    ) -> Bool {
+        guard let steady = task.steady?() else { return true }
+        var known = trust ?? ClockTrust(last: note.read(), steady: steady)
+        let wasDoubted = known.isDoubted
+        let isBelieved = known.believes(now, steady: steady)
+        if isBelieved, !known.isDoubted { note.write(now) }
+        report.isClockDoubted = !isBelieved && !wasDoubted
+        trust = known
+        return isBelieved
+    }
+
+    private func eraseByAge(
+        _ policy: RetentionPolicy, _ now: Timestamp, _ finder: RetentionFinder, _ report: inout RetentionReport
+    ) throws(StoreError) -> Bool {
         // The way messages go: one that moves meanwhile is met at the next place.
         for place in [RetentionFinder.Place.journaled, .fresh, .packed] {
             var last = Int64.min
-            while let page = try finder.messages(in: place, after: last, policy, now: task.now()) {
+            while let page = try finder.messages(in: place, after: last, policy, now: now) {
                 last = page.last
                 guard try eraseOctets(page.rows, in: place, finder, &report) else { return false }
             }
         }
-        while let page = try finder.events(policy, now: task.now()) {
+        while let page = try finder.events(policy, now: now) {
             let before = page.allErasedBefore
             let isGoingOn = try erase(page.rows, { .events($0, before: before) }) { erased in
                 report.events += erased.count
@@ -106,16 +134,16 @@ final class RetentionSweeper: @unchecked Sendable {
             guard isGoingOn else { return false }
         }
         var last = Int64.min
-        while let page = try finder.deliveries(after: last, policy, now: task.now()) {
+        while let page = try finder.deliveries(after: last, policy, now: now) {
             last = page.last
             guard try erase(page.rows, { .deliveries($0) }, { report.deliveries += $0.count }) else { return false }
         }
         last = Int64.min
-        while let page = try finder.forgettable(after: last, policy, now: task.now()) {
+        while let page = try finder.forgettable(after: last, policy, now: now) {
             last = page.last
             guard try forget(page.rows, &report) else { return false }
         }
-        return try shrink(task, finder, &report)
+        return true
     }
 
     private func eraseOctets(

@@ -58,6 +58,14 @@ extension SQLiteStore: HistoryStore {
         return (count, last)
     }
 
+    public func hasten(
+        subscription: String, dueAfter due: Timestamp, limit: Int, now: Timestamp
+    ) async throws(StoreError) -> Int {
+        let operation = DeliveryOperation.hasten(subscription: subscription, dueAfter: due, limit: limit, now: now)
+        guard case .changed(let count, _) = try await write(operation) else { return 0 }
+        return count
+    }
+
     public func finish(
         _ results: [DeliveryResult], adding events: [AddedEvent], now: Timestamp
     ) async throws(StoreError) {

@@ -351,12 +351,15 @@ public final class SQLiteStore: InspectableStore {
     ///
     /// - Parameters:
     ///   - now: the clock, compared with the times messages were received and deliveries ended at.
+    ///   - steady: a clock that nobody sets and that does not stop while the system sleeps. With it a leap of `now` is not
+    ///     believed for a day, and nothing is erased for its age meanwhile; nil believes all of them.
     ///   - report: called after each pass that did something, on a thread of the store's. It must not block.
     public func keep(
-        _ policy: RetentionPolicy, now: @escaping @Sendable () -> Timestamp,
+        _ policy: RetentionPolicy, now: @escaping @Sendable () -> Timestamp, steady: (@Sendable () -> Duration)? = nil,
         report: @escaping @Sendable (RetentionReport) -> Void
     ) throws(StoreError) {
-        guard let sweeper = owner?.sweeper, sweeper.set(.init(policy: policy, now: now, report: report)) else { return }
+        let task = RetentionSweeper.Task(policy: policy, now: now, steady: steady, report: report)
+        guard let sweeper = owner?.sweeper, sweeper.set(task) else { return }
         try lifetime.start { sweeper.run() }
     }
 

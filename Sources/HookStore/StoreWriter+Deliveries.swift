@@ -8,6 +8,7 @@ internal import HookModel
 struct DeliveryStatements {
     let redrive: SQLiteStatement
     let end: SQLiteStatement
+    let hasten: SQLiteStatement
     let replaceEvent: SQLiteStatement
     let insertLater: SQLiteStatement
     let findOfEvent: SQLiteStatement
@@ -21,6 +22,12 @@ struct DeliveryStatements {
         redrive = try connection.prepare(
             "UPDATE deliveries SET state = 0, attempts = 0, due = ?2, changed_at = ?2, ordered = ?3 WHERE id = ?1")
         end = try connection.prepare("UPDATE deliveries SET state = ?2, reason = ?3, changed_at = ?4 WHERE id = ?1")
+        hasten = try connection.prepare(
+            """
+            UPDATE deliveries SET due = ?4 WHERE id IN (
+                SELECT id FROM deliveries INDEXED BY deliveries_due
+                WHERE subscription = ?1 AND state < 2 AND state = 0 AND due > ?2 LIMIT ?3)
+            """)
         replaceEvent = try connection.prepare("UPDATE events SET json = ?2, type = ?3 WHERE sequence = ?1")
         insertLater = try connection.prepare("INSERT INTO later_events VALUES (?1, ?2) ON CONFLICT DO NOTHING")
         findOfEvent = try connection.prepare("SELECT id FROM deliveries WHERE event = ?1 AND subscription = ?2")
@@ -51,6 +58,8 @@ extension StoreWriter {
         case .change(let filter, let change, let id, let limit, let now):
             let (changed, last) = try self.change(filter, change, after: id, limit: limit, now: now)
             return .changed(changed, last: last)
+        case .hasten(let subscription, let due, let limit, let now):
+            return .changed(try hasten(subscription, dueAfter: due, limit: limit, now: now), last: nil)
         case .add(let events, let now): return .changed(try add(events, now: now), last: nil)
         case .set(let subscription, let events):
             try set(subscription)
@@ -76,6 +85,18 @@ extension StoreWriter {
             }
         }
         return (found.count, end)
+    }
+
+    private func hasten(_ name: String, dueAfter due: Timestamp, limit: Int, now: Timestamp) throws(StoreError) -> Int {
+        let statement = deliveryStatements.hasten
+        statement.bind(1, try subscriptions.make(name))
+        statement.bind(2, due.microseconds)
+        statement.bind(3, max(0, limit))
+        statement.bind(4, now.microseconds)
+        try statement.run()
+        let count = connection.changes
+        if count > 0 { signalled.insert(name) }
+        return count
     }
 
     private func redrive(_ id: Int64, to subscription: String, now: Timestamp) throws(StoreError) {

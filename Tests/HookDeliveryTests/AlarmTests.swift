@@ -14,6 +14,7 @@ private final class CountingClock: DeliveryClock {
     var sleeps: Int { state.withLock { $0.sleeps } }
 
     func now() -> Timestamp { Timestamp(seconds: state.withLock { $0.now }) }
+    var offset: Duration { .zero }
     func set(_ seconds: Int64) { state.withLock { $0.now = seconds } }
 
     func sleep(until deadline: Timestamp) async throws {

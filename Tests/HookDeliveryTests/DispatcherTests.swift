@@ -15,6 +15,7 @@ import Testing
 private final class ManualClock: DeliveryClock {
     private struct State {
         var now = Timestamp(seconds: 1_800_000_000)
+        var offset = Duration.zero
         var sleepers: [Int: (until: Timestamp, continuation: CheckedContinuation<Void, any Error>)] = [:]
         var cancelled: Set<Int> = []
         var next = 0
@@ -23,6 +24,7 @@ private final class ManualClock: DeliveryClock {
     private let state = Mutex(State())
 
     func now() -> Timestamp { state.withLock { $0.now } }
+    var offset: Duration { state.withLock { $0.offset } }
 
     func sleep(until deadline: Timestamp) async throws {
         let id = state.withLock { state in
@@ -47,11 +49,17 @@ private final class ManualClock: DeliveryClock {
         }
     }
 
-    func advance(_ seconds: Double) {
+    func advance(_ seconds: Double) { move(seconds, isSet: false) }
+
+    /// The clock shows another time, and none has passed. All sleepers are woken, as by the system's.
+    func set(by seconds: Double) { move(seconds, isSet: true) }
+
+    private func move(_ seconds: Double, isSet: Bool) {
         let woken = state.withLock { state in
             state.now = state.now.advanced(by: .seconds(seconds))
+            if isSet { state.offset += .seconds(seconds) }
             let now = state.now
-            let due = state.sleepers.filter { $0.value.until <= now }
+            let due = state.sleepers.filter { isSet || $0.value.until <= now }
             for id in due.keys { state.sleepers[id] = nil }
             return due.values.map(\.continuation)
         }
@@ -164,6 +172,34 @@ private final class Switch: Sendable {
         #expect(sink.calls.withLock { $0.map(\.attempt) } == [1, 2, 3])
         #expect(try await states(store) == ["s dead http_500"])
         #expect(try await store.attempts(ofDelivery: 1).map(\.number) == [1, 2, 3])
+        await store.close()
+    }
+
+    /// A year ahead and back, with a delivery that fails and one that is made meanwhile.
+    @Test(arguments: [true, false]) func aClockThatWasAheadPutsNothingOff(isRunning: Bool) async throws {
+        let store = try MemoryStore()
+        let (ahead, answer) = (366.0 * 86_400, Switch(.retry(reason: "http_500")))
+        let sink = ScriptedSink { _ in answer.verdict }
+        func isAllDelivered() async throws -> Bool {
+            try await store.deliveries(matching: DeliveryFilter(), after: 0, limit: 9).allSatisfy { $0.state == .delivered }
+        }
+        clock.set(by: ahead)
+        try await commit(store, ["a"], to: ["s"])
+        try await run(store, [try subscription("s", retry: [60, 60])], ["s": sink]) { _ in
+            try await eventually("the first attempt") { try await store.attempts(ofDelivery: 1).count == 1 }
+            guard isRunning else { return }
+            answer.verdict = .delivered
+            clock.set(by: -ahead)
+            try await eventually("the second one") { try await isAllDelivered() }
+        }
+        if isRunning { return await store.close() }
+        try await commit(store, ["b"], to: ["s"])
+        clock.set(by: -ahead)
+        answer.verdict = .delivered
+        try await run(store, [try subscription("s", retry: [60, 60])], ["s": sink]) { _ in
+            try await eventually("both of them") { try await isAllDelivered() }
+        }
+        #expect(sink.events.sorted() == ["a", "a", "b"])
         await store.close()
     }
 

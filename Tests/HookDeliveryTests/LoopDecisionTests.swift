@@ -106,6 +106,50 @@ import Testing
         }
     }
 
+    /// What was measured by the clock moves with it: neither does a pause last longer, nor does an endpoint seem to have
+    /// been down for as long as its schedule lasts.
+    @Test(arguments: [Int64(-1), 1]) func timesMoveWithAClockThatIsSet(_ sign: Int64) {
+        var settings = BreakerSettings()
+        (settings.failures, settings.pause) = (1, .seconds(100))
+        var breaker = CircuitBreaker(settings)
+        var generator = SplitMix64(state: 1)
+        let step = Duration.seconds(sign * 366 * 86_400)
+        breaker.ended(.retry(reason: "http_500"), now: start, using: &generator)
+        breaker.clockWasSet(by: step)
+        #expect(breaker.downSince == start.advanced(by: step))
+        breaker.tick(now: start.advanced(by: step + .seconds(79)))
+        #expect(breaker.allowance == 0)
+        breaker.tick(now: start.advanced(by: step + .seconds(121)))
+        #expect(breaker.allowance == 1)
+
+        var gate = RateGate(DeliveryRate(count: 1, per: .seconds(60)))
+        gate.began(1, now: start)
+        gate.clockWasSet(by: step)
+        #expect(gate.opens(now: start.advanced(by: step + .seconds(59))) != nil)
+        #expect(gate.opens(now: start.advanced(by: step + .seconds(60))) == nil)
+
+        var machine = machine(concurrency: 1)
+        guard case .claim(let limit, _) = machine.next(now: start) else { return }
+        machine.claimed([delivery(1), delivery(2)], limit: limit, claimedAt: start)
+        _ = machine.next(now: start)
+        _ = machine.tried(
+            [delivery(1)], [.retry(reason: "http_503", after: .seconds(30))], took: .zero, now: start, using: &generator)
+        machine.clockWasSet(by: step)
+        let now = start.advanced(by: step)
+        _ = machine.next(now: now)
+        machine.finished([])
+        // Only one that was ahead can have put deliveries off.
+        if sign < 0 {
+            guard case .hasten(let time) = machine.next(now: now) else {
+                Issue.record("the store is looked over")
+                return
+            }
+            #expect(time > now.advanced(by: .seconds(30 * 3600)) && time < now.advanced(by: .seconds(31 * 3600)))
+            machine.hastened()
+        }
+        #expect(machine.next(now: now) == .wait(until: now.advanced(by: .seconds(30))))
+    }
+
     @Test func storeFailuresAreWaitedOut() {
         var machine = machine()
         guard case .claim = machine.next(now: start) else { return }

@@ -14,7 +14,10 @@ import Testing
         let cases: [(MessageEntry, CommitReceipt)] = [
             (entry("one", events: ["e1", "e2"], to: ["s"]), CommitReceipt(isDuplicate: false, newEvents: 2)),
             // The same message again, as after a lost reply.
-            (entry("one", events: ["e1", "e2"], to: ["s"]), CommitReceipt(isDuplicate: true, newEvents: 0)),
+            (
+                entry("one", events: ["e1", "e2"], to: ["s"]),
+                CommitReceipt(isDuplicate: true, newEvents: 0, firstMadeEvents: true)
+            ),
             // Another message whose hook makes an event that exists.
             (entry("two", events: ["e2", "e3"], to: ["s"]), CommitReceipt(isDuplicate: false, newEvents: 1)),
             (entry("none"), CommitReceipt(isDuplicate: false, newEvents: 0)),
@@ -23,13 +26,16 @@ import Testing
             // Twice in one verdict.
             (entry("three", events: ["e5", "e5"], to: ["s"]), CommitReceipt(isDuplicate: false, newEvents: 1)),
             (entry("", events: ["e6"]), CommitReceipt(isDuplicate: false, newEvents: 1)),
+            // One whose event is another message's, and the same again: that it is known does not mean that it made it.
+            (entry("four", events: ["e6"]), CommitReceipt(isDuplicate: false, newEvents: 0)),
+            (entry("four", events: ["e6"]), CommitReceipt(isDuplicate: true, newEvents: 0)),
         ]
         for (index, (entry, receipt)) in cases.enumerated() {
             #expect(try await store.commit(entry) == receipt, "case \(index)")
         }
         let counts = try await store.counts()
-        #expect(counts.messages == 7)
-        #expect(counts.duplicates == 2)
+        #expect(counts.messages == 9)
+        #expect(counts.duplicates == 3)
         #expect(counts.events == 6)
         #expect(counts.deliveriesWaiting == 6)
         await store.close()

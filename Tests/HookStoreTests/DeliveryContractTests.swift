@@ -37,6 +37,29 @@ import Testing
     }
 
     @Test(arguments: StoreKind.allCases)
+    func whatWaitsTooLongIsHastened(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        try await ready(store, events: ["a", "b", "c", "d"])
+        try await ready(store, events: ["e"], to: ["t"])
+        for id in 1...2 { try await store.finish([DeliveryResult(id: Int64(id), state: .retry(at: at(9000)), reason: "x")], now: at(11)) }
+        try await store.finish([DeliveryResult(id: 3, state: .dead, reason: "x")], now: at(11))
+        try await store.finish([DeliveryResult(id: 4, state: .retry(at: at(8000)), reason: "x")], now: at(11))
+        try await store.finish([DeliveryResult(id: 5, state: .retry(at: at(9000)), reason: "x")], now: at(11))
+        #expect(try await store.nextDue(subscription: "s") == at(8000))
+        func hasten() async throws -> Int {
+            try await store.hasten(subscription: "s", dueAfter: at(8000), limit: 1, now: at(20))
+        }
+        #expect(try await [hasten(), hasten(), hasten()] == [1, 1, 0])
+        let due = try await store.deliveries(matching: DeliveryFilter(), after: 0, limit: 9).filter { $0.state == .waiting }
+        #expect(due.map(\.due) == [at(20), at(20), at(8000), at(9000)])
+        #expect(try await store.claimDue(subscription: "s", now: at(20), lease: .seconds(5), limit: 9).map(\.id) == [1, 2])
+        // Those that are being tried have a lease, and are left alone.
+        #expect(try await store.hasten(subscription: "s", dueAfter: at(0), limit: 9, now: at(21)) == 1)
+        await store.close()
+    }
+
+    @Test(arguments: StoreKind.allCases)
     func whatWasNotTriedDoesNotCount(_ kind: StoreKind) async throws {
         let folder = try TemporaryFolder()
         let store = try kind.make(in: folder)

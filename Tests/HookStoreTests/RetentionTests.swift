@@ -63,7 +63,7 @@ extension RetentionPolicy {
         #expect(try await store.messages(messageID: "again", limit: 9).first?.bytes == nil)
         // Known still, and not stored again.
         let receipt = try await store.commit(entry("m1", events: ["e1"], at: at(10 * day)))
-        #expect(receipt == CommitReceipt(isDuplicate: true, newEvents: 0))
+        #expect(receipt == CommitReceipt(isDuplicate: true, newEvents: 0, firstMadeEvents: true))
         await store.close()
     }
 
@@ -168,7 +168,7 @@ extension RetentionPolicy {
         for index in 0..<400 {
             let receipt = try await kept.store.commit(entry("m\(index)", events: ["e\(index)"], at: at(3 * day)))
             let isNew = index < 350
-            #expect(receipt == CommitReceipt(isDuplicate: !isNew, newEvents: isNew ? 1 : 0), "\(index)")
+            #expect(receipt == CommitReceipt(isDuplicate: !isNew, newEvents: isNew ? 1 : 0, firstMadeEvents: !isNew), "\(index)")
         }
         #expect(try await kept.store.events(after: 0, limit: 999).map(\.sequence) == Array(401...750))
         #expect(try await kept.store.messages(messageID: "id7", limit: 9) == [])

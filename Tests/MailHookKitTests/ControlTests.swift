@@ -95,5 +95,10 @@ import Testing
         // After a change of the configuration.
         ledger.expect(["b": .seconds(100), "c": .seconds(1)], start: at(120))
         #expect(ledger.silent(at: at(121)).map(\.name) == ["c"])
+        // Nobody is silent because the clock was set.
+        ledger.expect(["d": .seconds(10)], start: at(130))
+        ledger.clockWasSet(by: .seconds(1_000_000))
+        #expect(ledger.silent(at: at(1_000_139)).isEmpty)
+        #expect(ledger.silent(at: at(1_000_140)).map(\.name) == ["d"])
     }
 }

@@ -19,13 +19,19 @@ final class CommitPlanner: @unchecked Sendable {
     private var lastEvent: Int64
     private var lastDelivery: Int64
     /// What was planned and may not be in the database yet.
-    private var messages: [Digest: Int64] = [:]
+    private var messages: [Digest: First] = [:]
     private var events: [String: Int64] = [:]
     private var planned: [Planned] = []
     /// How many of `planned` are over; they are removed now and then.
     private var forgotten = 0
     private var groupStart = 0
     private var groupNumbers: (message: Int64, event: Int64, delivery: Int64) = (0, 0, 0)
+
+    /// The first message of a content.
+    private struct First {
+        var message: Int64
+        var madeEvents: Bool
+    }
 
     private struct Planned {
         /// The message's number, which rises with the records.
@@ -51,7 +57,7 @@ final class CommitPlanner: @unchecked Sendable {
         lastRow = try connection.prepare("SELECT max(sequence) FROM events")
         lastDeliveryRow = try connection.prepare("SELECT max(id) FROM deliveries")
         findRow = try connection.prepare("SELECT row FROM keys WHERE key = ?1")
-        hasDigest = try connection.prepare("SELECT 1 FROM messages WHERE id = ?1 AND digest = ?2")
+        hasDigest = try connection.prepare("SELECT new_events FROM messages WHERE id = ?1 AND digest = ?2")
         hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
     }
 
@@ -81,7 +87,7 @@ final class CommitPlanner: @unchecked Sendable {
     }
 
     private func forget(_ one: Planned) {
-        if let digest = one.digest, messages[digest] == one.message { messages[digest] = nil }
+        if let digest = one.digest, messages[digest]?.message == one.message { messages[digest] = nil }
         for id in one.events { events[id] = nil }
     }
 
@@ -102,8 +108,8 @@ final class CommitPlanner: @unchecked Sendable {
         let digest = Digest(octets: entry.verdict.contentDigest)
         let first = try firstMessage(digest)
         var numbers = CommitNumbers(
-            message: lastMessage + 1, duplicateOf: first ?? 0, firstEvent: lastEvent + 1, newEvents: [],
-            firstDelivery: lastDelivery + 1)
+            message: lastMessage + 1, duplicateOf: first?.message ?? 0, firstMadeEvents: first?.madeEvents ?? false,
+            firstEvent: lastEvent + 1, newEvents: [], firstDelivery: lastDelivery + 1)
         var ids: [String] = []
         var index = 0
         for hook in entry.verdict.hooks {
@@ -124,7 +130,7 @@ final class CommitPlanner: @unchecked Sendable {
         lastMessage += 1
         lastEvent += Int64(ids.count)
         for (offset, id) in ids.enumerated() { events[id] = numbers.firstEvent + Int64(offset) }
-        if first == nil { messages[digest] = numbers.message }
+        if first == nil { messages[digest] = First(message: numbers.message, madeEvents: !ids.isEmpty) }
         planned.append(Planned(message: numbers.message, digest: first == nil ? digest : nil, events: ids))
         return numbers
     }
@@ -132,14 +138,14 @@ final class CommitPlanner: @unchecked Sendable {
     // First what is only in the journal, then the keys that wait in memory, then the table: what leaves one of these
     // is in the next before.
 
-    private func firstMessage(_ digest: Digest) throws(StoreError) -> Int64? {
-        if let number = messages[digest] { return number }
+    private func firstMessage(_ digest: Digest) throws(StoreError) -> First? {
+        if let first = messages[digest] { return first }
         for id in try rows(KeyIndex.key(digest: digest.octets)) {
             hasDigest.bind(1, id)
             hasDigest.bind(2, digest.octets)
             if try hasDigest.step() {
-                hasDigest.reset()
-                return id
+                defer { hasDigest.reset() }
+                return First(message: id, madeEvents: hasDigest.integer(0) > 0)
             }
         }
         return nil

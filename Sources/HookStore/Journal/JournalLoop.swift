@@ -276,7 +276,9 @@ final class JournalLoop: @unchecked Sendable {
                     let numbers = try planner.plan(entry, &tapped)
                     try journal.append(entry, numbers, isLastOfGroup: isLast)
                     receipts.append(
-                        CommitReceipt(isDuplicate: numbers.duplicateOf != 0, newEvents: numbers.newEvents.count))
+                        CommitReceipt(
+                            isDuplicate: numbers.duplicateOf != 0, newEvents: numbers.newEvents.count,
+                            firstMadeEvents: numbers.firstMadeEvents))
                 case .results(let results, let now):
                     try journal.append(results, now: now, isLastOfGroup: isLast)
                     receipts.append(CommitReceipt(isDuplicate: false, newEvents: 0))

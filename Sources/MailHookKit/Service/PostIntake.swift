@@ -98,10 +98,10 @@ struct PostIntake: PostReceiver {
     /// Of the message, in logs: made only where somebody reads it.
     private static func name(_ verdict: Verdict) -> String { MessageIdentity.id(contentDigest: verdict.contentDigest) }
 
-    /// No new event means that its identity was there before: the same post again, or, where the content was never
-    /// seen, a key that was used for something else. That post is kept, but makes no event.
+    /// No new event means that its identity was there before: the same post again, or a key that was used for something
+    /// else. That post is kept, but makes no event; nor does it when it comes again.
     private static func answer(_ receipt: CommitReceipt) -> Outcome {
         if receipt.newEvents > 0 { return .accepted }
-        return receipt.isDuplicate ? .duplicate : .idempotencyKeyReused
+        return receipt.isDuplicate && receipt.firstMadeEvents ? .duplicate : .idempotencyKeyReused
     }
 }

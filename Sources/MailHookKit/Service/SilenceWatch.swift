@@ -40,6 +40,13 @@ struct SilenceWatch: Service {
         /// What is known from before the start: it may be older than the start.
         mutating func recall(_ name: String, at time: Timestamp) { entries[name]?.heard = time }
 
+        /// The clock was set; what was heard before is no longer ago than it was.
+        mutating func clockWasSet(by step: Duration) {
+            entries = entries.mapValues { entry in
+                Entry(every: entry.every, heard: entry.heard.advanced(by: step), isTold: entry.isTold)
+            }
+        }
+
         /// Hooks that have been silent for too long and were not told of yet, by name.
         mutating func silent(at now: Timestamp) -> [(name: String, heard: Timestamp, every: Duration)] {
             let silent = entries.filter { !$0.value.isTold && now.duration(since: $0.value.heard) >= $0.value.every }
@@ -65,12 +72,14 @@ struct SilenceWatch: Service {
             var ledger = Ledger()
             ledger.expect(expected(), start: clock.now())
             var last: Int64?
+            var steps = ClockSteps(clock)
             while !Task.isCancelled {
                 let shortest = expected().values.min()
                 let interval = shortest.map { min(max($0 / 10, .milliseconds(200)), Self.longestInterval) } ?? Self.longestInterval
                 // Nothing is read while nothing is expected.
                 if shortest != nil, last == nil { last = await recall(&ledger) }
                 do { try await clock.sleep(until: clock.now().advanced(by: interval)) } catch { return }
+                if let step = steps.next(clock) { ledger.clockWasSet(by: step) }
                 ledger.expect(expected(), start: clock.now())
                 guard var reached = last else { continue }
                 await follow(&ledger, &reached)

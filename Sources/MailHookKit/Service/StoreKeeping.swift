@@ -3,6 +3,7 @@
 // Retention at work in the daemon: what the configuration says goes to the store, and what the
 // store did with it, and could not do, goes to the log.
 
+import Glibc
 import HookModel
 import HookStore
 import Logging
@@ -11,10 +12,17 @@ enum StoreKeeping {
     /// From now on `policy` holds, in place of one that was set before.
     static func set(_ policy: RetentionPolicy, of store: SQLiteStore, _ logger: Logger) throws(DaemonError) {
         do throws(StoreError) {
-            try store.keep(policy, now: Timestamp.now) { report in log(report, logger) }
+            try store.keep(policy, now: Timestamp.now, steady: steady) { report in log(report, logger) }
         } catch {
             throw DaemonError(description: "retention: \(error)", exitStatus: SysExit.temporaryFailure)
         }
+    }
+
+    /// Since the start of the system, its sleep included.
+    private static func steady() -> Duration {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
     }
 
     /// What nobody would notice otherwise, each once: raw mail that cannot be read, while what else was in its file goes
@@ -36,6 +44,10 @@ enum StoreKeeping {
                     "messages": "\(report.messages)", "events": "\(report.events)",
                     "deliveries": "\(report.deliveries)", "forgotten": "\(report.forgotten)",
                 ])
+        }
+        if report.isClockDoubted {
+            logger.error(
+                "the clock is far ahead of where it was: nothing is erased for its age until it has gone on like that for a day")
         }
         if report.isOverSize {
             logger.warning("the store is larger than retention.size, and what is left must be kept")
