@@ -251,8 +251,7 @@ public struct Setup: Sendable {
         let path = configuration.apps
         let hint = "put an app definition there, such as examples/apps/ecommstore.json"
         guard access(path, F_OK) == 0 else {
-            let severity: Diagnostic.Severity = configuration.appsAreNamed ? .error : .warning
-            diagnostics.add(Diagnostic(severity, file: path, place: "apps", reason: "no such file or folder", hint: hint))
+            diagnostics.add(Diagnostic(.error, file: path, place: "apps", reason: "no such file or folder", hint: hint))
             return []
         }
         guard Files.isFolder(path) else { return [path] }

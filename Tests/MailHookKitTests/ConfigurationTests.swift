@@ -226,7 +226,7 @@ import Testing
         let configuration = try #require(read)
         #expect(configuration.hostname == "hooks.example.com")
         #expect(configuration.domains == ["hooks.example.com", "mail.example.com"])
-        #expect(configuration.data == "/srv/data" && configuration.apps == "/etc/mh/my/apps" && configuration.appsAreNamed)
+        #expect(configuration.data == "/srv/data" && configuration.apps == "/etc/mh/my/apps")
         #expect(configuration.listen.smtp == [.tcp(host: "0.0.0.0", port: 25), .tcp(host: "::", port: 25)])
         #expect(configuration.listen.lmtp == [.unix(path: "/run/lmtp.sock"), .tcp(host: "127.0.0.1", port: 24)])
         #expect(

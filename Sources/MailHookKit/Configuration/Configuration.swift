@@ -19,8 +19,6 @@ public struct Configuration: Sendable {
     public var data: String
     /// Absolute path of the app definitions: a folder or one file.
     public var apps: String
-    /// Whether the file names `apps`: a missing folder is then an error.
-    public var appsAreNamed: Bool
     /// Absolute path of a folder with JSON-LD contexts besides schema.org's; nil for none.
     public var contexts: String?
     public var listen: Listen

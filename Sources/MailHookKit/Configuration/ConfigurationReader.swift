@@ -50,7 +50,7 @@ struct ConfigurationReader {
     private static var skeleton: Configuration {
         let hostname = machineName()
         return Configuration(
-            file: nil, hostname: hostname, domains: [hostname], data: "", apps: "", appsAreNamed: false,
+            file: nil, hostname: hostname, domains: [hostname], data: "", apps: "",
             listen: .init(smtp: [], lmtp: []), maildirs: [], hooks: [:],
             limits: .init(
                 connections: 0, connectionsPerPeer: 0, perPeerExempt: [], messageSize: 0, recipients: 0,
@@ -118,10 +118,7 @@ struct ConfigurationReader {
             configuration.domains = domains
         }
         if let data = top.string("data", into: &diagnostics) { configuration.data = Files.resolve(data, in: folder) }
-        if let apps = top.string("apps", into: &diagnostics) {
-            configuration.apps = Files.resolve(apps, in: folder)
-            configuration.appsAreNamed = true
-        }
+        if let apps = top.string("apps", into: &diagnostics) { configuration.apps = Files.resolve(apps, in: folder) }
         if let contexts = top.string("contexts", into: &diagnostics) {
             configuration.contexts = Files.resolve(contexts, in: folder)
         }

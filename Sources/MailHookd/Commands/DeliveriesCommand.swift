@@ -70,7 +70,7 @@ struct DeliveriesCommand: AsyncParsableCommand {
     struct Redrive: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "redrive", abstract: "Deliver dead deliveries again, with a schedule that begins anew.",
-            discussion: "With --state also cancelled and delivered ones. Prints how many there were.")
+            discussion: "With --state, or by number, also cancelled and delivered ones. Prints how many there were.")
 
         @OptionGroup var options: ConfigurationOptions
         @OptionGroup var selection: Selection

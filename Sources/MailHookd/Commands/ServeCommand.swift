@@ -13,8 +13,8 @@ struct ServeCommand: AsyncParsableCommand {
             Prints one line per listener, such as `smtp 127.0.0.1:2525`, when it is ready; logs go to standard error. \
             SIGTERM or SIGINT ends it after what is in progress, a second one at once. SIGHUP reads configuration and \
             app definitions again and takes them wholly or not at all. Sockets that systemd passes by the names smtp, smtps, \
-            lmtp, http, https and admin are served like those of the configuration. Exit status: 0 after a signal, 73 when \
-            another file is in the place of a socket, 75 when an address or the store is taken or too few files \
+            lmtp, http, https and admin are served like those of the configuration. Exit status: 0 after a signal, 65 when the \
+            store is damaged, 73 when another file is in the place of a socket, 75 when an address or the store is taken or too few files \
             may be open, 77 when a file may not be read or written, 78 when the configuration is bad.
             """)
 
@@ -42,7 +42,7 @@ struct ServeCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             """
             Whom the mail in --maildir is for: an address or an event name. Without it, the mail's Delivered-To, \
-            X-Original-To or To says it, or else it is for the only email hook there is.
+            X-Original-To, Envelope-To, To or Cc says it, or else it is for the only email hook there is.
             """, valueName: "address"))
     var to: String?
 
