@@ -32,7 +32,8 @@ public struct NetworkRange: Sendable, Hashable {
         return true
     }
 
-    private static func octets(_ text: String) -> [UInt8]? {
+    /// 4 or 16 octets in network order; 4 as well for an IPv4 address written as IPv6, nil for what is no address.
+    public static func octets(_ text: String) -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 16)
         if inet_pton(AF_INET, text, &buffer) == 1 { return Array(buffer[0..<4]) }
         guard inet_pton(AF_INET6, text, &buffer) == 1 else { return nil }

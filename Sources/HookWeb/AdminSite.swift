@@ -7,6 +7,7 @@ import HookModel
 import HummingbirdCore
 import Logging
 import NIOCore
+import NIOHTTP1
 import Synchronization
 
 final class AdminSite: WebSite {
@@ -35,8 +36,11 @@ final class AdminSite: WebSite {
 
     func open(_ channel: any Channel) -> EventLoopFuture<WebConnection> {
         let http = connection()
-        return http.setup(channel: channel, logger: Self.logger).map { value in
-            { await http.handle(value: value, logger: Self.logger) }
+        return http.setup(channel: channel, logger: Self.logger).flatMapThrowing { value in
+            let pipeline = channel.pipeline.syncOperations
+            let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+            try pipeline.addHandler(FramingGuard(), position: .after(decoder))
+            return { await http.handle(value: value, logger: Self.logger) }
         }
     }
 

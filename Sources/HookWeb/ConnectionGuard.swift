@@ -34,6 +34,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var deadline: Scheduled<Void>?
     /// The client asked for the end of the connection in a spelling that the layer above does not know.
     private var closesAfterAnswer = false
+    /// Where the request's body may never come, or is too long to be read for nothing.
+    private var isBodyInDoubt = false
+    /// The client was told that the connection ends, and nothing it says behind that counts.
+    private var isLast = false
     /// Octets still taken of a request that was answered already; nil where there is none.
     private var lingering: Int?
     /// The listener stops: the connection ends with the request in progress, or the one that comes at this moment.
@@ -41,9 +45,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// The layer above was told so.
     private var hasToldEnd = false
 
-    /// What a client may go on sending after it was answered, so that it comes to read the answer: a connection that
-    /// is closed with unread input is reset, and the answer lost.
-    private static let lingerOctets = 4 << 20
+    /// For what a client goes on sending after it was answered.
     private static let lingerTime = TimeAmount.seconds(2)
     /// A client that sends a request just when the listener stops did nothing wrong: what comes within this time is
     /// still answered.
@@ -71,11 +73,14 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
+        let part = unwrapInboundIn(data)
+        if isLast, !part.isBody { return }
+        switch part {
         case .head(let head):
             isReading = true
             answersDue += 1
             closesAfterAnswer = Self.closes(head.headerFields[.connection])
+            isBodyInDoubt = Self.isBodyInDoubt(head.headerFields)
         case .body(let buffer):
             if let left = lingering {
                 lingering = left - buffer.readableBytes
@@ -106,7 +111,13 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapOutboundIn(data) {
         case .head(var head):
             isAnswering = head.status.kind != .informational
-            if isEnding, isAnswering {
+            if !isAnswering {
+                isBodyInDoubt = false
+            } else if isBodyInDoubt, isReading, answersDue == 1 {
+                isLast = true
+                closesAfterAnswer = true
+            }
+            if isEnding || isLast, isAnswering {
                 head.headerFields[.connection] = "close"
                 return context.write(wrapOutboundOut(.head(head)), promise: promise)
             }
@@ -115,9 +126,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             isAnswering = false
             answersDue -= 1
             if isReading, answersDue == 0 {
-                lingering = Self.lingerOctets
+                lingering = RequestFraming.skippedOctets
                 schedule(Self.lingerTime, context) { $1.close(promise: nil) }
-            } else if closesAfterAnswer, answersDue == 0 {
+            }
+            if closesAfterAnswer, answersDue == 0 {
                 context.writeAndFlush(data, promise: promise)
                 return context.close(mode: .output, promise: nil)
             }
@@ -131,12 +143,20 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         return connection.lowercased().split(separator: ",").contains { $0.drop { $0 == " " }.prefix(5) == "close" }
     }
 
+    /// RFC 9112 sections 9.3 and 9.6: who will not read a body says that the connection ends.
+    private static func isBodyInDoubt(_ fields: HTTPFields) -> Bool {
+        let length = fields[.contentLength]
+        return RequestFraming.isUnbearable(length: length)
+            || RequestFraming.mayLackBody(expect: fields[.expect], length: length, encoding: fields[.transferEncoding])
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let refused = error as? FramingGuard.Refused { return refuse(refused.answer, context) }
         guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
         let answer: WebAnswer = switch error {
         case .headerOverflow:
             .error(status: 431, code: "header_too_large", "The header of the request is too large")
-        default: .error(status: 400, code: "request_malformed", "This is not a valid HTTP/1.1 request")
+        default: RequestFraming.malformed
         }
         refuse(answer, context)
     }
@@ -195,6 +215,12 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     ) {
         deadline?.cancel()
         deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) { action(self, context) }
+    }
+}
+
+extension HTTPRequestPart {
+    fileprivate var isBody: Bool {
+        if case .body = self { true } else { false }
     }
 }
 

@@ -76,9 +76,7 @@ final class HookConnection: ChannelDuplexHandler {
     private var isEnding = false
     private var drainDeadline: Scheduled<Void>?
 
-    /// What a client may go on sending after it was answered, so that it comes to read the answer: a connection that
-    /// is closed with unread input is reset, and the answer lost.
-    private static let skippedOctets = 4 << 20
+    /// For what a client goes on sending after it was answered.
     private static let lingerTime = TimeAmount.seconds(2)
     /// A client that sends a request just when the listener stops did nothing wrong: what comes within this time is
     /// still answered.
@@ -245,7 +243,8 @@ final class HookConnection: ChannelDuplexHandler {
         isHead = head.method == .HEAD
         let id = WebRequest.makeID()
         requestID = id
-        guard let method = Self.method(head), Self.namesHost(head) else { return refuse(Self.answer(toMalformed: false)) }
+        guard let method = Self.method(head), Self.namesHost(head) else { return refuse(RequestFraming.malformed) }
+        if let answer = RequestFraming.refusal(head) { return refuse(answer) }
         var request = WebRequest(
             method: method, target: head.uri, headers: head.headers, peer: address, id: id, receivedAt: now)
         if let forwarded = request[.forwardedFor] {
@@ -253,14 +252,14 @@ final class HookConnection: ChannelDuplexHandler {
         }
         self.edge = edge
         switch edge.endpoint.step(request) {
-        case .answer(let answer): answerEarly(answer)
+        case .answer(let answer): answerUnread(request, answer)
         case .body(let post): begin(post, edge, isExpecting: head.version.minor > 0)
         }
     }
 
     private func begin(_ post: PendingPost, _ edge: HookEdge, isExpecting: Bool) {
         announced = post.request[.contentLength].flatMap { Int($0) }
-        if let announced, announced > post.limit { return answerEarly(edge.endpoint.tooLarge(post)) }
+        if let announced, announced > post.limit { return answerUnread(post.request, edge.endpoint.tooLarge(post)) }
         // RFC 9110 section 10.1.1: the client waits for a word before it sends the body.
         if isExpecting, post.request[.expect]?.lowercased() == "100-continue", let context {
             var buffer = context.channel.allocator.buffer(capacity: 32)
@@ -320,11 +319,21 @@ final class HookConnection: ChannelDuplexHandler {
         if !isHandling { flush() }
     }
 
+    /// Answers by the header alone. RFC 9112 sections 9.3 and 9.6: who will not read the body says that the connection ends.
+    private func answerUnread(_ request: WebRequest, _ answer: WebAnswer) {
+        let length = request[.contentLength]
+        if RequestFraming.mayLackBody(expect: request[.expect], length: length, encoding: request[.transferEncoding]) {
+            return refuse(answer)
+        }
+        if RequestFraming.isUnbearable(length: length) { connection = .ends }
+        answerEarly(answer)
+    }
+
     /// Answers before the request is read; its rest is not kept.
     private func answerEarly(_ answer: WebAnswer) {
         write(answer)
         cancelDeadline()
-        phase = .skipping(left: Self.skippedOctets)
+        phase = .skipping(left: RequestFraming.skippedOctets)
         entity = []
         post = nil
     }
@@ -433,7 +442,7 @@ extension HookConnection {
     fileprivate static func answer(toMalformed isTooLarge: Bool) -> WebAnswer {
         isTooLarge
             ? .error(status: 431, code: "header_too_large", "The header of the request is too large")
-            : .error(status: 400, code: "request_malformed", "This is not a valid HTTP/1.1 request")
+            : RequestFraming.malformed
     }
 
     /// nil for a request that cannot be followed: of another version, or for a tunnel.

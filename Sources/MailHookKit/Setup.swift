@@ -68,6 +68,7 @@ public struct Setup: Sendable {
         }
         var configuration = read
         apply(request, to: &configuration, into: &diagnostics)
+        ListenerClashes.check(configuration, request, into: &diagnostics)
         let contexts = ContextFolder.library(configuration.contexts, into: &diagnostics)
         let definitions = readDefinitions(configuration, request.candidate, into: &diagnostics)
         let notes = readNotes(configuration, into: &diagnostics)
@@ -296,6 +297,7 @@ public struct Setup: Sendable {
             owners[note.eventName] = "the management interface"
         }
         checkMaildirs(configuration, definitions, into: &diagnostics)
+        DeafSubscriptions.check(configuration, hooks: Array(owners.keys), into: &diagnostics)
         var aliases: [String: String] = [:]
         let file = configuration.file ?? "configuration"
         for (name, settings) in configuration.hooks.sorted(by: { $0.key < $1.key }) where name != "*" {

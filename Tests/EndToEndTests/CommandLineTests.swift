@@ -102,7 +102,7 @@ import Testing
             """
         let before = try String(contentsOf: installation.configurationFile, encoding: .utf8)
         try (before + secrets).write(to: installation.configurationFile, atomically: true, encoding: .utf8)
-        for command in [["events", "list"], ["deliveries", "list"], ["hooks", "list"], ["keys", "list"], ["store", "check"]] {
+        for command in [["events", "list"], ["deliveries", "list", "--subscription", "erp"], ["hooks", "list"], ["keys", "list"], ["store", "check"]] {
             let result = try installation.command(command)
             #expect(result.status == 0, "\(command): \(result.errors)")
         }
@@ -162,6 +162,42 @@ import Testing
         let deliveries = try installation.command(["deliveries", "list", "--json"])
         #expect(try Installation.objects(deliveries.output).compactMap { $0["subscription"] as? String } == ["erp"], "\(deliveries.output)")
         #expect(try installation.stop() == 0)
+    }
+
+    /// What was mistyped chooses nothing, which must not look as if there was nothing to do.
+    @Test func whatThereIsNoneOfIsToldOf() throws {
+        let installation = try Installation("subscriptions:\n  - { name: file, events: [\">\"], file: { path: events.ndjson } }")
+        try installation.start()
+        #expect(try installation.swaks().status == 0)
+        let event = try #require(try installation.events().first?["id"] as? String)
+        func check(_ arguments: [String], _ status: Int32, _ error: String) throws {
+            let result = try installation.command(arguments)
+            #expect(result.status == status && result.output.isEmpty && result.errors.contains(error), "\(arguments): \(result)")
+        }
+        for isRunning in [true, false] {
+            if !isRunning { try installation.stop() }
+            for command in ["list", "redrive", "cancel"] {
+                try check(["deliveries", command, "--subscription", "flie"], 64, "there is no subscription 'flie'; did you mean 'file'?")
+                try check(["deliveries", command, "--hook", Installation.orderUpdate + "s"], 64, "did you mean '\(Installation.orderUpdate)'?")
+                try check(["deliveries", command, "999"], 1, "no delivery 999")
+                try check(["deliveries", command, "--state", "dread"], 64, "there is no state 'dread'")
+            }
+            try check(["events", "redrive", "evt_none"], 1, "no event evt_none")
+            try check(["events", "redrive", event, "--subscription", "flie"], 64, "there is no subscription 'flie'")
+            try check(["events", "replay", "--since", "1h", "--hook", "order.updaet"], 64, "there is no hook 'order.updaet'")
+            // What there is, and of which nothing is meant.
+            for arguments in [
+                ["--subscription", "file", "--state", "dead"], ["--hook", Installation.orderUpdate, "--state", "dead"],
+                ["--hook", "mailhookd.delivery.dead"],
+            ] {
+                let none = try installation.command(["deliveries", "list"] + arguments)
+                #expect(none.status == 0 && none.output.isEmpty && none.errors.isEmpty, "\(arguments): \(none)")
+            }
+        }
+        // A subscription that is not configured any more has its deliveries still.
+        try installation.edit("name: file", "name: other")
+        let left = try installation.command(["deliveries", "list", "--subscription", "file", "--json"])
+        #expect(left.status == 0 && left.output.split(separator: "\n").count == 1, "\(left)")
     }
 
     @Test func sendTestGoesTheWholeWay() throws {

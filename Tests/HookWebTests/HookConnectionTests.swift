@@ -320,6 +320,7 @@ enum Requests {
 
         let endless = try Client()
         endless.send("POST /v1/hooks/form/nobody HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+        #expect(endless.answers().contains("\r\nConnection: close\r\n"))
         let piece = [UInt8](repeating: 0, count: 1 << 20)
         for _ in 0..<4 { endless.send(piece) }
         #expect(endless.isOpen)
@@ -365,6 +366,31 @@ enum Requests {
         client.send("a")
         #expect(first + client.statuses() == statuses)
         if statuses.count == 2 { #expect(first == [100]) }
+    }
+
+    /// Who was refused before it sent the body it announced may send it or not: what comes then is no request.
+    @Test(arguments: [
+        (413, "POST /v1/hooks/form/tokform", "Content-Length: 101"), (404, "POST /v1/hooks/form/nobody", "Content-Length: 9"),
+        (404, "POST /v1/hooks/form/nobody", "Transfer-Encoding: chunked"), (405, "PUT /v1/hooks/form/tokform", "Content-Length: 9"),
+        (401, "POST /v1/hooks/web/tokweb", "Content-Length: 9"),
+        (415, "POST /v1/hooks/form/tokform", "Content-Encoding: gzip\r\nContent-Length: 9"),
+    ])
+    func whoWaitsForAWordAndGetsAnotherIsDone(status: Int, line: String, fields: String) throws {
+        let client = try Client()
+        client.send("\(line) HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\(fields)\r\n\r\n")
+        let answer = client.answers()
+        #expect(Client.statuses(answer) == [status] && answer.contains("\r\nConnection: close\r\n"))
+        client.send(String(repeating: "x", count: 101))
+        client.send(Requests.post("a"))
+        #expect(client.answers().isEmpty && client.desk.entities.isEmpty)
+        client.advance(3)
+        #expect(!client.isOpen)
+    }
+
+    @Test func whoWaitsForAWordWithoutABodyGoesOn() throws {
+        let client = try Client()
+        client.send("GET /v1/hooks/form/tokform HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n" + Requests.post("a"))
+        #expect(client.statuses() == [405, 202])
     }
 
     @Test func headHasNoBody() throws {

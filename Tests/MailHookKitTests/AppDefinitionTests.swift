@@ -96,6 +96,11 @@ import Testing
         #expect(finding.map { findings.first?.contains($0) == true } ?? true, "\(findings)")
     }
 
+    @Test func deepTextsAreRefused() {
+        let (definition, findings) = read(#"{"app":"s","title":"# + String(repeating: "[", count: 1_000_000))
+        #expect(definition == nil && findings.count == 1 && findings[0].hasSuffix("error: nested too deeply"), "\(findings)")
+    }
+
     @Test(arguments: ["1.0.0", "0.3.0", "10.20.30-alpha.1+build.5", "1.0.0-0a"]) func versions(text: String) {
         #expect(SemanticVersion(text)?.description == text)
     }

@@ -2,6 +2,7 @@
 //
 // Orders to a running daemon: what is written is what is read, and what cannot be read is refused as a whole.
 
+import Foundation
 import HookDelivery
 import HookModel
 import HookStore
@@ -58,6 +59,33 @@ import Testing
         let read = ControlAnswer(line: erased.line)
         #expect(read?.count == 2 && read?.events == 3)
         #expect(ControlAnswer(line: []) == nil)
+    }
+
+    /// A daemon that answers late is waited for as long as it shows life; one that is silent is not.
+    @Test func lifeIsWaitedFor() throws {
+        func pair() -> (client: Int32, daemon: Int32) {
+            var descriptors: [Int32] = [-1, -1]
+            #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0)
+            var limit = timeval(tv_sec: 0, tv_usec: 500_000)
+            setsockopt(descriptors[0], SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+            return (descriptors[0], descriptors[1])
+        }
+        let slow = pair()
+        Thread.detachNewThread {
+            for piece in [" ", " ", " ", " ", " ", " ", #" {"count":"#, "3}\n"] {
+                usleep(100_000)
+                _ = send(slow.daemon, piece, piece.utf8.count, Int32(MSG_NOSIGNAL))
+            }
+        }
+        let line = try ControlClient.exchange(ControlRequest.activity.line, slow.client)
+        #expect(String(decoding: line, as: UTF8.self) == "{\"count\":3}\n" && ControlAnswer(line: line)?.count == 3)
+        for (isAlive, failure) in [(true, ControlClient.Failure.silent), (false, .ended)] {
+            let other = pair()
+            if !isAlive { shutdown(other.daemon, Int32(SHUT_WR)) }
+            #expect(throws: failure) { try ControlClient.exchange(ControlRequest.activity.line, other.client) }
+            for descriptor in [other.client, other.daemon] { close(descriptor) }
+        }
+        for descriptor in [slow.client, slow.daemon] { close(descriptor) }
     }
 
     @Test func replayMarksSayWhatTheyAre() throws {

@@ -15,7 +15,8 @@ import Testing
 @testable import MailHookKit
 
 /// A folder that goes with the test.
-private final class Folder {
+/// A folder for the files of one test.
+final class Folder {
     let path: String
 
     init() throws {

@@ -1,7 +1,8 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // The daemon's end of commands that give it orders: a socket in the data folder that only the daemon's user may
-// open. A request is one line, its answer is one line; what is in them is somebody else's business.
+// open. A request is one line, its answer is one line; what is in them is somebody else's business. As long as there
+// is no answer, a blank before it every other second says that the daemon lives.
 
 import Glibc
 import HookTLS
@@ -13,7 +14,9 @@ public import ServiceLifecycle
 public struct ControlIntake: Service {
     /// Octets of a request: an event of the largest kind, and what is around it.
     public static let lineLimit = 16 << 20
-    /// Longer than any order takes.
+    /// Between the signs of life that go before an answer.
+    public static let lifeTime = Duration.seconds(2)
+    /// Without a request or an answer.
     private static let idleTime = TimeAmount.minutes(10)
     private static let connectionLimit = 32
 
@@ -73,10 +76,28 @@ public struct ControlIntake: Service {
         // A client that goes away is no failure of ours.
         try? await connection.executeThenClose { requests, answers in
             for try await request in requests {
-                let line = await answer(Array(request.readableBytesView))
+                // Who has gone meanwhile was told that nothing came of it: what it asked for is not begun any more.
+                try await Self.showLife(connection)
+                let line = await answerShowingLife(Array(request.readableBytesView), connection)
                 try await answers.write(ByteBuffer(bytes: line + [0x0A]))
             }
         }
+    }
+
+    private func answerShowingLife(_ request: [UInt8], _ connection: Connection) async -> [UInt8] {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                while (try? await Task.sleep(for: Self.lifeTime)) != nil { try? await Self.showLife(connection) }
+            }
+            let line = await answer(request)
+            group.cancelAll()
+            return line
+        }
+    }
+
+    /// - Throws: where the other side has closed the connection.
+    private static func showLife(_ connection: Connection) async throws {
+        try await connection.channel.writeAndFlush(ByteBuffer(string: " "))
     }
 
     private func bind() async throws -> NIOAsyncChannel<Connection, Never> {

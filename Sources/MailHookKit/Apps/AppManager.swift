@@ -195,16 +195,31 @@ extension AppManager {
     /// Octets of a definition.
     public static let definitionLimit = AppDefinitionReader.sizeLimit
 
-    /// Has a running daemon take a change over. A line for people; nil where none runs.
-    public static func announceChange(_ setup: Setup) -> String? {
+    private static let how = "have it reload (systemctl reload mailhookd, or SIGHUP)"
+
+    /// Has a running daemon take a change over that is in the files.
+    ///
+    /// - Returns: a line for people; nil where no daemon runs.
+    /// - Throws: where the daemon did not say that it has.
+    public static func announceChange(_ setup: Setup) throws(SetupError) -> String? {
         switch RunningDaemon.reload(dataFolder: setup.configuration.data) {
-        case .noDaemon: nil
-        case .done: "the running daemon has taken it over"
+        case .noDaemon: return nil
+        case .done: return "the running daemon has taken it over"
         case .refused(let reasons):
-            "the running daemon has not taken it over, because its reload was refused:\n"
-                + reasons.split(separator: "\n").map { "  \($0)" }.joined(separator: "\n")
-        case .unknown: "the running daemon has not taken it over; its log says why"
-        case .notPermitted: "the running daemon belongs to another user: have it reload"
+            throw SetupError(
+                "the files are changed, but the running daemon has not taken it over, because its reload was refused:\n"
+                    + reasons.split(separator: "\n").map { "  \($0)\n" }.joined() + "  Mend that, then \(how).",
+                exitStatus: SysExit.unavailable)
+        case .unknown:
+            throw SetupError(
+                """
+                the files are changed, but the running daemon does not say that it has taken it over
+                  It may still do so. When it answers again, \(how); its log tells what came of it.
+                """, exitStatus: SysExit.temporaryFailure)
+        case .notPermitted:
+            throw SetupError(
+                "the files are changed, but the running daemon belongs to another user: \(how)",
+                exitStatus: SysExit.noPermission)
         }
     }
 }

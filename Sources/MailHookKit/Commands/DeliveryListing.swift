@@ -51,9 +51,11 @@ public enum DeliveryListing {
 
     /// Shows each on one line: JSON, or words for people.
     public static func run(
-        _ selection: DeliverySelection, dataFolder: String, json: Bool, _ show: (String) -> Void
+        _ selection: DeliverySelection, setup: Setup, json: Bool, _ show: (String) -> Void
     ) async throws(SetupError) {
+        let dataFolder = setup.configuration.data
         let filter = try selection.filter(now: .now())
+        try await check(filter, setup)
         do throws(StoreError) {
             let store = try SQLiteStore.open(StorePath.inFolder(dataFolder), as: .reader)
             var last: Int64 = 0
@@ -67,6 +69,11 @@ public enum DeliveryListing {
         } catch {
             throw SetupError(storeError: error, dataFolder: dataFolder)
         }
+    }
+
+    private static func check(_ filter: DeliveryFilter, _ setup: Setup) async throws(SetupError) {
+        try await SelectionCheck.check(
+            subscription: filter.subscription, hook: filter.eventType, deliveries: filter.ids, setup)
     }
 
     static func jsonLine(_ delivery: StoredDelivery) -> String {
@@ -127,6 +134,7 @@ public enum DeliveryListing {
             let words = useless.map(\.rawValue).sorted().joined(separator: ", ")
             throw SetupError("this cannot be done with deliveries that are \(words)", exitStatus: 64)
         }
+        try await check(filter, setup)
         let client = try await ControlClient(setup)
         let result: Result<ControlAnswer, SetupError>
         do throws(SetupError) { result = .success(try await client.send(.change(filter, change))) } catch { result = .failure(error) }

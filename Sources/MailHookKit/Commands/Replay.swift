@@ -63,6 +63,7 @@ public struct Replay: Sendable {
     public func run(_ setup: Setup, _ show: (Line) -> Void) async throws(SetupError) -> Summary {
         let now = Timestamp.now()
         let start = try DeliverySelection.moment(since, now: now)
+        try await SelectionCheck.check(subscription: nil, hook: hook, setup)
         let directory: HookDirectory
         do throws(FileError) {
             directory = try setup.directory()
@@ -228,6 +229,7 @@ public struct EventRedrive: Sendable {
     /// How many deliveries were made or begun anew.
     public func run(_ setup: Setup) async throws(SetupError) -> Int {
         let start = try since.map { text throws(SetupError) in try DeliverySelection.moment(text, now: .now()) }
+        try await SelectionCheck.check(subscription: subscription, hook: hook, events: ids, setup)
         let client = try await ControlClient(setup)
         let result: Result<Int, SetupError>
         do throws(SetupError) { result = .success(try await redrive(start, setup, client)) } catch { result = .failure(error) }

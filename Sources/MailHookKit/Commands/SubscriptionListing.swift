@@ -107,11 +107,8 @@ public enum SubscriptionListing {
 
     /// Holds deliveries of a subscription back, or lets them go on.
     public static func set(_ name: String, isPaused: Bool, setup: Setup) async throws(SetupError) {
-        let names = try setup.allSubscriptions().map(\.name)
-        guard names.contains(name) else {
-            let hint = nearest(to: name, among: names).map { "; did you mean '\($0)'?" } ?? ""
-            throw SetupError("there is no subscription '\(name)'\(hint)", exitStatus: 64)
-        }
+        let names = Set(try setup.allSubscriptions().map(\.name))
+        guard names.contains(name) else { throw SetupError.unknown("subscription", name, among: names) }
         let client = try await ControlClient(setup)
         let result: Result<ControlAnswer, SetupError>
         do throws(SetupError) {

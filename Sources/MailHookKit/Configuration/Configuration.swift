@@ -28,6 +28,8 @@ public struct Configuration: Sendable {
     public var hooks: [String: HookSettings]
     public var limits: Limits
     public var subscriptions: [Subscription]
+    /// Of these, and of those that are left out because their secrets cannot be read.
+    public var subscriptionNames: Set<String> = []
     /// A level of swift-log.
     public var logLevel: String
     public var http = HTTPSettings()

@@ -332,6 +332,7 @@ struct ConfigurationReader {
         configuration.subscriptions = items.enumerated().compactMap { index, node in
             reader.read(node, place: "subscriptions[\(index)]")
         }
+        configuration.subscriptionNames = reader.names
         diagnostics.add(contentsOf: reader.diagnostics)
     }
 

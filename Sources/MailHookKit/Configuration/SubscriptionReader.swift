@@ -8,7 +8,7 @@ import HookModel
 struct SubscriptionReader {
     private let file: String
     private let folder: String
-    private var names: Set<String> = []
+    private(set) var names: Set<String> = []
     private(set) var diagnostics = Diagnostics()
 
     private static let sinks = ["webhook", "exec", "file", "stdout"]

@@ -19,13 +19,22 @@ final class ControlClient {
 
     /// How long it is tried to find either a daemon or a free store.
     private static let patience = Duration.seconds(10)
+    /// How long a daemon may give no sign of life; it gives one every `ControlIntake.lifeTime`, however long it takes.
+    static let silence = Duration.seconds(10)
+
+    /// Why there is no answer.
+    enum Failure: Error {
+        case silent
+        case ended
+    }
 
     init(_ setup: Setup) async throws(SetupError) {
         signal(SIGPIPE, SIG_IGN)
         let end = ContinuousClock.now + Self.patience
         while true {
             do throws(PipeSocket.Failure) {
-                target = .daemon(try PipeSocket.connection(ControlRequest.path(setup.configuration.data)))
+                target = .daemon(
+                    try PipeSocket.connection(ControlRequest.path(setup.configuration.data), within: Self.silence))
                 return
             } catch {
                 switch error {
@@ -60,7 +69,7 @@ final class ControlClient {
     func send(_ request: ControlRequest) async throws(SetupError) -> ControlAnswer {
         let answer: ControlAnswer?
         switch target {
-        case .daemon(let descriptor): answer = ControlAnswer(line: Self.exchange(request.line, descriptor))
+        case .daemon(let descriptor): answer = ControlAnswer(line: try Self.line(request, descriptor))
         case .store(_, let operations): answer = await operations.answer(request)
         }
         guard let answer else { throw SetupError("the daemon gave no answer", exitStatus: SysExit.temporaryFailure) }
@@ -75,12 +84,25 @@ final class ControlClient {
         }
     }
 
-    static func exchange(_ line: [UInt8], _ descriptor: Int32) -> [UInt8] {
+    private static func line(_ request: ControlRequest, _ descriptor: Int32) throws(SetupError) -> [UInt8] {
+        do throws(Failure) {
+            return try exchange(request.line, descriptor)
+        } catch {
+            let what = switch error {
+            case .silent: "the daemon gives no sign of life"
+            case .ended: "the daemon ended the connection without an answer"
+            }
+            throw SetupError("\(what); what it was asked for may still be done", exitStatus: SysExit.temporaryFailure)
+        }
+    }
+
+    /// A line for another one. The wait for each sign of life is the one `descriptor` has.
+    static func exchange(_ line: [UInt8], _ descriptor: Int32) throws(Failure) -> [UInt8] {
         var rest = (line + [0x0A])[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return [] }
+            guard count > 0 else { throw errno == EAGAIN ? .silent : .ended }
             rest = rest.dropFirst(count)
         }
         var answer: [UInt8] = []
@@ -88,8 +110,8 @@ final class ControlClient {
         while answer.last != 0x0A, answer.count < ControlIntake.lineLimit {
             let count = recv(descriptor, &buffer, buffer.count, 0)
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return [] }
-            answer += buffer[..<count]
+            guard count > 0 else { throw count < 0 && errno == EAGAIN ? .silent : .ended }
+            answer += answer.isEmpty ? buffer[..<count].drop { $0 == 0x20 } : buffer[..<count]
         }
         return answer
     }

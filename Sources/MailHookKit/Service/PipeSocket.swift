@@ -83,7 +83,7 @@ struct PipeSocket: ~Copyable {
     /// Calls `body` with the process that listens there, which lives as long as it has not closed the connection; nil
     /// where there is none, or where it cannot be seen from here.
     static func withDaemon<Result>(dataFolder: String, _ body: (pid_t) -> Result) -> Result? {
-        guard let descriptor = try? connection(path(dataFolder)) else { return nil }
+        guard let descriptor = try? connection(path(dataFolder), within: ControlClient.silence) else { return nil }
         defer { close(descriptor) }
         // unix(7): who called listen(2). 0 stands for a process of another PID namespace.
         // struct ucred, which glibc's headers only show on demand: process, user and group.

@@ -47,18 +47,24 @@ enum RunningDaemon {
         case done
         /// Why, a line each.
         case refused(String)
-        /// It takes long; the daemon's log tells.
+        /// It gave no answer, and may do it still.
         case unknown
         /// The daemon belongs to somebody else.
         case notPermitted
     }
 
-    /// Has the daemon of a data folder read everything again, and waits for that, ten seconds at most.
+    /// Has the daemon of a data folder read everything again, and waits for that as long as it gives signs of life.
     static func reload(dataFolder: String) -> ReloadResult {
-        if let descriptor = try? PipeSocket.connection(ControlRequest.path(dataFolder)) {
+        do throws(PipeSocket.Failure) {
+            let descriptor = try PipeSocket.connection(ControlRequest.path(dataFolder), within: ControlClient.silence)
             defer { close(descriptor) }
-            let answer = ControlAnswer(line: ControlClient.exchange(ControlRequest.reload.line, descriptor))
-            if let answer, answer.error != ControlAnswer.unknownRequest { return answer.error.map { .refused($0) } ?? .done }
+            // One that hangs is not sent a signal as well: it would do in an hour what nobody waits for any more.
+            guard let line = try? ControlClient.exchange(ControlRequest.reload.line, descriptor),
+                let answer = ControlAnswer(line: line)
+            else { return .unknown }
+            if answer.error != ControlAnswer.unknownRequest { return answer.error.map { .refused($0) } ?? .done }
+        } catch {
+            if case .busy = error { return .unknown }
         }
         // A reload that was applied ends with a new note.
         let before = inode(path(dataFolder))

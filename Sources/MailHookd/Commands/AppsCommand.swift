@@ -13,7 +13,9 @@ struct AppsCommand: ParsableCommand {
             Definitions stand in the folder `apps` of the configuration. These commands put them there under the rules \
             of the format: a version is never changed, and an upgrade has a greater one. Addresses follow from app \
             and event name, so they survive upgrades. Files may also be changed by hand; `mailhookd check` then tells \
-            where the rules were not kept. A running daemon takes each change over at once. Exit status: 65 when a definition is refused, 1 when there is no such app.
+            where the rules were not kept. A running daemon takes each change over at once. Exit status: \
+            65 when a definition is refused, 1 when there is no such app; when the files are changed and the daemon has not \
+            taken it over, 69 if it refused and 75 if it did not answer.
             """,
         subcommands: [List.self, Install.self, Upgrade.self, Disable.self, Enable.self, Uninstall.self])
 
@@ -129,13 +131,18 @@ struct AppTarget: ParsableArguments {
 
 private func perform(_ request: SetupRequest, _ change: (AppManager) throws(AppError) -> AppChange) throws {
     let setup = try loadSetup(request)
+    let result: AppChange
     do throws(AppError) {
-        let result = try change(AppManager(request, setup: setup))
-        Terminal.print(result.report.joined(separator: "\n"))
-        guard result.isChanged else { return }
-        if let notice = AppManager.announceChange(setup) { Terminal.printError(notice) }
+        result = try change(AppManager(request, setup: setup))
     } catch {
         error.diagnostics.forEach { Terminal.printError($0.description) }
+        throw fail(error.description, status: error.exitStatus)
+    }
+    Terminal.print(result.report.joined(separator: "\n"))
+    guard result.isChanged else { return }
+    do throws(SetupError) {
+        if let notice = try AppManager.announceChange(setup) { Terminal.printError(notice) }
+    } catch {
         throw fail(error.description, status: error.exitStatus)
     }
 }

@@ -10,7 +10,8 @@ struct DeliveriesCommand: AsyncParsableCommand {
         commandName: "deliveries", abstract: "Look at deliveries, send them again, or call them off.",
         discussion: """
             A delivery is one event for one subscription. It is waiting or leased (being tried) until it ends as \
-            delivered, dead or cancelled.
+            delivered, dead or cancelled. Exit status 64 when there is no such subscription, hook or state, 1 when there is \
+            no delivery of a number.
             """,
         subcommands: [List.self, Redrive.self, Cancel.self])
 
@@ -60,7 +61,7 @@ struct DeliveriesCommand: AsyncParsableCommand {
             let setup = try loadSetup(options.request, needsSecrets: false)
             do {
                 try await DeliveryListing.run(
-                    selection.selection, dataFolder: setup.configuration.data, json: json) { Terminal.print($0) }
+                    selection.selection, setup: setup, json: json) { Terminal.print($0) }
             } catch {
                 throw fail(error.description, status: error.exitStatus)
             }

@@ -60,7 +60,10 @@ extension EventsCommand {
     struct RedriveEvents: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "redrive", abstract: "Deliver stored events again, as they are, to whoever subscribes today.",
-            discussion: "Prints how many deliveries there are. Receivers tell repeated events by their id.")
+            discussion: """
+                Prints how many deliveries there are. Receivers tell repeated events by their id. Exit status 1 when there \
+                is no event of an id.
+                """)
 
         @OptionGroup var options: ConfigurationOptions
 

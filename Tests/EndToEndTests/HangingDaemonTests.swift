@@ -1,0 +1,45 @@
+// Part of mailhookd. SPDX-License-Identifier: Apache-2.0
+//
+// Commands beside a daemon that hangs: they give it up soon and say so, and what nobody waits for any more is not begun.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct HangingDaemonTests {
+    private func states(_ installation: Installation) throws -> [String] {
+        try Installation.objects(installation.command(["deliveries", "list", "--json"]).output).compactMap { $0["state"] as? String }
+    }
+
+    @Test func commandsGiveItUpAndNothingIsBegun() throws {
+        let installation = try Installation(
+            "subscriptions:\n  - { name: late, events: [\">\"], retry: [1h], file: { path: no/such/folder/events.ndjson } }")
+        try installation.start()
+        #expect(try installation.swaks().status == 0)
+        try eventually("the first attempt") { try states(installation) == ["waiting"] }
+        let daemon = try #require(installation.daemon)
+        daemon.signal(SIGSTOP)
+        defer { daemon.signal(SIGCONT) }
+        let begin = Date()
+        let cancelled = try installation.command(["deliveries", "cancel"])
+        #expect(cancelled.status == 75 && cancelled.output.isEmpty, "\(cancelled)")
+        #expect(cancelled.errors.contains("gives no sign of life; what it was asked for may still be done"), "\(cancelled.errors)")
+        let disabled = try installation.command(["apps", "disable", "ecommstore"])
+        #expect(disabled.status == 75, "\(disabled)")
+        #expect(disabled.errors.contains("the files are changed") && disabled.errors.contains("systemctl reload mailhookd"), "\(disabled.errors)")
+        #expect(Date().timeIntervalSince(begin) < 40)
+
+        daemon.signal(SIGCONT)
+        // Behind them in the daemon's queue, so that it has seen them.
+        #expect(try installation.command(["subscriptions", "pause", "late"]).status == 0)
+        usleep(500_000)
+        #expect(try states(installation) == ["waiting"])
+        #expect(!daemon.errors.contains("reloading"), "\(daemon.errors)")
+        #expect(try installation.swaks().status == 0)
+        // What the message says brings it about.
+        #expect(try installation.reload().contains(" reloaded "))
+        let refused = try installation.swaks()
+        #expect(refused.status == 24 && refused.output.contains("550 5.2.1"), "\(refused.output)")
+        #expect(try installation.stop() == 0)
+    }
+}
