@@ -30,7 +30,7 @@ import Testing
     @Test func aliasesOfAliases() {
         var text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
         for level in 1...9 { text += "a\(level): &a\(level) [\((0..<10).map { _ in "*a\(level - 1)" }.joined(separator: ", "))]\n" }
-        #expect(error(text) == YAMLError(position: .init(line: 6, column: 14), reason: "more than 250000 values, with what aliases stand for"))
+        #expect(error(text) == YAMLError(position: .init(line: 6, column: 15), reason: "more than 250000 values, with what aliases stand for"))
     }
 
     @Test(arguments: [("[", 35), ("{a: ", 125), ("- ", 65), ("? ", 65)])
