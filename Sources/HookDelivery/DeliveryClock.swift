@@ -43,7 +43,9 @@ public struct SystemDeliveryClock: DeliveryClock {
 
     public func now() -> Timestamp { Self.read(CLOCK_REALTIME) }
 
-    /// Beside the time since the start of the system, sleep included.
+    /// Since the start of the system, its sleep included.
+    public var steady: Duration { Self.read(CLOCK_BOOTTIME).duration(since: Timestamp(microseconds: 0)) }
+
     public var offset: Duration { now().duration(since: Self.read(CLOCK_BOOTTIME)) }
 
     private static func read(_ clock: clockid_t) -> Timestamp {

@@ -36,8 +36,9 @@ extension SubscriptionLoop {
             case disable(reason: String)
             /// Give up what was made before that time: the endpoint has been down for as long as a schedule lasts.
             case expire(before: Timestamp)
-            /// Make due what waits for a time after that, later than anything is ever put off: the clock was wrong then.
-            case hasten(dueAfter: Timestamp)
+            /// Make due what waits for a time after that, later than anything is ever put off: the clock was wrong then. If it
+            /// was set back just now, also what was never tried: nothing is made to be due later.
+            case hasten(dueAfter: Timestamp, untried: Bool)
             /// End the calls of the sink that are under way; each still reports.
             case cancelCalls
             /// Until something happens, or until then.
@@ -94,6 +95,7 @@ extension SubscriptionLoop {
         private var mustExpire = false
         private var isExpiring = false
         private var mustHasten = false
+        private var hastensUntried = false
         private var isHastening = false
         /// What the sink's queue holds is not to be begun any more.
         private var mustRecall = false
@@ -155,8 +157,10 @@ extension SubscriptionLoop.StateMachine {
         pausedUntil = pausedUntil?.advanced(by: step)
         storeRetryAt = storeRetryAt?.advanced(by: step)
         if case .draining(let until) = phase { phase = .draining(until: until.advanced(by: step)) }
-        (nextDue, dueMeanwhile) = (nil, nil)
-        if step < .zero { clockMayHaveBeenAhead() }
+        for index in results.indices { results[index].state.clockWasSet(by: step) }
+        nextDue = nil
+        guard step < .zero else { return }
+        (mustHasten, hastensUntried) = (true, true)
     }
 
     /// Nothing is put off for longer.
@@ -418,8 +422,8 @@ extension SubscriptionLoop.StateMachine {
             return .expire(before: now.advanced(by: .zero - settings.schedule.length))
         }
         if mustHasten, !isHastening, storeRetryAt == nil {
-            (mustHasten, isHastening) = (false, true)
-            return .hasten(dueAfter: now.advanced(by: longestWait))
+            defer { (mustHasten, isHastening, hastensUntried) = (false, true, false) }
+            return .hasten(dueAfter: now.advanced(by: longestWait), untried: hastensUntried)
         }
         if settings.hasQueue, mayBegin, !waiting.isEmpty, let action = enqueue(now: now) { return action }
         if !settings.hasQueue, mayBegin, calls < settings.concurrency, !waiting.isEmpty, gate.opens(now: now) == nil {
@@ -528,6 +532,14 @@ extension DeliveryResult.State {
         switch self {
         case .retry(let due), .untried(let due): due
         case .delivered, .dead: nil
+        }
+    }
+
+    fileprivate mutating func clockWasSet(by step: Duration) {
+        switch self {
+        case .retry(let due): self = .retry(at: due.advanced(by: step))
+        case .untried(let due): self = .untried(at: due.advanced(by: step))
+        case .delivered, .dead: break
         }
     }
 }

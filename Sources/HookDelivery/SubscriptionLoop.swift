@@ -48,7 +48,7 @@ struct SubscriptionLoop: Sendable {
     /// Deliveries that are given up in one transaction.
     private static let expiryPage = 200
     /// Deliveries that are made due in one transaction.
-    private static let hastyPage = 2000
+    private static let hastenPage = 2000
 
     var name: String { subscription.name }
 
@@ -88,7 +88,7 @@ struct SubscriptionLoop: Sendable {
                     case .lookUpNextDue: storeCalls.addTask { await lookUpNextDue() }
                     case .disable(let reason): storeCalls.addTask { await disable(reason) }
                     case .expire(let time): storeCalls.addTask { await expire(before: time) }
-                    case .hasten(let time): storeCalls.addTask { await hasten(dueAfter: time) }
+                    case .hasten(let time, let untried): storeCalls.addTask { await hasten(dueAfter: time, untried) }
                     case .wait(let until):
                         let isLast = machine.tapped(tap.set(machine.tapRoom, seen: seen))
                         seen = (0, 0)
@@ -188,15 +188,16 @@ extension SubscriptionLoop {
         }
     }
 
-    private func hasten(dueAfter time: Timestamp) async {
+    private func hasten(dueAfter time: Timestamp, _ untried: Bool) async {
         defer { mailbox.post(.hastened) }
+        let now = clock.now()
         do throws(StoreError) {
             var total = 0
             while true {
                 let count = try await store.hasten(
-                    subscription: name, dueAfter: time, limit: Self.hastyPage, now: clock.now())
+                    subscription: name, dueAfter: time, untried: untried, limit: Self.hastenPage, now: now)
                 total += count
-                if count < Self.hastyPage { break }
+                if count < Self.hastenPage { break }
             }
             guard total > 0 else { return }
             logger.warning(

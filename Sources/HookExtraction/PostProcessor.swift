@@ -43,12 +43,15 @@ public struct PostProcessor: Sendable {
         return Verdict(contentDigest: Self.digest(post), messageID: post.identity, hooks: [verdict])
     }
 
+    /// Raised when the meaning of the fields changes.
+    private static let digestVersion = "mailhookd-post-1"
+
     /// Of hook, identity and entity: what is erased of one post, and what a second one repeats, is no matter of others
     /// who sent the same.
     private static func digest(_ post: ReceivedPost) -> [UInt8] {
         var hasher = SHA256()
         // Neither can hold a NUL.
-        let names = "\(post.hook.hook.eventName)\0\(post.identity)\0"
+        let names = "\(digestVersion)\0\(post.hook.hook.eventName)\0\(post.identity)\0"
         Array(names.utf8).withUnsafeBytes { hasher.update(bufferPointer: $0) }
         post.message.bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) }
         return Array(hasher.finalize())

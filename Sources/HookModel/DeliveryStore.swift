@@ -162,9 +162,10 @@ public protocol DeliveryStore: EventStore {
     func change(
         _ filter: DeliveryFilter, _ change: DeliveryChange, after id: Int64, limit: Int, now: Timestamp
     ) async throws(StoreError) -> (changed: Int, last: Int64?)
-    /// Makes deliveries that wait for a time after `due` due at `now`, at most `limit`. The answer is how many.
+    /// Makes deliveries that wait for a time after `due`, or that were never tried where `untried` says so, due at `now`,
+    /// at most `limit`. What is due before is left alone. The answer is how many.
     func hasten(
-        subscription: String, dueAfter due: Timestamp, limit: Int, now: Timestamp
+        subscription: String, dueAfter due: Timestamp, untried: Bool, limit: Int, now: Timestamp
     ) async throws(StoreError) -> Int
     /// Stores how attempts ended, together with events about it.
     func finish(_ results: [DeliveryResult], adding events: [AddedEvent], now: Timestamp) async throws(StoreError)

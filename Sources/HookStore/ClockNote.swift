@@ -15,7 +15,10 @@ struct ClockNote: Sendable {
     func read() -> Timestamp? {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
-        return Timestamp(microseconds: Int64(status.st_mtim.tv_sec) * 1_000_000 + Int64(status.st_mtim.tv_nsec) / 1000)
+        let (seconds, isAbsurd) = status.st_mtim.tv_sec.multipliedReportingOverflow(by: 1_000_000)
+        // Nobody's clock; and sums with it would overflow.
+        guard !isAbsurd, abs(seconds) < Int.max / 4 else { return nil }
+        return Timestamp(microseconds: Int64(seconds + status.st_mtim.tv_nsec / 1000))
     }
 
     func write(_ time: Timestamp) {

@@ -8,16 +8,24 @@ internal import HookModel
 /// and what retention erases does not come back. So a leap is believed only after the clock has gone on from there for
 /// a day: time enough for NTP, or for whoever reads the log.
 struct ClockTrust: Sendable {
+    enum Verdict: Sendable {
+        case believed
+        /// It makes nothing old, but is not the time to remember.
+        case behind
+        case ahead
+    }
+
     /// How far the clock may be from where it is expected while the daemon runs.
     static let largestStep = Duration.seconds(3600)
     /// And at the start: for how long a machine may have been off.
-    static let longestRest = Duration.seconds(7 * 24 * 3600)
+    static let longestDowntime = Duration.seconds(7 * 24 * 3600)
     static let probation = Duration.seconds(24 * 3600)
 
     /// The last time that was believed, by the clock and by one that nobody sets.
     private var believed: (time: Timestamp, steady: Duration)?
-    private var slack = longestRest
-    private var doubtedSince: Duration?
+    private var slack = longestDowntime
+    /// When the clock came to be what it is, where that is not believed.
+    private var doubted: (time: Timestamp, steady: Duration)?
 
     /// - Parameter last: the last time that was believed before; nil if that is not known.
     init(last: Timestamp?, steady: Duration) { believed = last.map { ($0, steady) } }
@@ -25,20 +33,33 @@ struct ClockTrust: Sendable {
     /// Whether it may be `now`.
     ///
     /// - Parameter steady: by a clock that nobody sets and that does not stop while the system sleeps.
-    mutating func believes(_ now: Timestamp, steady: Duration) -> Bool {
-        guard let last = believed else { return believe(now, steady) }
-        let ahead = now.duration(since: last.time.advanced(by: steady - last.steady))
+    mutating func judge(_ now: Timestamp, steady: Duration) -> Verdict {
+        guard let believed else { return believe(now, steady) }
+        let ahead = Self.lead(of: now, over: believed, steady)
         if max(ahead, .zero - ahead) <= slack { return believe(now, steady) }
-        if let doubtedSince, steady - doubtedSince >= Self.probation { return believe(now, steady) }
-        doubtedSince = doubtedSince ?? steady
-        // One that is behind makes nothing old.
-        return ahead < .zero
+        if let doubted {
+            let moved = Self.lead(of: now, over: doubted, steady)
+            if max(moved, .zero - moved) > Self.largestStep {
+                // Another leap has a day of its own.
+                self.doubted = (now, steady)
+            } else if steady - doubted.steady >= Self.probation {
+                return believe(now, steady)
+            }
+        } else {
+            doubted = (now, steady)
+        }
+        return ahead < .zero ? .behind : .ahead
     }
 
-    private mutating func believe(_ now: Timestamp, _ steady: Duration) -> Bool {
-        (believed, slack, doubtedSince) = ((now, steady), Self.largestStep, nil)
-        return true
+    private mutating func believe(_ now: Timestamp, _ steady: Duration) -> Verdict {
+        (believed, slack, doubted) = ((now, steady), Self.largestStep, nil)
+        return .believed
     }
 
-    var isDoubted: Bool { doubtedSince != nil }
+    /// How far `now` is from where the clock would be had it gone on from `start`.
+    private static func lead(
+        of now: Timestamp, over start: (time: Timestamp, steady: Duration), _ steady: Duration
+    ) -> Duration {
+        now.duration(since: start.time.advanced(by: steady - start.steady))
+    }
 }

@@ -7,7 +7,7 @@ internal import HookModel
 enum DeliveryOperation: Sendable {
     case finish([DeliveryResult], adding: [AddedEvent], now: Timestamp)
     case change(DeliveryFilter, DeliveryChange, after: Int64, limit: Int, now: Timestamp)
-    case hasten(subscription: String, dueAfter: Timestamp, limit: Int, now: Timestamp)
+    case hasten(subscription: String, dueAfter: Timestamp, untried: Bool, limit: Int, now: Timestamp)
     case add([AddedEvent], now: Timestamp)
     case set(StoredSubscription, adding: [AddedEvent])
     case claimInOrder(WriteJob.Claim)

@@ -52,9 +52,9 @@ extension MemoryStore: HistoryStore {
     }
 
     public func hasten(
-        subscription: String, dueAfter due: Timestamp, limit: Int, now: Timestamp
+        subscription: String, dueAfter due: Timestamp, untried: Bool, limit: Int, now: Timestamp
     ) async throws(StoreError) -> Int {
-        let count = try await ask { content in content.hasten(subscription, dueAfter: due, limit, now) }
+        let count = try await ask { content in content.hasten(subscription, dueAfter: due, untried, limit, now) }
         await signal(count > 0 ? [subscription] : [])
         return count
     }
@@ -149,10 +149,13 @@ extension MemoryContent {
         return (found.count, found.count < limit ? nil : found.last?.id, new)
     }
 
-    mutating func hasten(_ subscription: String, dueAfter due: Timestamp, _ limit: Int, _ now: Timestamp) -> Int {
+    mutating func hasten(
+        _ subscription: String, dueAfter due: Timestamp, _ untried: Bool, _ limit: Int, _ now: Timestamp
+    ) -> Int {
         let found = deliveries.indices.filter { index in
             let row = deliveries[index]
-            return row.subscription == subscription && row.state == .waiting && row.due > due
+            return row.subscription == subscription && row.state == .waiting && row.due > now
+                && (row.due > due || untried && row.attempts == 0)
         }.prefix(max(0, limit))
         for index in found { deliveries[index].due = now }
         return found.count

@@ -148,6 +148,8 @@ struct MemoryContent {
 
     var subscriptions: [String: StoredSubscription] = [:]
     var messages: [StoredMessage] = []
+    /// Those that made events.
+    var makers: Set<Int64> = []
     var firstByDigest: [[UInt8]: Int64] = [:]
     var events: [EventRow] = []
     /// Index in `events` by event id.
@@ -177,10 +179,11 @@ struct MemoryContent {
                 }
             }
         }
+        if newEvents > 0 { makers.insert(message.id) }
         return (
             CommitReceipt(
                 isDuplicate: message.duplicateOf != nil, newEvents: newEvents,
-                firstMadeEvents: message.duplicateOf.map { first in events.contains { $0.message == first } } ?? false),
+                firstMadeEvents: message.duplicateOf.map(makers.contains) ?? false),
             new
         )
     }

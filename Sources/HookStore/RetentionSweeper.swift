@@ -69,13 +69,19 @@ final class RetentionSweeper: @unchecked Sendable {
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
         var finder: RetentionFinder?
         var trust: ClockTrust?
+        var wasAhead = false
         while let task = state.withLock({ $0.task }) {
             var report = RetentionReport()
             do throws(StoreError) {
                 let usable: RetentionFinder
                 if let finder { usable = finder } else { usable = try RetentionFinder(path) }
                 finder = usable
-                guard try sweep(task, usable, &trust, &report) else { return }
+                let now = task.now()
+                let verdict = judge(now, task, &trust)
+                // Its beginning is reported, or each pass would say it again.
+                report.isClockDoubted = verdict == .ahead && !wasAhead
+                wasAhead = verdict == .ahead
+                guard try sweep(task, verdict == .ahead ? nil : now, usable, &report) else { return }
             } catch {
                 // Tried again after the pause, with a new connection.
                 report.failure = error
@@ -90,28 +96,24 @@ final class RetentionSweeper: @unchecked Sendable {
     // MARK: - One pass
 
     /// False when the store closes.
+    ///
+    /// - Parameter now: nil where the clock is not believed; ages say nothing then.
     private func sweep(
-        _ task: Task, _ finder: RetentionFinder, _ trust: inout ClockTrust?, _ report: inout RetentionReport
+        _ task: Task, _ now: Timestamp?, _ finder: RetentionFinder, _ report: inout RetentionReport
     ) throws(StoreError) -> Bool {
-        let now = task.now()
-        if believes(now, task, &trust, &report) {
+        if let now {
             guard try eraseByAge(task.policy, now, finder, &report) else { return false }
         }
         return try shrink(task, finder, &report)
     }
 
-    /// Its beginning is reported, or each pass would say it again.
-    private func believes(
-        _ now: Timestamp, _ task: Task, _ trust: inout ClockTrust?, _ report: inout RetentionReport
-    ) -> Bool {
-        guard let steady = task.steady?() else { return true }
+    private func judge(_ now: Timestamp, _ task: Task, _ trust: inout ClockTrust?) -> ClockTrust.Verdict {
+        guard let steady = task.steady?() else { return .believed }
         var known = trust ?? ClockTrust(last: note.read(), steady: steady)
-        let wasDoubted = known.isDoubted
-        let isBelieved = known.believes(now, steady: steady)
-        if isBelieved, !known.isDoubted { note.write(now) }
-        report.isClockDoubted = !isBelieved && !wasDoubted
+        let verdict = known.judge(now, steady: steady)
         trust = known
-        return isBelieved
+        if verdict == .believed { note.write(now) }
+        return verdict
     }
 
     private func eraseByAge(

@@ -59,9 +59,10 @@ extension SQLiteStore: HistoryStore {
     }
 
     public func hasten(
-        subscription: String, dueAfter due: Timestamp, limit: Int, now: Timestamp
+        subscription: String, dueAfter due: Timestamp, untried: Bool, limit: Int, now: Timestamp
     ) async throws(StoreError) -> Int {
-        let operation = DeliveryOperation.hasten(subscription: subscription, dueAfter: due, limit: limit, now: now)
+        let operation = DeliveryOperation.hasten(
+            subscription: subscription, dueAfter: due, untried: untried, limit: limit, now: now)
         guard case .changed(let count, _) = try await write(operation) else { return 0 }
         return count
     }

@@ -26,7 +26,7 @@ struct DeliveryStatements {
             """
             UPDATE deliveries SET due = ?4 WHERE id IN (
                 SELECT id FROM deliveries INDEXED BY deliveries_due
-                WHERE subscription = ?1 AND state < 2 AND state = 0 AND due > ?2 LIMIT ?3)
+                WHERE subscription = ?1 AND state < 2 AND state = 0 AND due > ?2 AND (due > ?5 OR attempts = 0) LIMIT ?3)
             """)
         replaceEvent = try connection.prepare("UPDATE events SET json = ?2, type = ?3 WHERE sequence = ?1")
         insertLater = try connection.prepare("INSERT INTO later_events VALUES (?1, ?2) ON CONFLICT DO NOTHING")
@@ -58,8 +58,8 @@ extension StoreWriter {
         case .change(let filter, let change, let id, let limit, let now):
             let (changed, last) = try self.change(filter, change, after: id, limit: limit, now: now)
             return .changed(changed, last: last)
-        case .hasten(let subscription, let due, let limit, let now):
-            return .changed(try hasten(subscription, dueAfter: due, limit: limit, now: now), last: nil)
+        case .hasten(let subscription, let due, let untried, let limit, let now):
+            return .changed(try hasten(subscription, dueAfter: due, untried, limit: limit, now: now), last: nil)
         case .add(let events, let now): return .changed(try add(events, now: now), last: nil)
         case .set(let subscription, let events):
             try set(subscription)
@@ -87,12 +87,17 @@ extension StoreWriter {
         return (found.count, end)
     }
 
-    private func hasten(_ name: String, dueAfter due: Timestamp, limit: Int, now: Timestamp) throws(StoreError) -> Int {
+    private func hasten(
+        _ name: String, dueAfter due: Timestamp, _ untried: Bool, limit: Int, now: Timestamp
+    ) throws(StoreError) -> Int {
+        guard let subscription = try subscriptions.find(name) else { return 0 }
         let statement = deliveryStatements.hasten
-        statement.bind(1, try subscriptions.make(name))
-        statement.bind(2, due.microseconds)
+        statement.bind(1, subscription)
+        // What was made due is not met again, whatever the clock does meanwhile.
+        statement.bind(2, (untried ? now : max(due, now)).microseconds)
         statement.bind(3, max(0, limit))
         statement.bind(4, now.microseconds)
+        statement.bind(5, due.microseconds)
         try statement.run()
         let count = connection.changes
         if count > 0 { signalled.insert(name) }

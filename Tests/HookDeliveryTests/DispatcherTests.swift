@@ -203,6 +203,23 @@ private final class Switch: Sendable {
         await store.close()
     }
 
+    /// An hour is not longer than deliveries are put off; but what was never tried was not put off at all.
+    @Test func whatIsMadeByAClockThatIsAheadIsNotLate() async throws {
+        let store = try MemoryStore()
+        let sink = ScriptedSink { _ in .delivered }
+        try await run(store, [try subscription("s")], ["s": sink]) { dispatcher in
+            dispatcher.apply(.paused, to: "s")
+            clock.set(by: 3600)
+            try await commit(store, ["a"], to: ["s"])
+            try await settle()
+            #expect(sink.events.isEmpty)
+            clock.set(by: -3600)
+            dispatcher.apply(.active, to: "s")
+            try await eventually("the delivery") { sink.events == ["a"] }
+        }
+        await store.close()
+    }
+
     @Test func deathIsToldOnceAndWithoutEcho() async throws {
         let store = try MemoryStore()
         let ops = ScriptedSink { _ in .dead(reason: "http_400") }

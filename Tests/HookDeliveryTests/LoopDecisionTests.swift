@@ -129,18 +129,26 @@ import Testing
         #expect(gate.opens(now: start.advanced(by: step + .seconds(60))) == nil)
 
         var machine = machine(concurrency: 1)
-        guard case .claim(let limit, _) = machine.next(now: start) else { return }
+        guard case .claim(let limit, _) = machine.next(now: start) else {
+            Issue.record("begins with a claim")
+            return
+        }
         machine.claimed([delivery(1), delivery(2)], limit: limit, claimedAt: start)
         _ = machine.next(now: start)
         _ = machine.tried(
             [delivery(1)], [.retry(reason: "http_503", after: .seconds(30))], took: .zero, now: start, using: &generator)
         machine.clockWasSet(by: step)
         let now = start.advanced(by: step)
-        _ = machine.next(now: now)
+        // What is to be stored moved as well.
+        guard case .finish(let results) = machine.next(now: now) else {
+            Issue.record("the result is stored")
+            return
+        }
+        #expect(results.first?.state == .retry(at: now.advanced(by: .seconds(30))), "\(results)")
         machine.finished([])
         // Only one that was ahead can have put deliveries off.
         if sign < 0 {
-            guard case .hasten(let time) = machine.next(now: now) else {
+            guard case .hasten(let time, untried: true) = machine.next(now: now) else {
                 Issue.record("the store is looked over")
                 return
             }

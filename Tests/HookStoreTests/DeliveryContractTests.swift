@@ -48,14 +48,35 @@ import Testing
         try await store.finish([DeliveryResult(id: 5, state: .retry(at: at(9000)), reason: "x")], now: at(11))
         #expect(try await store.nextDue(subscription: "s") == at(8000))
         func hasten() async throws -> Int {
-            try await store.hasten(subscription: "s", dueAfter: at(8000), limit: 1, now: at(20))
+            try await store.hasten(subscription: "s", dueAfter: at(8000), untried: false, limit: 1, now: at(20))
         }
         #expect(try await [hasten(), hasten(), hasten()] == [1, 1, 0])
         let due = try await store.deliveries(matching: DeliveryFilter(), after: 0, limit: 9).filter { $0.state == .waiting }
         #expect(due.map(\.due) == [at(20), at(20), at(8000), at(9000)])
         #expect(try await store.claimDue(subscription: "s", now: at(20), lease: .seconds(5), limit: 9).map(\.id) == [1, 2])
         // Those that are being tried have a lease, and are left alone.
-        #expect(try await store.hasten(subscription: "s", dueAfter: at(0), limit: 9, now: at(21)) == 1)
+        #expect(try await store.hasten(subscription: "s", dueAfter: at(0), untried: false, limit: 9, now: at(21)) == 1)
+        #expect(try await store.hasten(subscription: "nobody", dueAfter: at(0), untried: true, limit: 9, now: at(21)) == 0)
+        await store.close()
+    }
+
+    /// Nothing is made to be due later than it is made; and what was made due is not met again, although the clock goes on.
+    @Test(arguments: StoreKind.allCases)
+    func whatWasNeverTriedIsHastenedAsWell(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        try await ready(store, events: ["a"])
+        _ = try await store.claimDue(subscription: "s", now: at(10), lease: .seconds(5), limit: 9)
+        try await store.finish([DeliveryResult(id: 1, state: .retry(at: at(4000)), reason: "x")], now: at(11))
+        _ = try await store.commit(entry("m-b", events: ["b"], to: ["s"], at: at(5000)))
+        func hasten(_ untried: Bool, now: Timestamp) async throws -> Int {
+            try await store.hasten(subscription: "s", dueAfter: at(6000), untried: untried, limit: 9, now: now)
+        }
+        #expect(try await hasten(false, now: at(20)) == 0)
+        #expect(try await hasten(true, now: at(20)) == 1)
+        #expect(try await hasten(true, now: at(21)) == 0)
+        #expect(try await store.hasten(subscription: "s", dueAfter: at(1), untried: false, limit: 9, now: at(7000)) == 0)
+        #expect(try await store.claimDue(subscription: "s", now: at(20), lease: .seconds(5), limit: 9).map(\.event.id) == ["b"])
         await store.close()
     }
 

@@ -127,6 +127,10 @@ import Testing
         ledger.expect(["d": .seconds(10)], start: at(130))
         ledger.clockWasSet(by: .seconds(1_000_000))
         #expect(ledger.silent(at: at(1_000_139)).isEmpty)
-        #expect(ledger.silent(at: at(1_000_140)).map(\.name) == ["d"])
+        #expect(ledger.silent(at: at(1_000_140)).map(\.heard) == [at(130)], "the silence is the one that began then")
+        ledger.clockWasSet(by: .seconds(-1_000_000))
+        ledger.heard("d", at: at(150))
+        #expect(ledger.silent(at: at(159)).isEmpty)
+        #expect(ledger.silent(at: at(160)).map(\.name) == ["d"])
     }
 }

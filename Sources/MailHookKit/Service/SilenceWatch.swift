@@ -16,6 +16,8 @@ struct SilenceWatch: Service {
         private struct Entry {
             var every: Duration
             var heard: Timestamp
+            /// By how much the clock was set since.
+            var moved = Duration.zero
             var isTold = false
         }
 
@@ -33,23 +35,23 @@ struct SilenceWatch: Service {
 
         mutating func heard(_ name: String, at time: Timestamp) {
             guard let entry = entries[name] else { return }
-            entries[name]?.heard = max(entry.heard, time)
+            entries[name]?.heard = entry.moved == .zero ? max(entry.heard, time) : time
+            entries[name]?.moved = .zero
             entries[name]?.isTold = false
         }
 
         /// What is known from before the start: it may be older than the start.
         mutating func recall(_ name: String, at time: Timestamp) { entries[name]?.heard = time }
 
-        /// The clock was set; what was heard before is no longer ago than it was.
+        /// The clock was set; what was heard before is no longer ago than it was. When that was stays: a silence that is
+        /// told again, after a restart, is the same one.
         mutating func clockWasSet(by step: Duration) {
-            entries = entries.mapValues { entry in
-                Entry(every: entry.every, heard: entry.heard.advanced(by: step), isTold: entry.isTold)
-            }
+            for name in entries.keys { entries[name]?.moved += step }
         }
 
         /// Hooks that have been silent for too long and were not told of yet, by name.
         mutating func silent(at now: Timestamp) -> [(name: String, heard: Timestamp, every: Duration)] {
-            let silent = entries.filter { !$0.value.isTold && now.duration(since: $0.value.heard) >= $0.value.every }
+            let silent = entries.filter { !$0.value.isTold && now.duration(since: $0.value.heard) - $0.value.moved >= $0.value.every }
             for name in silent.keys { entries[name]?.isTold = true }
             return silent.map { ($0.key, $0.value.heard, $0.value.every) }.sorted { $0.name < $1.name }
         }

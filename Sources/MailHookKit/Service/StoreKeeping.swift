@@ -3,7 +3,7 @@
 // Retention at work in the daemon: what the configuration says goes to the store, and what the
 // store did with it, and could not do, goes to the log.
 
-import Glibc
+import HookDelivery
 import HookModel
 import HookStore
 import Logging
@@ -12,17 +12,10 @@ enum StoreKeeping {
     /// From now on `policy` holds, in place of one that was set before.
     static func set(_ policy: RetentionPolicy, of store: SQLiteStore, _ logger: Logger) throws(DaemonError) {
         do throws(StoreError) {
-            try store.keep(policy, now: Timestamp.now, steady: steady) { report in log(report, logger) }
+            try store.keep(policy, now: Timestamp.now, steady: { SystemDeliveryClock().steady }) { report in log(report, logger) }
         } catch {
             throw DaemonError(description: "retention: \(error)", exitStatus: SysExit.temporaryFailure)
         }
-    }
-
-    /// Since the start of the system, its sleep included.
-    private static func steady() -> Duration {
-        var time = timespec()
-        clock_gettime(CLOCK_BOOTTIME, &time)
-        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
     }
 
     /// What nobody would notice otherwise, each once: raw mail that cannot be read, while what else was in its file goes
@@ -47,7 +40,10 @@ enum StoreKeeping {
         }
         if report.isClockDoubted {
             logger.error(
-                "the clock is far ahead of where it was: nothing is erased for its age until it has gone on like that for a day")
+                """
+                the clock is far ahead of where it was, unless the daemon was off for more than a week: nothing is erased for \
+                its age for a day
+                """)
         }
         if report.isOverSize {
             logger.warning("the store is larger than retention.size, and what is left must be kept")
