@@ -34,8 +34,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var deadline: Scheduled<Void>?
     /// The client asked for the end of the connection in a spelling that the layer above does not know.
     private var closesAfterAnswer = false
-    /// Where the request's body may never come, or is too long to be read for nothing.
-    private var isBodyInDoubt = false
+    /// Of the request that came last.
+    private var body = AnnouncedBody()
     /// The client was told that the connection ends, and nothing it says behind that counts.
     private var isLast = false
     /// Octets still taken of a request that was answered already; nil where there is none.
@@ -45,7 +45,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// The layer above was told so.
     private var hasToldEnd = false
 
-    /// For what a client goes on sending after it was answered.
+    /// How long what a client goes on sending after it was answered is still read, for its sake (`RequestFraming.drainLimit`).
     private static let lingerTime = TimeAmount.seconds(2)
     /// A client that sends a request just when the listener stops did nothing wrong: what comes within this time is
     /// still answered.
@@ -80,7 +80,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             isReading = true
             answersDue += 1
             closesAfterAnswer = Self.closes(head.headerFields[.connection])
-            isBodyInDoubt = Self.isBodyInDoubt(head.headerFields)
+            let fields = head.headerFields
+            body = AnnouncedBody(
+                length: fields[.contentLength], encoding: fields[.transferEncoding], expect: fields[.expect])
         case .body(let buffer):
             if let left = lingering {
                 lingering = left - buffer.readableBytes
@@ -111,9 +113,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapOutboundIn(data) {
         case .head(var head):
             isAnswering = head.status.kind != .informational
-            if !isAnswering {
-                isBodyInDoubt = false
-            } else if isBodyInDoubt, isReading, answersDue == 1 {
+            // RFC 9112 sections 9.3 and 9.6: who will not read a body says that the connection ends.
+            if head.status == .continue {
+                // It comes now, and may be too long still.
+                body.isOnDemand = false
+            } else if isAnswering, body.mayBeMissing || body.exceedsDrainLimit, isReading, answersDue == 1 {
                 isLast = true
                 closesAfterAnswer = true
             }
@@ -126,7 +130,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             isAnswering = false
             answersDue -= 1
             if isReading, answersDue == 0 {
-                lingering = RequestFraming.skippedOctets
+                lingering = RequestFraming.drainLimit
                 schedule(Self.lingerTime, context) { $1.close(promise: nil) }
             }
             if closesAfterAnswer, answersDue == 0 {
@@ -143,22 +147,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         return connection.lowercased().split(separator: ",").contains { $0.drop { $0 == " " }.prefix(5) == "close" }
     }
 
-    /// RFC 9112 sections 9.3 and 9.6: who will not read a body says that the connection ends.
-    private static func isBodyInDoubt(_ fields: HTTPFields) -> Bool {
-        let length = fields[.contentLength]
-        return RequestFraming.isUnbearable(length: length)
-            || RequestFraming.mayLackBody(expect: fields[.expect], length: length, encoding: fields[.transferEncoding])
-    }
-
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if let refused = error as? FramingGuard.Refused { return refuse(refused.answer, context) }
         guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
-        let answer: WebAnswer = switch error {
-        case .headerOverflow:
-            .error(status: 431, code: "header_too_large", "The header of the request is too large")
-        default: RequestFraming.malformed
-        }
-        refuse(answer, context)
+        refuse(error == .headerOverflow ? RequestFraming.headerTooLarge : RequestFraming.malformed, context)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

@@ -76,7 +76,7 @@ final class HookConnection: ChannelDuplexHandler {
     private var isEnding = false
     private var drainDeadline: Scheduled<Void>?
 
-    /// For what a client goes on sending after it was answered.
+    /// How long what a client goes on sending after it was answered is still read, for its sake (`RequestFraming.drainLimit`).
     private static let lingerTime = TimeAmount.seconds(2)
     /// A client that sends a request just when the listener stops did nothing wrong: what comes within this time is
     /// still answered.
@@ -218,7 +218,7 @@ final class HookConnection: ChannelDuplexHandler {
         case (_, .closed), (_, .waiting): break
         case (.end, .closing), (.end, .idle), (.end, .collecting), (.end, .skipping): close()
         case (_, .closing): break
-        case (.malformed(let isTooLarge), _): refuse(Self.answer(toMalformed: isTooLarge))
+        case (.malformed(let isTooLarge), _): refuse(isTooLarge ? RequestFraming.headerTooLarge : RequestFraming.malformed)
         case (.part(.head(let head)), _): begin(head)
         case (.part(.body(let buffer)), .collecting): collect(buffer)
         case (.part(.body(let buffer)), .skipping(let left)):
@@ -253,15 +253,16 @@ final class HookConnection: ChannelDuplexHandler {
         self.edge = edge
         switch edge.endpoint.step(request) {
         case .answer(let answer): answerUnread(request, answer)
-        case .body(let post): begin(post, edge, isExpecting: head.version.minor > 0)
+        case .body(let post): begin(post, edge, hearsInterim: head.version.minor > 0)
         }
     }
 
-    private func begin(_ post: PendingPost, _ edge: HookEdge, isExpecting: Bool) {
-        announced = post.request[.contentLength].flatMap { Int($0) }
+    private func begin(_ post: PendingPost, _ edge: HookEdge, hearsInterim: Bool) {
+        let body = AnnouncedBody(post.request)
+        announced = body.length
         if let announced, announced > post.limit { return answerUnread(post.request, edge.endpoint.tooLarge(post)) }
-        // RFC 9110 section 10.1.1: the client waits for a word before it sends the body.
-        if isExpecting, post.request[.expect]?.lowercased() == "100-continue", let context {
+        // RFC 9110 section 10.1.1: in HTTP/1.0 there is no such word.
+        if hearsInterim, body.isOnDemand, let context {
             var buffer = context.channel.allocator.buffer(capacity: 32)
             buffer.writeStaticString(AnswerWriter.proceed)
             context.write(wrapOutboundOut(buffer), promise: nil)
@@ -321,11 +322,9 @@ final class HookConnection: ChannelDuplexHandler {
 
     /// Answers by the header alone. RFC 9112 sections 9.3 and 9.6: who will not read the body says that the connection ends.
     private func answerUnread(_ request: WebRequest, _ answer: WebAnswer) {
-        let length = request[.contentLength]
-        if RequestFraming.mayLackBody(expect: request[.expect], length: length, encoding: request[.transferEncoding]) {
-            return refuse(answer)
-        }
-        if RequestFraming.isUnbearable(length: length) { connection = .ends }
+        let body = AnnouncedBody(request)
+        if body.mayBeMissing { return refuse(answer) }
+        if body.exceedsDrainLimit { connection = .ends }
         answerEarly(answer)
     }
 
@@ -333,7 +332,7 @@ final class HookConnection: ChannelDuplexHandler {
     private func answerEarly(_ answer: WebAnswer) {
         write(answer)
         cancelDeadline()
-        phase = .skipping(left: RequestFraming.skippedOctets)
+        phase = .skipping(left: RequestFraming.drainLimit)
         entity = []
         post = nil
     }
@@ -439,12 +438,6 @@ final class HookConnection: ChannelDuplexHandler {
 extension HookConnection: Sendable {}
 
 extension HookConnection {
-    fileprivate static func answer(toMalformed isTooLarge: Bool) -> WebAnswer {
-        isTooLarge
-            ? .error(status: 431, code: "header_too_large", "The header of the request is too large")
-            : RequestFraming.malformed
-    }
-
     /// nil for a request that cannot be followed: of another version, or for a tunnel.
     fileprivate static func method(_ head: HTTPRequestHead) -> HTTPRequest.Method? {
         guard head.version.major == 1, head.method != .CONNECT else { return nil }

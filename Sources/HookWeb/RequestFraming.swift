@@ -3,13 +3,14 @@
 // Where a request ends, in so far as its header says so and the decoder does not judge it: codings
 // nobody here undoes, and bodies that may never come. Pure.
 
+import HTTPTypes
 import NIOCore
 import NIOHTTP1
 
 enum RequestFraming {
-    /// What a client may go on sending after it was answered, so that it comes to read the answer: a connection that
+    /// Octets a client may go on sending after it was answered, so that it comes to read the answer: a connection that
     /// is closed with unread input is reset, and the answer lost.
-    static let skippedOctets = 4 << 20
+    static let drainLimit = 4 << 20
 
     /// The answer to a request whose body cannot be taken apart; nil for others. The connection ends with it.
     ///
@@ -19,7 +20,7 @@ enum RequestFraming {
     static func refusal(_ head: HTTPRequestHead) -> WebAnswer? {
         var codings: [String]?
         for field in head.headers where field.name.utf8.count == 17 && field.name.lowercased() == "transfer-encoding" {
-            let words = field.value.lowercased().split(separator: ",").map { $0.filter { $0 != " " && $0 != "\t" } }
+            let words = field.value.lowercased().split(separator: ",").map(withoutBlanks)
             codings = (codings ?? []) + words.filter { !$0.isEmpty }
         }
         guard let codings else { return nil }
@@ -29,23 +30,51 @@ enum RequestFraming {
         return codings.count == 1 ? nil : unknownCoding
     }
 
-    /// Whether what comes behind an answer to the header alone cannot be told from the next request: the client waits for
-    /// a word and may leave the body out (RFC 9110 section 10.1.1).
-    static func mayLackBody(expect: String?, length: String?, encoding: String?) -> Bool {
-        guard expect?.lowercased() == "100-continue" else { return false }
-        return encoding != nil || (length.flatMap { Int($0) } ?? 0) > 0
+    /// RFC 9110 section 5.6.1: blanks may stand around a word of a list, not inside of it.
+    private static func withoutBlanks(_ word: Substring) -> String {
+        func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" }
+        guard let last = word.lastIndex(where: { !isBlank($0) }) else { return "" }
+        return String(word[...last].drop(while: isBlank))
     }
-
-    /// Whether a body is longer than what is read of one that nobody wants.
-    static func isUnbearable(length: String?) -> Bool { length.flatMap { Int($0) }.map { $0 > skippedOctets } ?? false }
 
     static let malformed = WebAnswer.error(
         status: 400, code: "request_malformed", "This is not a valid HTTP/1.1 request")
+    static let headerTooLarge = WebAnswer.error(
+        status: 431, code: "header_too_large", "The header of the request is too large")
     private static let unknownCoding = WebAnswer.error(
         status: 501, code: "transfer_coding_unknown", "The only transfer coding that is understood is chunked")
 }
 
-/// The same for the management side, whose next handlers do not see the version of a request. Nothing behind a request
+/// What a header says of the body behind it. The decoder has seen that the length is a number.
+struct AnnouncedBody {
+    /// nil where none is said, as before chunks.
+    var length: Int?
+    var isChunked = false
+    /// The client waits for a word before it sends it (RFC 9110 section 10.1.1).
+    var isOnDemand = false
+
+    /// Whether what comes behind an answer to the header alone cannot be told from the next request: the client waits for
+    /// a word and may leave the body out.
+    var mayBeMissing: Bool { isOnDemand && (isChunked || (length ?? 0) > 0) }
+
+    /// Whether it is longer than what is read of one that nobody wants.
+    var exceedsDrainLimit: Bool { (length ?? 0) > RequestFraming.drainLimit }
+}
+
+extension AnnouncedBody {
+    init(length: String?, encoding: String?, expect: String?) {
+        self.init(
+            length: length.flatMap { Int($0) }, isChunked: encoding != nil,
+            isOnDemand: expect?.lowercased() == "100-continue")
+    }
+
+    init(_ request: WebRequest) {
+        self.init(
+            length: request[.contentLength], encoding: request[.transferEncoding], expect: request[.expect])
+    }
+}
+
+/// `RequestFraming.refusal` for the management side, whose next handlers do not see the version of a request. Nothing behind a request
 /// that is refused is looked at.
 final class FramingGuard: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart

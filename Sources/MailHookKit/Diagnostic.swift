@@ -69,12 +69,14 @@ public struct Diagnostics: Sendable {
     }
 }
 
-/// The known word nearest to a mistyped one, for a hint: at most two edits away, or a third of the word.
-func nearest(to word: String, among known: [String]) -> String? {
+/// The hint after a mistyped word: the known one nearest to it, at most two edits away or a third of the word. Of those
+/// that are equally near it is the first in the alphabet, so that every run says the same.
+func suggestion(for word: String, among known: some Collection<String>) -> String? {
     let bound = max(2, word.count / 3)
-    return known.map { (word: $0, distance: editDistance(word.lowercased(), $0.lowercased())) }
+    return known.sorted().map { (word: $0, distance: editDistance(word.lowercased(), $0.lowercased())) }
         .filter { $0.distance <= bound }
-        .min { $0.distance < $1.distance }?.word
+        .min { $0.distance < $1.distance }
+        .map { "did you mean '\($0.word)'?" }
 }
 
 /// Levenshtein distance with one row of memory.

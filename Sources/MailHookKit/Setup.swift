@@ -297,7 +297,7 @@ public struct Setup: Sendable {
             owners[note.eventName] = "the management interface"
         }
         checkMaildirs(configuration, definitions, into: &diagnostics)
-        DeafSubscriptions.check(configuration, hooks: Array(owners.keys), into: &diagnostics)
+        UnmatchedSubscriptions.check(configuration, hooks: Array(owners.keys), into: &diagnostics)
         var aliases: [String: String] = [:]
         let file = configuration.file ?? "configuration"
         for (name, settings) in configuration.hooks.sorted(by: { $0.key < $1.key }) where name != "*" {
@@ -305,7 +305,7 @@ public struct Setup: Sendable {
                 diagnostics.add(
                     Diagnostic(
                         .warning, file: file, place: "hooks.\(name)", reason: "no app definition declares this hook",
-                        hint: nearest(to: name, among: Array(owners.keys)).map { "did you mean '\($0)'?" }))
+                        hint: suggestion(for: name, among: owners.keys)))
             }
             for alias in settings.policy.aliases {
                 guard let other = aliases.updateValue(name, forKey: alias.lowercased()) else { continue }

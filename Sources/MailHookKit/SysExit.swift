@@ -4,6 +4,8 @@
 // became of a message come from `Outcome` instead.
 
 public enum SysExit {
+    /// EX_USAGE: the command line asks for what there is not, or what cannot be understood.
+    public static let usage: Int32 = 64
     /// EX_DATAERR: what was given is not as it has to be.
     public static let dataError: Int32 = 65
     /// EX_NOINPUT: a file could not be read.

@@ -30,8 +30,9 @@ import Testing
         #expect(Date().timeIntervalSince(begin) < 40)
 
         daemon.signal(SIGCONT)
-        // Behind them in the daemon's queue, so that it has seen them.
-        #expect(try installation.command(["subscriptions", "pause", "late"]).status == 0)
+        // Connections are taken up in their order, but each is served by a task of its own: orders that came later and were
+        // answered say that the daemon had its time for those of before.
+        for _ in 0..<2 { #expect(try installation.command(["subscriptions", "pause", "late"]).status == 0) }
         usleep(500_000)
         #expect(try states(installation) == ["waiting"])
         #expect(!daemon.errors.contains("reloading"), "\(daemon.errors)")

@@ -1,6 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// The control socket from the other side: signs of life before the answer, and nothing done for who has gone.
+// The control socket from the other side: signs of life before the answer, nothing done for who has gone, and nobody
+// who keeps the daemon from its end.
 
 import Foundation
 import Logging
@@ -34,46 +35,109 @@ import Testing
         return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : ""
     }
 
-    /// What was said first and after how long, and all of it. On a thread of its own: those of tests are few, and the
-    /// daemon's end needs one.
-    private static func ask(_ path: String, _ request: String) async -> (first: String, took: Duration, answer: String) {
+    /// Asks on a thread of its own, for those of tests are few and the daemon's end needs one.
+    ///
+    /// - Parameter onBeat: called after the second blank, or where there is none.
+    private static func ask(
+        _ path: String, _ request: String, onBeat: @escaping @Sendable () -> Void = {}
+    ) async -> String {
         await withCheckedContinuation { continuation in
             Thread.detachNewThread {
-                let begin = ContinuousClock.now
                 let client = connection(path)
                 defer { close(client) }
                 #expect(send(client, request, request.utf8.count, Int32(MSG_NOSIGNAL)) == request.utf8.count)
-                let first = receive(client)
-                let took = ContinuousClock.now - begin
-                var answer = first
+                var answer = ""
                 while answer.last != "\n" {
                     let more = receive(client)
                     answer += more
+                    if answer.hasPrefix("  ") || more.isEmpty { onBeat() }
                     if more.isEmpty { break }
                 }
-                continuation.resume(returning: (first, took, answer))
+                continuation.resume(returning: answer)
             }
         }
     }
 
-    @Test func lifeIsShownUntilTheAnswer() async throws {
+    /// A daemon's end with a socket of its own, and what it was asked.
+    private final class Daemon: Sendable {
         let path = NSTemporaryDirectory() + "control-\(UUID().uuidString.prefix(8)).sock"
-        let requests = Mutex<[String]>([])
-        let (ready, isReady) = AsyncStream.makeStream(of: Void.self)
-        let intake = ControlIntake(
-            path: path, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, onReady: { isReady.finish() }
-        ) { request in
-            requests.withLock { $0.append(String(decoding: request, as: UTF8.self)) }
-            try? await Task.sleep(for: ControlIntake.lifeTime + .milliseconds(500))
+        private let asked = Mutex<[String]>([])
+        private let service = Mutex<Task<Void, any Error>?>(nil)
+
+        var requests: [String] { asked.withLock { $0 } }
+
+        /// Served when this returns. `onReady` is called before any connection is looked at.
+        func start(
+            heartbeatInterval: Duration = .milliseconds(20), onReady: @escaping @Sendable () -> Void = {},
+            answer: @escaping @Sendable () async -> [UInt8]
+        ) async {
+            let (ready, isReady) = AsyncStream.makeStream(of: Void.self)
+            let intake = ControlIntake(
+                path: path, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                heartbeatInterval: heartbeatInterval,
+                onReady: {
+                    onReady()
+                    isReady.finish()
+                }
+            ) { [self] request in
+                asked.withLock { $0.append(String(decoding: request, as: UTF8.self)) }
+                return await answer()
+            }
+            service.withLock { $0 = Task { try await intake.run() } }
+            for await _ in ready {}
+        }
+
+        /// Returns when nothing is left of it.
+        func stop() async {
+            let task = service.withLock { $0 }
+            task?.cancel()
+            _ = try? await task?.value
+        }
+    }
+
+    @Test func lifeIsShownUntilTheAnswer() async throws {
+        let daemon = Daemon()
+        let (beats, beat) = AsyncStream.makeStream(of: Void.self)
+        await daemon.start {
+            for await _ in beats {}
             return Array("done".utf8)
         }
-        let service = Task { try await intake.run() }
-        for await _ in ready {}
-        let (first, took, answer) = await Self.ask(path, "a\n")
-        #expect(first == " " && took < ControlIntake.lifeTime)
+        let answer = await Self.ask(daemon.path, "a\n") { beat.finish() }
         #expect(answer.hasPrefix("  ") && answer.drop { $0 == " " } == "done\n", "\(answer)")
-        #expect(requests.withLock { $0 } == ["a"])
-        service.cancel()
-        _ = try? await service.value
+        #expect(daemon.requests == ["a"])
+        await daemon.stop()
+    }
+
+    @Test func nothingIsDoneForWhoHasGone() async throws {
+        let daemon = Daemon()
+        let path = daemon.path
+        await daemon.start(onReady: {
+            // Gone before anybody could look at it; none of these calls waits.
+            let client = Self.connection(path)
+            #expect(send(client, "gone\n", 5, Int32(MSG_NOSIGNAL)) == 5)
+            close(client)
+        }) { Array("done".utf8) }
+        // Whoever comes behind it is answered, and then it has had its turn.
+        for request in ["b", "c"] { #expect(await Self.ask(path, request + "\n").hasSuffix("done\n")) }
+        await daemon.stop()
+        #expect(daemon.requests == ["b", "c"])
+    }
+
+    /// More than what sockets hold is answered to a client that does not read, which asks once more.
+    @Test(.timeLimit(.minutes(1))) func whoNeverReadsDoesNotHoldUpTheEnd() async throws {
+        let daemon = Daemon()
+        let (begins, begin) = AsyncStream.makeStream(of: Void.self)
+        await daemon.start {
+            begin.finish()
+            return [UInt8](repeating: 0x78, count: 8 << 20)
+        }
+        let client = Self.connection(daemon.path)
+        defer { close(client) }
+        #expect(send(client, "a\nb\n", 4, Int32(MSG_NOSIGNAL)) == 4)
+        for await _ in begins {}
+        // The sign of life for the second request waits behind the first answer.
+        try await Task.sleep(for: .milliseconds(300))
+        await daemon.stop()
+        #expect(daemon.requests == ["a"])
     }
 }

@@ -47,6 +47,7 @@ import Testing
         Case(name: "NUL in a name", header: "Host: x\r\nX\0: b\r\nContent-Length: 3\r\n"),
         Case(name: "another encoding", header: "Host: x\r\nTransfer-Encoding: gzip\r\n", body: ""),
         Case(name: "an encoding behind chunks", header: "Host: x\r\nTransfer-Encoding: chunked, gzip\r\n", body: "0\r\n\r\n"),
+        Case(name: "chunks with a blank inside", header: "Host: x\r\nTransfer-Encoding: chun ked\r\n", body: "0\r\n\r\n"),
         Case(name: "an unknown encoding", header: "Host: x\r\nTransfer-Encoding: xchunked\r\n", body: "0\r\n\r\n"),
         Case(name: "chunks said twice", header: "Host: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", body: "0\r\n\r\n"),
         Case(name: "chunks and none", header: "Host: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", body: "0\r\n\r\n"),

@@ -62,30 +62,45 @@ import Testing
     }
 
     /// A daemon that answers late is waited for as long as it shows life; one that is silent is not.
-    @Test func lifeIsWaitedFor() throws {
-        func pair() -> (client: Int32, daemon: Int32) {
-            var descriptors: [Int32] = [-1, -1]
-            #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0)
-            var limit = timeval(tv_sec: 0, tv_usec: 500_000)
-            setsockopt(descriptors[0], SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-            return (descriptors[0], descriptors[1])
-        }
-        let slow = pair()
-        Thread.detachNewThread {
+    @Test func lifeIsWaitedFor() async throws {
+        // All pieces together take longer than the wait for one of them.
+        let line = try await Self.answer { daemon in
             for piece in [" ", " ", " ", " ", " ", " ", #" {"count":"#, "3}\n"] {
-                usleep(100_000)
-                _ = send(slow.daemon, piece, piece.utf8.count, Int32(MSG_NOSIGNAL))
+                usleep(150_000)
+                _ = send(daemon, piece, piece.utf8.count, Int32(MSG_NOSIGNAL))
+            }
+        }.get()
+        #expect(String(decoding: line, as: UTF8.self) == "{\"count\":3}\n" && ControlAnswer(line: line)?.count == 3)
+        #expect(await Self.answer { _ in } == .failure(.silent))
+        #expect(await Self.answer { shutdown($0, Int32(SHUT_WR)) } == .failure(.ended))
+    }
+
+    /// What a client hears that waits a second for each piece. Both sides wait, so each has a thread of its own.
+    private static func answer(
+        of daemon: @escaping @Sendable (Int32) -> Void
+    ) async -> Result<[UInt8], ControlClient.Failure> {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                var descriptors: [Int32] = [-1, -1]
+                #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0)
+                let (client, other) = (descriptors[0], descriptors[1])
+                var limit = timeval(tv_sec: 1, tv_usec: 0)
+                setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+                let end = DispatchSemaphore(value: 0)
+                Thread.detachNewThread {
+                    daemon(other)
+                    end.signal()
+                }
+                let result: Result<[UInt8], ControlClient.Failure>
+                do throws(ControlClient.Failure) {
+                    result = .success(try ControlClient.exchange(ControlRequest.activity.line, client))
+                } catch { result = .failure(error) }
+                end.wait()
+                close(client)
+                close(other)
+                continuation.resume(returning: result)
             }
         }
-        let line = try ControlClient.exchange(ControlRequest.activity.line, slow.client)
-        #expect(String(decoding: line, as: UTF8.self) == "{\"count\":3}\n" && ControlAnswer(line: line)?.count == 3)
-        for (isAlive, failure) in [(true, ControlClient.Failure.silent), (false, .ended)] {
-            let other = pair()
-            if !isAlive { shutdown(other.daemon, Int32(SHUT_WR)) }
-            #expect(throws: failure) { try ControlClient.exchange(ControlRequest.activity.line, other.client) }
-            for descriptor in [other.client, other.daemon] { close(descriptor) }
-        }
-        for descriptor in [slow.client, slow.daemon] { close(descriptor) }
     }
 
     @Test func replayMarksSayWhatTheyAre() throws {

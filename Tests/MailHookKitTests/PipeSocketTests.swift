@@ -9,6 +9,24 @@ import Testing
 @testable import MailHookKit
 
 @Suite struct PipeSocketTests {
+    /// One that hangs, with as many connections waiting as the system lets wait, is there all the same.
+    @Test func aDaemonWithoutRoom() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mailhookd-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        #expect(!PipeSocket.isServed(dataFolder: folder, within: .milliseconds(50)))
+        let path = PipeSocket.path(folder)
+        let listener = try ListeningSocket.bind(.unix(path: path), mode: 0o600)
+        defer { close(listener) }
+        #expect(PipeSocket.isServed(dataFolder: folder, within: .milliseconds(50)))
+        listen(listener, 0)
+        var waiting: [Int32] = []
+        defer { waiting.forEach { close($0) } }
+        while waiting.count < 8, let one = try? PipeSocket.connection(path, within: .milliseconds(50)) { waiting.append(one) }
+        #expect(waiting.count < 8)
+        #expect(PipeSocket.isServed(dataFolder: folder, within: .milliseconds(50)))
+    }
+
     /// What a daemon does with a connection before it hangs.
     enum Hanging: CaseIterable {
         /// It reads nothing: the message does not fit into what the system holds.

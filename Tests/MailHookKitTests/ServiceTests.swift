@@ -124,6 +124,9 @@ extension ListenerTableTests {
             #expect(change.added.map(\.address) == order)
             change.discard()
         }
+        let change = try ListenerTable().change(to: listen(smtp: [addresses[0], .tcp(host: "0::0", port: port)]))
+        #expect(change.added.map(\.address) == addresses)
+        change.discard()
     }
 
     /// A Unix socket's path may be longer than a socket address (unix(7)).

@@ -28,6 +28,8 @@ import Testing
         (#"smtp: ["0.0.0.0:25", "127.0.0.1:25"]"#, "listen.smtp[1]: 127.0.0.1:25 cannot be beside 0.0.0.0:25 (listen.smtp[0])"),
         (#"smtp: ["127.0.0.1:25"], lmtp: ["0.0.0.0:25"]"#, "listen.lmtp[0]: 0.0.0.0:25 cannot be beside 127.0.0.1:25"),
         (#"smtp: ["[::]:25", "[::1]:25"]"#, "listen.smtp[1]: [::1]:25 cannot be beside [::]:25"),
+        (#"smtp: ["[::]:25", "127.0.0.1:25"]"#, "listen.smtp[1]: 127.0.0.1:25 cannot be beside [::]:25"),
+        (#"smtp: ["[0::0]:25"], lmtp: ["192.0.2.1:25"]"#, "listen.lmtp[0]: 192.0.2.1:25 cannot be beside [0::0]:25"),
         (#"smtp: ["[::1]:25", "[0:0::1]:25"]"#, "listen.smtp[1]: [0:0::1]:25 cannot be beside [::1]:25"),
         (#"smtp: ["localhost:25"], http: ["LOCALHOST:25"]"#, "listen.http[0]: LOCALHOST:25"),
         (#"lmtp: ["/run/a.sock"], admin: ["/run/a.sock"]"#, "listen.admin[0]: /run/a.sock is taken already (listen.lmtp[0])"),
@@ -43,7 +45,7 @@ import Testing
     }
 
     @Test(arguments: [
-        #"smtp: ["127.0.0.1:0", "127.0.0.1:0", "0.0.0.0:0"]"#, #"smtp: ["0.0.0.0:25", "[::]:25"]"#,
+        #"smtp: ["127.0.0.1:0", "127.0.0.1:0", "0.0.0.0:0"]"#, #"smtp: ["0.0.0.0:25", "[::]:25"]"#, #"smtp: ["0.0.0.0:25", "[0::0]:25"]"#,
         #"smtp: ["127.0.0.1:25", "127.0.0.2:25", "[::1]:25"]"#, #"smtp: ["0.0.0.0:25", "[::1]:25"]"#,
         #"smtp: ["127.0.0.1:25"], lmtp: ["127.0.0.1:24", "/run/a.sock", "/run/b.sock"]"#,
         #"smtp: ["mail.example.com:25"], lmtp: ["127.0.0.1:25"]"#,
@@ -51,6 +53,15 @@ import Testing
     func listenersBesideEachOther(listen: String) throws {
         let setup = try Self.load("listen: { \(listen) }").get()
         #expect(setup.warnings.isEmpty, "\(setup.warnings)")
+    }
+
+    /// Whatever order names come in: those of a dictionary come in another one each time.
+    @Test func hintsAreAlwaysTheSame() {
+        let names = ["order.update", "order.updata", "order.updatf", "order.cancel"]
+        for known in [names, names.reversed()] {
+            #expect(suggestion(for: "order.updat", among: known) == "did you mean 'order.updata'?")
+        }
+        #expect(suggestion(for: "invoice", among: names) == nil)
     }
 
     @Test func listenersOfTheCommandLineCount() throws {

@@ -15,7 +15,7 @@ public struct ControlIntake: Service {
     /// Octets of a request: an event of the largest kind, and what is around it.
     public static let lineLimit = 16 << 20
     /// Between the signs of life that go before an answer.
-    public static let lifeTime = Duration.seconds(2)
+    public static let heartbeatInterval = Duration.seconds(2)
     /// Without a request or an answer.
     private static let idleTime = TimeAmount.minutes(10)
     private static let connectionLimit = 32
@@ -23,6 +23,7 @@ public struct ControlIntake: Service {
     private let path: String
     private let answer: @Sendable ([UInt8]) async -> [UInt8]
     private let logger: Logger
+    private let heartbeatInterval: TimeAmount
     private let onReady: @Sendable () -> Void
 
     /// - Parameters:
@@ -30,11 +31,13 @@ public struct ControlIntake: Service {
     ///   - onReady: called once when it is served.
     ///   - answer: one line, without its end, to another one.
     public init(
-        path: String, logger: Logger, onReady: @escaping @Sendable () -> Void,
+        path: String, logger: Logger, heartbeatInterval: Duration = ControlIntake.heartbeatInterval,
+        onReady: @escaping @Sendable () -> Void,
         answer: @escaping @Sendable ([UInt8]) async -> [UInt8]
     ) {
         self.path = path
         self.logger = logger
+        self.heartbeatInterval = TimeAmount(heartbeatInterval)
         self.onReady = onReady
         self.answer = answer
     }
@@ -76,28 +79,30 @@ public struct ControlIntake: Service {
         // A client that goes away is no failure of ours.
         try? await connection.executeThenClose { requests, answers in
             for try await request in requests {
-                // Who has gone meanwhile was told that nothing came of it: what it asked for is not begun any more.
-                try await Self.showLife(connection)
-                let line = await answerShowingLife(Array(request.readableBytesView), connection)
+                // What nobody waits for any more is not begun, though who has gone could only be told that it may be.
+                try await Self.sendHeartbeat(connection.channel)
+                let heartbeat = startHeartbeat(connection.channel)
+                let line = await answer(Array(request.readableBytesView))
+                heartbeat.cancel()
                 try await answers.write(ByteBuffer(bytes: line + [0x0A]))
             }
         }
     }
 
-    private func answerShowingLife(_ request: [UInt8], _ connection: Connection) async -> [UInt8] {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                while (try? await Task.sleep(for: Self.lifeTime)) != nil { try? await Self.showLife(connection) }
-            }
-            let line = await answer(request)
-            group.cancelAll()
-            return line
+    /// On the connection's event loop: an order that keeps the threads of tasks busy, as a reload does, takes nothing from it.
+    private func startHeartbeat(_ channel: any Channel) -> RepeatedTask {
+        channel.eventLoop.scheduleRepeatedTask(initialDelay: heartbeatInterval, delay: heartbeatInterval) { _ in
+            channel.writeAndFlush(ByteBuffer(string: " "), promise: nil)
         }
     }
 
-    /// - Throws: where the other side has closed the connection.
-    private static func showLife(_ connection: Connection) async throws {
-        try await connection.channel.writeAndFlush(ByteBuffer(string: " "))
+    /// - Throws: where the other side has closed the connection, or the daemon stops and the other side does not read.
+    private static func sendHeartbeat(_ channel: any Channel) async throws {
+        try await withTaskCancellationHandler {
+            try await channel.writeAndFlush(ByteBuffer(string: " "))
+        } onCancel: {
+            channel.close(promise: nil)
+        }
     }
 
     private func bind() async throws -> NIOAsyncChannel<Connection, Never> {

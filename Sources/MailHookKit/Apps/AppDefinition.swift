@@ -219,7 +219,7 @@ struct AppDefinitionReader {
         let known = HookType.allCases.map(\.rawValue)
         report(
             .error, at: word.offset, "\(place).type", "must be \(known.joined(separator: ", ")), not '\(word.text)'",
-            hint: nearest(to: word.text, among: known).map { "did you mean '\($0)'?" })
+            hint: suggestion(for: word.text, among: known))
         return nil
     }
 
@@ -256,7 +256,7 @@ struct AppDefinitionReader {
             } else if !known.contains(member.name) {
                 report(
                     severity, at: member.nameRange.lowerBound, place, "unknown key '\(member.name)'",
-                    hint: nearest(to: member.name, among: known.sorted()).map { "did you mean '\($0)'?" })
+                    hint: suggestion(for: member.name, among: known))
             }
         }
     }

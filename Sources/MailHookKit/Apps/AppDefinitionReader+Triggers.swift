@@ -36,7 +36,7 @@ extension AppDefinitionReader {
                 report(
                     .note, at: offset, "\(place).eventName",
                     "no hook of this definition makes '\(trigger.eventName)': the trigger has no effect",
-                    hint: nearest(to: trigger.eventName, among: known.sorted()).map { "did you mean '\($0)'?" })
+                    hint: suggestion(for: trigger.eventName, among: known))
             }
             return trigger
         }

@@ -113,7 +113,7 @@ public struct AppManager: Sendable {
 
     private func existing(_ app: String) throws(AppError) -> AppDefinition {
         if let current = current(app) { return current }
-        let hint = nearest(to: app, among: setup.definitions.map(\.app)).map { "; did you mean '\($0)'?" } ?? ""
+        let hint = suggestion(for: app, among: setup.definitions.map(\.app)).map { "; \($0)" } ?? ""
         throw AppError(description: "no app '\(app)'\(hint)", exitStatus: 1)
     }
 
@@ -195,7 +195,7 @@ extension AppManager {
     /// Octets of a definition.
     public static let definitionLimit = AppDefinitionReader.sizeLimit
 
-    private static let how = "have it reload (systemctl reload mailhookd, or SIGHUP)"
+    private static let reloadHint = "have it reload (systemctl reload mailhookd, or SIGHUP)"
 
     /// Has a running daemon take a change over that is in the files.
     ///
@@ -208,17 +208,17 @@ extension AppManager {
         case .refused(let reasons):
             throw SetupError(
                 "the files are changed, but the running daemon has not taken it over, because its reload was refused:\n"
-                    + reasons.split(separator: "\n").map { "  \($0)\n" }.joined() + "  Mend that, then \(how).",
+                    + reasons.split(separator: "\n").map { "  \($0)\n" }.joined() + "  Mend that, then \(reloadHint).",
                 exitStatus: SysExit.unavailable)
         case .unknown:
             throw SetupError(
                 """
                 the files are changed, but the running daemon does not say that it has taken it over
-                  It may still do so. When it answers again, \(how); its log tells what came of it.
+                  It may still do so. When it answers again, \(reloadHint); its log tells what came of it.
                 """, exitStatus: SysExit.temporaryFailure)
         case .notPermitted:
             throw SetupError(
-                "the files are changed, but the running daemon belongs to another user: \(how)",
+                "the files are changed, but the running daemon belongs to another user: \(reloadHint)",
                 exitStatus: SysExit.noPermission)
         }
     }

@@ -24,12 +24,12 @@ public struct DeliverySelection: Sendable {
         for text in states {
             guard let state = DeliveryState(rawValue: text) else {
                 let known = DeliveryState.allCases.map(\.rawValue).joined(separator: ", ")
-                throw SetupError("there is no state '\(text)'; states: \(known)", exitStatus: 64)
+                throw SetupError("there is no state '\(text)'; states: \(known)", exitStatus: SysExit.usage)
             }
             filter.states.insert(state)
         }
         for text in ids {
-            guard let id = Int64(text) else { throw SetupError("'\(text)' is no delivery's number", exitStatus: 64) }
+            guard let id = Int64(text) else { throw SetupError("'\(text)' is no delivery's number", exitStatus: SysExit.usage) }
             filter.ids.append(id)
         }
         filter.eventType = hook
@@ -42,7 +42,7 @@ public struct DeliverySelection: Sendable {
     static func moment(_ text: String, now: Timestamp) throws(SetupError) -> Timestamp {
         if let moment = Timestamp(rfc3339: text) { return moment }
         if let ago = Units.duration(text) { return now.advanced(by: .zero - ago) }
-        throw SetupError("'\(text)' is neither a time such as 2026-11-25T09:00:00Z nor one such as 24h", exitStatus: 64)
+        throw SetupError("'\(text)' is neither a time such as 2026-11-25T09:00:00Z nor one such as 24h", exitStatus: SysExit.usage)
     }
 }
 
@@ -53,27 +53,22 @@ public enum DeliveryListing {
     public static func run(
         _ selection: DeliverySelection, setup: Setup, json: Bool, _ show: (String) -> Void
     ) async throws(SetupError) {
-        let dataFolder = setup.configuration.data
         let filter = try selection.filter(now: .now())
-        try await check(filter, setup)
-        do throws(StoreError) {
-            let store = try SQLiteStore.open(StorePath.inFolder(dataFolder), as: .reader)
+        let found = try await StorePath.read(setup.configuration.data) { store throws(StoreError) -> SetupError? in
+            if let error = try await check(of: filter).finding(setup, store) { return error }
             var last: Int64 = 0
             while true {
                 let page = try await store.deliveries(matching: filter, after: last, limit: pageSize)
                 page.forEach { show(json ? jsonLine($0) : text($0)) }
-                guard let end = page.last?.id else { break }
+                guard let end = page.last?.id else { return nil }
                 last = end
             }
-            await store.close()
-        } catch {
-            throw SetupError(storeError: error, dataFolder: dataFolder)
         }
+        if let found { throw found }
     }
 
-    private static func check(_ filter: DeliveryFilter, _ setup: Setup) async throws(SetupError) {
-        try await SelectionCheck.check(
-            subscription: filter.subscription, hook: filter.eventType, deliveries: filter.ids, setup)
+    private static func check(of filter: DeliveryFilter) -> SelectionCheck {
+        SelectionCheck(subscription: filter.subscription, hook: filter.eventType, deliveries: filter.ids)
     }
 
     static func jsonLine(_ delivery: StoredDelivery) -> String {
@@ -132,9 +127,9 @@ public enum DeliveryListing {
         let useless = filter.states.subtracting(change.states)
         guard useless.isEmpty else {
             let words = useless.map(\.rawValue).sorted().joined(separator: ", ")
-            throw SetupError("this cannot be done with deliveries that are \(words)", exitStatus: 64)
+            throw SetupError("this cannot be done with deliveries that are \(words)", exitStatus: SysExit.usage)
         }
-        try await check(filter, setup)
+        try await check(of: filter).run(setup)
         let client = try await ControlClient(setup)
         let result: Result<ControlAnswer, SetupError>
         do throws(SetupError) { result = .success(try await client.send(.change(filter, change))) } catch { result = .failure(error) }

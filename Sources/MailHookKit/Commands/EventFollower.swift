@@ -72,7 +72,7 @@ public struct EventFollower: Sendable {
             do {
                 parsed.append(try EventPattern(text))
             } catch {
-                throw SetupError("'\(text)' is no event pattern: \(error)", exitStatus: 64)
+                throw SetupError("'\(text)' is no event pattern: \(error)", exitStatus: SysExit.usage)
             }
         }
         return parsed

@@ -63,7 +63,7 @@ public struct Replay: Sendable {
     public func run(_ setup: Setup, _ show: (Line) -> Void) async throws(SetupError) -> Summary {
         let now = Timestamp.now()
         let start = try DeliverySelection.moment(since, now: now)
-        try await SelectionCheck.check(subscription: nil, hook: hook, setup)
+        try await SelectionCheck(hook: hook).run(setup)
         let directory: HookDirectory
         do throws(FileError) {
             directory = try setup.directory()
@@ -229,7 +229,11 @@ public struct EventRedrive: Sendable {
     /// How many deliveries were made or begun anew.
     public func run(_ setup: Setup) async throws(SetupError) -> Int {
         let start = try since.map { text throws(SetupError) in try DeliverySelection.moment(text, now: .now()) }
-        try await SelectionCheck.check(subscription: subscription, hook: hook, events: ids, setup)
+        // Only to one of today: what another one had once is for `deliveries redrive`.
+        if let subscription, !setup.subscriptionNames.contains(subscription) {
+            throw .unknown("subscription", subscription, among: setup.subscriptionNames)
+        }
+        try await SelectionCheck(hook: hook, events: ids).run(setup)
         let client = try await ControlClient(setup)
         let result: Result<Int, SetupError>
         do throws(SetupError) { result = .success(try await redrive(start, setup, client)) } catch { result = .failure(error) }
@@ -257,8 +261,7 @@ public struct EventRedrive: Sendable {
 
     /// Events that are meant, in pages so small that a request holds one.
     private func pages(_ start: Timestamp?, _ setup: Setup) async throws(SetupError) -> [[Event]] {
-        do throws(StoreError) {
-            let store = try SQLiteStore.open(StorePath.inFolder(setup.configuration.data), as: .reader)
+        try await StorePath.read(setup.configuration.data) { store throws(StoreError) in
             var pages: [[Event]] = []
             for id in ids {
                 guard let event = try await store.event(id: id) else { continue }
@@ -272,10 +275,7 @@ public struct EventRedrive: Sendable {
                     for event in try await store.events(ofMessage: message.id) { pages.append([event.event]) }
                 }
             }
-            await store.close()
             return pages
-        } catch {
-            throw SetupError(storeError: error, dataFolder: setup.configuration.data)
         }
     }
 }

@@ -8,72 +8,79 @@ import HookModel
 import HookStore
 
 struct SelectionCheck {
-    private let setup: Setup
-    private let store: SQLiteStore
+    var subscription: String?
+    var hook: String?
+    var deliveries: [Int64] = []
+    var events: [String] = []
 
     private static let pageSize = 500
+    /// Newest events that are looked through for a name.
+    private static let eventsSearched: Int64 = 10_000
 
     /// What is known of the configuration is looked up there; only for what is not, the store is opened.
     ///
     /// - Throws: EX_USAGE for a name, 1 for deliveries and events that there are none of, as `events show` and `trace`.
-    static func check(
-        subscription: String?, hook: String?, deliveries: [Int64] = [], events: [String] = [], _ setup: Setup
-    ) async throws(SetupError) {
-        let known = subscription.map { setup.subscriptionNames.contains($0) } ?? true
-        let isDeclared = hook.map { setup.eventNames.contains($0) } ?? true
-        guard !known || !isDeclared || !deliveries.isEmpty || !events.isEmpty else { return }
-        var found: SetupError?
-        do throws(StoreError) {
-            let store = try SQLiteStore.open(StorePath.inFolder(setup.configuration.data), as: .reader)
-            let check = SelectionCheck(setup: setup, store: store)
-            var errors: [SetupError?] = []
-            if !known, let subscription { errors.append(try await check.subscription(subscription)) }
-            if !isDeclared, let hook { errors.append(try await check.hook(hook)) }
-            errors.append(try await check.deliveries(deliveries))
-            errors.append(try await check.events(events))
-            await store.close()
-            found = errors.compactMap { $0 }.first
-        } catch {
-            throw SetupError(storeError: error, dataFolder: setup.configuration.data)
+    func run(_ setup: Setup) async throws(SetupError) {
+        guard needsStore(setup) else { return }
+        let found = try await StorePath.read(setup.configuration.data) { store throws(StoreError) in
+            try await finding(setup, store)
         }
         if let found { throw found }
     }
 
+    /// The same for who has a store open.
+    ///
+    /// - Returns: what to throw; nil where everything is there.
+    func finding(_ setup: Setup, _ store: SQLiteStore) async throws(StoreError) -> SetupError? {
+        if let subscription, !setup.subscriptionNames.contains(subscription),
+            try await !Self.isSubscription(subscription, store)
+        {
+            return .unknown("subscription", subscription, among: setup.subscriptionNames)
+        }
+        if let hook, !setup.eventNames.contains(hook), try await !Self.isHook(hook, store) {
+            return .unknown("hook", hook, among: setup.eventNames)
+        }
+        for id in deliveries where try await store.delivery(id) == nil {
+            return SetupError("no delivery \(id)", exitStatus: 1)
+        }
+        for id in events where try await store.event(id: id) == nil { return SetupError("no event \(id)", exitStatus: 1) }
+        return nil
+    }
+
+    private func needsStore(_ setup: Setup) -> Bool {
+        let isConfigured = subscription.map { setup.subscriptionNames.contains($0) } ?? true
+        let isDeclared = hook.map { setup.eventNames.contains($0) } ?? true
+        return !isConfigured || !isDeclared || !deliveries.isEmpty || !events.isEmpty
+    }
+
     /// One that is not configured any more may still have deliveries.
-    private func subscription(_ name: String) async throws(StoreError) -> SetupError? {
+    private static func isSubscription(_ name: String, _ store: SQLiteStore) async throws(StoreError) -> Bool {
+        if try await store.subscriptions().contains(where: { $0.name == name }) { return true }
         var filter = DeliveryFilter()
         filter.subscription = name
-        if try await store.subscriptions().contains(where: { $0.name == name }) { return nil }
-        guard try await store.deliveries(matching: filter, after: 0, limit: 1).isEmpty else { return nil }
-        return .unknown("subscription", name, among: setup.subscriptionNames)
+        return try await !store.deliveries(matching: filter, after: 0, limit: 1).isEmpty
     }
 
-    /// One that no app declares any more may still have events.
-    private func hook(_ name: String) async throws(StoreError) -> SetupError? {
-        var last: Int64? = 0
-        while let start = last {
-            let page = try await store.events(after: start, limit: Self.pageSize)
-            if page.contains(where: { $0.event.type == name }) { return nil }
-            last = page.last?.sequence
+    /// One that no app declares any more may still have events. To look through all of them for a name that was mistyped
+    /// would read the data of each, and take minutes where many are kept: the newest have to do, and of the others those
+    /// with a delivery, whose rows are small.
+    private static func isHook(_ name: String, _ store: SQLiteStore) async throws(StoreError) -> Bool {
+        var next: Int64? = max(0, try await store.lastSequence() - eventsSearched)
+        while let start = next {
+            let page = try await store.events(after: start, limit: pageSize)
+            if page.contains(where: { $0.event.type == name }) { return true }
+            next = page.last?.sequence
         }
-        return .unknown("hook", name, among: setup.eventNames)
-    }
-
-    private func deliveries(_ ids: [Int64]) async throws(StoreError) -> SetupError? {
-        for id in ids where try await store.delivery(id) == nil { return SetupError("no delivery \(id)", exitStatus: 1) }
-        return nil
-    }
-
-    private func events(_ ids: [String]) async throws(StoreError) -> SetupError? {
-        for id in ids where try await store.event(id: id) == nil { return SetupError("no event \(id)", exitStatus: 1) }
-        return nil
+        var filter = DeliveryFilter()
+        filter.eventType = name
+        return try await !store.deliveries(matching: filter, after: 0, limit: 1).isEmpty
     }
 }
 
 extension SetupError {
     static func unknown(_ what: String, _ name: String, among known: Set<String>) -> SetupError {
-        let hint = nearest(to: name, among: known.sorted()).map { "; did you mean '\($0)'?" } ?? ""
-        return SetupError("there is no \(what) '\(name)'\(hint)", exitStatus: 64)
+        let hint = suggestion(for: name, among: known).map { "; \($0)" } ?? ""
+        return SetupError("there is no \(what) '\(name)'\(hint)", exitStatus: SysExit.usage)
     }
 }
 

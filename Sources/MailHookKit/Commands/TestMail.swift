@@ -77,7 +77,7 @@ public enum TestMail {
 
     private static func noTarget(_ name: String, in directory: HookDirectory) -> SetupError {
         let names = directory.hooks.map(\.hook.eventName)
-        let hint = nearest(to: name, among: names).map { "did you mean '\($0)'?" } ?? "`mailhookd hooks` lists them"
+        let hint = suggestion(for: name, among: names) ?? "`mailhookd hooks` lists them"
         return SetupError("no hook '\(name)'; \(hint)", exitStatus: SysExit.noInput)
     }
 
@@ -97,7 +97,7 @@ public enum TestMail {
     ) throws(SetupError) -> ListenAddress {
         if let given {
             guard let address = ListenAddress(given) else {
-                throw SetupError("'\(given)' is not HOST:PORT", exitStatus: 64)
+                throw SetupError("'\(given)' is not HOST:PORT", exitStatus: SysExit.usage)
             }
             return address
         }

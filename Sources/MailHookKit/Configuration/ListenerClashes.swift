@@ -59,22 +59,16 @@ struct ListenerClashes {
         case (.tcp(let host, let port), .tcp(let otherHost, let otherPort)):
             // Port 0 is another one each time.
             guard port == otherPort, port != 0 else { return false }
-            guard let octets = NetworkRange.octets(host), let others = NetworkRange.octets(otherHost) else {
+            guard let octets = one.octets, let others = other.octets else {
                 return host.lowercased() == otherHost.lowercased()
             }
-            if octets.count == others.count { return octets == others || Self.isAny(octets) || Self.isAny(others) }
-            let (ipv6, ipv4) = octets.count > others.count ? (octets, others) : (others, octets)
+            if octets.count == others.count { return octets == others || one.isAny || other.isAny }
+            let ipv6 = octets.count > others.count ? one : other
             // Beside `0.0.0.0` of the same port `[::]` is bound for IPv6 alone, see `ListenerTable`.
-            return Self.isAny(ipv6) && !isBoundForAllIPv4(port) && !Self.isAny(ipv4) && Self.takesIPv4
+            return ipv6.isAny && !configuration.listen.takesAllIPv4(port) && Self.takesIPv4
         case (.unix, .tcp), (.tcp, .unix): return false
         }
     }
-
-    private func isBoundForAllIPv4(_ port: Int) -> Bool {
-        configuration.listen.all.contains { $0.1.host == "0.0.0.0" && $0.1.port == port }
-    }
-
-    private static func isAny(_ octets: [UInt8]) -> Bool { octets.allSatisfy { $0 == 0 } }
 
     /// ipv6(7): whether sockets of `[::]` take connections of IPv4 where nothing else is said.
     private static var takesIPv4: Bool {

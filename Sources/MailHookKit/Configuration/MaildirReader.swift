@@ -57,7 +57,7 @@ extension Setup {
             diagnostics.add(
                 Diagnostic(
                     .error, file: file, place: "\(place).to", reason: "'\(name)' is no email hook",
-                    hint: nearest(to: name, among: names).map { "did you mean '\($0)'?" }
+                    hint: suggestion(for: name, among: names)
                         ?? "an event name of an app definition, or an address"))
         }
     }

@@ -21,7 +21,7 @@ struct YAMLSection {
             for pair in pairs {
                 guard let name = pair.key.text else { continue }
                 if let keys, !keys.contains(name) {
-                    let known = nearest(to: name, among: keys).map { "did you mean '\($0)'?" }
+                    let known = suggestion(for: name, among: keys)
                     diagnostics.add(
                         Diagnostic(
                             .error, file: file, position: pair.key.position, place: place,

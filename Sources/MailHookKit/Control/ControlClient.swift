@@ -19,8 +19,9 @@ final class ControlClient {
 
     /// How long it is tried to find either a daemon or a free store.
     private static let patience = Duration.seconds(10)
-    /// How long a daemon may give no sign of life; it gives one every `ControlIntake.lifeTime`, however long it takes.
-    static let silence = Duration.seconds(10)
+    /// How long a daemon may give no sign of life; it gives one every `ControlIntake.heartbeatInterval`, however long it
+    /// takes.
+    static let heartbeatTimeout = Duration.seconds(10)
 
     /// Why there is no answer.
     enum Failure: Error {
@@ -34,7 +35,7 @@ final class ControlClient {
         while true {
             do throws(PipeSocket.Failure) {
                 target = .daemon(
-                    try PipeSocket.connection(ControlRequest.path(setup.configuration.data), within: Self.silence))
+                    try PipeSocket.connection(ControlRequest.path(setup.configuration.data), within: Self.heartbeatTimeout))
                 return
             } catch {
                 switch error {

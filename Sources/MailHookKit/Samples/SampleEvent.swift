@@ -20,7 +20,7 @@ public enum SampleEvent {
     ) throws -> Result {
         let directory = try setup.directory()
         guard let addressed = directory.hooks.first(where: { $0.hook.eventName == name }) else {
-            let hint = nearest(to: name, among: directory.hooks.map(\.hook.eventName)).map { "did you mean '\($0)'?" }
+            let hint = suggestion(for: name, among: directory.hooks.map(\.hook.eventName))
             throw SetupError("no hook '\(name)'; \(hint ?? "`mailhookd hooks` lists them")", exitStatus: SysExit.noInput)
         }
         let sample = HookSample(of: addressed.hook, number: "T-1")

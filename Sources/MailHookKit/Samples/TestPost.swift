@@ -81,7 +81,7 @@ public enum TestPost {
 
     private static func daemonAddress(_ given: String?, _ setup: Setup) throws(SetupError) -> ListenAddress {
         if let given {
-            guard let address = ListenAddress(given) else { throw SetupError("'\(given)' is not HOST:PORT", exitStatus: 64) }
+            guard let address = ListenAddress(given) else { throw SetupError("'\(given)' is not HOST:PORT", exitStatus: SysExit.usage) }
             return address
         }
         let configured = setup.configuration.listen.http.first {

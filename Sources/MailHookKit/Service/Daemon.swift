@@ -122,7 +122,9 @@ public final class Daemon: Sendable {
                 return try SQLiteStore.open(
                     StorePath.inFolder(dataFolder), as: .owner, answering: { DaemonLog.gather($0) })
             } catch {
-                if case .busy = error, !PipeSocket.isServed(dataFolder: dataFolder), ContinuousClock.now < end {
+                if case .busy = error, ContinuousClock.now < end,
+                    !PipeSocket.isServed(dataFolder: dataFolder, within: end - .now)
+                {
                     try? await Task.sleep(for: .milliseconds(5))
                     continue
                 }

@@ -90,10 +90,9 @@ struct ListenerTable: Sendable {
             }
         }
         var change = Change(removed: rest)
-        let forIPv4 = listen.all.map(\.1).filter { $0.host == "0.0.0.0" }.map(\.port)
         for (kind, address) in missing {
             // `[::]:25` alone takes IPv4 too; beside `0.0.0.0:25` it could not be bound then.
-            let isOnlyIPv6 = address.host == "::" && address.port != 0 && forIPv4.contains(address.port)
+            let isOnlyIPv6 = address.isAny && address.isIPv6 && address.port.map { $0 != 0 && listen.takesAllIPv4($0) } ?? false
             do throws(ListenError) {
                 change.added.append(try Self.bind(kind, address, isOnlyIPv6: isOnlyIPv6, replacing: rest))
             } catch {
@@ -136,20 +135,19 @@ extension Configuration.Listen {
         let mail = smtp.map { (ListenerKind.smtp, $0) } + smtps.map { (.smtps, $0) } + lmtp.map { (.lmtp, $0) }
         return mail + http.map { (.http, $0) } + https.map { (.https, $0) } + admin.map { (.admin, $0) }
     }
+
+    /// Whether one of them is `0.0.0.0` with this port.
+    func takesAllIPv4(_ port: Int) -> Bool {
+        all.contains { $0.1.port == port && $0.1.isAny && !$0.1.isIPv6 }
+    }
 }
 
 extension Listener {
     /// Whether who connects to `other` comes here.
     fileprivate func covers(_ other: ListenAddress) -> Bool {
         if address == other { return true }
-        guard case .tcp(let host, let port) = address, case .tcp(let otherHost, let otherPort) = other, port == otherPort
-        else { return false }
-        let isIPv6 = otherHost.contains(":")
-        switch host {
-        case "0.0.0.0": return !isIPv6
-        case "::": return isIPv6 || !ListeningSocket.isOnlyIPv6(descriptor)
-        default: return false
-        }
+        guard address.isAny, address.port == other.port else { return false }
+        return address.isIPv6 == other.isIPv6 || (address.isIPv6 && !ListeningSocket.isOnlyIPv6(descriptor))
     }
 
     /// Never inlined: the optimizer of Swift 6.3.1 fails on it inside of a closure.
@@ -200,6 +198,14 @@ extension ListenAddress {
     var host: String? {
         if case .tcp(let host, _) = self { host } else { nil }
     }
+
+    /// Of an address of IP, 4 or 16; nil for a host's name and for a Unix socket.
+    var octets: [UInt8]? { host.flatMap(NetworkRange.octets) }
+
+    var isIPv6: Bool { octets?.count == 16 }
+
+    /// `0.0.0.0` or `::`, however it is written.
+    var isAny: Bool { octets?.allSatisfy { $0 == 0 } ?? false }
 
     /// nil for TCP.
     var path: String? {

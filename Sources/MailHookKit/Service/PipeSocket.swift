@@ -22,9 +22,6 @@ struct PipeSocket: ~Copyable {
     private let descriptor: Int32
     private let deadline: ContinuousClock.Instant
 
-    /// For each wait of who sets no time for the whole.
-    private static let timeout = Duration.seconds(300)
-
     /// - Parameter deadline: when a daemon that hangs is given up.
     init(dataFolder: String, until deadline: ContinuousClock.Instant) throws(Failure) {
         descriptor = try Self.connection(Self.path(dataFolder), within: deadline - .now)
@@ -32,7 +29,9 @@ struct PipeSocket: ~Copyable {
     }
 
     /// A connection to a daemon's socket at `path`; the caller closes it.
-    static func connection(_ path: String, within time: Duration = timeout) throws(Failure) -> Int32 {
+    ///
+    /// - Parameter time: for each wait: for a place to connect, and then of each call that reads or writes.
+    static func connection(_ path: String, within time: Duration) throws(Failure) -> Int32 {
         guard let short = SocketPath(path) else { throw failure(errno, path) }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -73,17 +72,21 @@ struct PipeSocket: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// Whether a daemon listens there.
-    static func isServed(dataFolder: String) -> Bool {
-        guard let descriptor = try? connection(path(dataFolder)) else { return false }
-        close(descriptor)
-        return true
+    /// Whether a daemon listens there. One that has no room for another connection within `time` does.
+    static func isServed(dataFolder: String, within time: Duration) -> Bool {
+        do throws(Failure) {
+            close(try connection(path(dataFolder), within: time))
+            return true
+        } catch {
+            if case .busy = error { return true }
+            return false
+        }
     }
 
     /// Calls `body` with the process that listens there, which lives as long as it has not closed the connection; nil
-    /// where there is none, or where it cannot be seen from here.
-    static func withDaemon<Result>(dataFolder: String, _ body: (pid_t) -> Result) -> Result? {
-        guard let descriptor = try? connection(path(dataFolder), within: ControlClient.silence) else { return nil }
+    /// where it cannot be seen from here.
+    static func withDaemon<Result>(dataFolder: String, _ body: (pid_t) -> Result) throws(Failure) -> Result? {
+        let descriptor = try connection(path(dataFolder), within: ControlClient.heartbeatTimeout)
         defer { close(descriptor) }
         // unix(7): who called listen(2). 0 stands for a process of another PID namespace.
         // struct ucred, which glibc's headers only show on demand: process, user and group.

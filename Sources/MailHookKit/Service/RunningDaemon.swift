@@ -56,7 +56,7 @@ enum RunningDaemon {
     /// Has the daemon of a data folder read everything again, and waits for that as long as it gives signs of life.
     static func reload(dataFolder: String) -> ReloadResult {
         do throws(PipeSocket.Failure) {
-            let descriptor = try PipeSocket.connection(ControlRequest.path(dataFolder), within: ControlClient.silence)
+            let descriptor = try PipeSocket.connection(ControlRequest.path(dataFolder), within: ControlClient.heartbeatTimeout)
             defer { close(descriptor) }
             // One that hangs is not sent a signal as well: it would do in an hour what nobody waits for any more.
             guard let line = try? ControlClient.exchange(ControlRequest.reload.line, descriptor),
@@ -68,8 +68,15 @@ enum RunningDaemon {
         }
         // A reload that was applied ends with a new note.
         let before = inode(path(dataFolder))
-        guard let sent = PipeSocket.withDaemon(dataFolder: dataFolder, { kill($0, SIGHUP) }) else { return .noDaemon }
-        guard sent == 0 else { return errno == EPERM ? .notPermitted : .noDaemon }
+        do throws(PipeSocket.Failure) {
+            let cause = try PipeSocket.withDaemon(dataFolder: dataFolder) { kill($0, SIGHUP) == 0 ? 0 : errno }
+            guard let cause else { return .noDaemon }
+            guard cause == 0 else { return cause == EPERM ? .notPermitted : .noDaemon }
+        } catch {
+            // One whose queue of connections is full is there all the same.
+            if case .busy = error { return .unknown }
+            return .noDaemon
+        }
         for _ in 0..<500 {
             usleep(20_000)
             if inode(path(dataFolder)) != before { return .done }

@@ -5,12 +5,30 @@
 
 import Glibc
 import HookModel
+import HookStore
 
 enum StorePath {
     static func inFolder(_ dataFolder: String) -> String { dataFolder + "/mailhookd.sqlite" }
 
     /// The folder of the store's journal.
     static func journal(inFolder dataFolder: String) -> String { inFolder(dataFolder) + ".journal" }
+}
+
+extension StorePath {
+    /// A store that is only read, open as long as `body` runs.
+    static func read<Value>(
+        _ dataFolder: String, _ body: (SQLiteStore) async throws(StoreError) -> Value
+    ) async throws(SetupError) -> Value {
+        do throws(StoreError) {
+            let store = try SQLiteStore.open(inFolder(dataFolder), as: .reader)
+            let result: Result<Value, StoreError>
+            do throws(StoreError) { result = .success(try await body(store)) } catch { result = .failure(error) }
+            await store.close()
+            return try result.get()
+        } catch {
+            throw SetupError(storeError: error, dataFolder: dataFolder)
+        }
+    }
 }
 
 extension SetupError {

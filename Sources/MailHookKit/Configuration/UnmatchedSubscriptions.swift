@@ -5,14 +5,14 @@
 
 import HookDelivery
 
-enum DeafSubscriptions {
+enum UnmatchedSubscriptions {
     /// - Parameter hooks: names of all hooks; without any there is nothing to compare with.
     static func check(_ configuration: Configuration, hooks: [String], into diagnostics: inout Diagnostics) {
         guard !hooks.isEmpty else { return }
         let names = hooks + OwnEvents.names
         for (index, subscription) in configuration.subscriptions.enumerated() {
             for pattern in subscription.events where !names.contains(where: pattern.matches) {
-                let hint = nearest(to: pattern.description, among: names).map { "did you mean '\($0)'?" }
+                let hint = suggestion(for: pattern.description, among: names)
                 diagnostics.add(
                     Diagnostic(
                         .warning, file: configuration.file ?? "configuration", place: "subscriptions[\(index)].events",
