@@ -211,7 +211,9 @@ private final class Switch: Sendable {
             dispatcher.apply(.paused, to: "s")
             clock.set(by: 3600)
             try await commit(store, ["a"], to: ["s"])
-            try await settle()
+            // The loop has turned: what happens while nobody looks is not seen.
+            await withCheckedContinuation { continuation in dispatcher.probe { continuation.resume() } }
+            await withCheckedContinuation { continuation in dispatcher.probe { continuation.resume() } }
             #expect(sink.events.isEmpty)
             clock.set(by: -3600)
             dispatcher.apply(.active, to: "s")
