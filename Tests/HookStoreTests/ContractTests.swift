@@ -58,6 +58,27 @@ import Testing
         await store.close()
     }
 
+    /// The same while the first is not in the database yet: one that made its event, and one whose event was there.
+    @Test(arguments: StoreKind.allCases)
+    func whoMadeEventsIsKnownWithinAGroup(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        let receipts = Tally<(Int, CommitReceipt)>()
+        for (index, content) in ["made", "made", "late", "late"].enumerated() {
+            store.commit(entry(content, events: ["same"], to: ["s"])) {
+                if let receipt = try? $0.get() { receipts.add((index, receipt)) }
+            }
+        }
+        #expect(try await eventually { receipts.all.count == 4 })
+        #expect(
+            receipts.all.sorted { $0.0 < $1.0 }.map(\.1) == [
+                CommitReceipt(isDuplicate: false, newEvents: 1),
+                CommitReceipt(isDuplicate: true, newEvents: 0, firstMadeEvents: true),
+                CommitReceipt(isDuplicate: false, newEvents: 0), CommitReceipt(isDuplicate: true, newEvents: 0),
+            ])
+        await store.close()
+    }
+
     @Test(arguments: StoreKind.allCases)
     func eventsComeInOrder(_ kind: StoreKind) async throws {
         let folder = try TemporaryFolder()
