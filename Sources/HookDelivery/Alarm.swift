@@ -20,14 +20,16 @@ struct Alarm: ~Copyable {
 
     deinit { task?.cancel() }
 
-    /// Rings at `wanted` at the latest.
-    mutating func set(_ wanted: Timestamp?) {
+    /// Rings at `wanted` at the latest, or when the clock was set.
+    ///
+    /// - Parameter offset: the clock's when `wanted` was chosen.
+    mutating func set(_ wanted: Timestamp?, offset: Duration) {
         guard let wanted else { return }
         if let time, time <= wanted { return }
         task?.cancel()
         time = wanted
         task = Task { [clock, ring] in
-            guard (try? await clock.sleep(until: wanted)) != nil, !Task.isCancelled else { return }
+            guard (try? await clock.sleep(until: wanted, offset: offset)) != nil, !Task.isCancelled else { return }
             ring()
         }
     }

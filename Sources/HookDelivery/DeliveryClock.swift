@@ -12,7 +12,9 @@ public protocol DeliveryClock: Sendable {
     var offset: Duration { get }
     /// Returns at `deadline` or a little later, or when the clock was set; throws `CancellationError` when the task is
     /// cancelled.
-    func sleep(until deadline: Timestamp) async throws
+    ///
+    /// - Parameter offset: what it was when `deadline` was chosen: the clock may have been set since.
+    func sleep(until deadline: Timestamp, offset: Duration) async throws
 }
 
 /// Finds out that somebody set a clock, which NTP and virtual machines that are resumed do as well.
@@ -20,18 +22,20 @@ public struct ClockSteps: Sendable {
     /// Less is how clocks are brought in step, or the time between two readings.
     private static let least = Duration.seconds(1)
 
-    private var offset: Duration
+    /// When the clock was last asked, but for less than a step.
+    public private(set) var offset: Duration
 
     public init(_ clock: some DeliveryClock) { offset = clock.offset }
 
     /// By how much the clock was set since the last answer; nil if it was not.
     public mutating func next(_ clock: some DeliveryClock) -> Duration? {
         let (new, old) = (clock.offset, offset)
-        let step = new - old
-        guard max(step, .zero - step) > Self.least else { return nil }
+        guard Self.isStep(from: old, to: new) else { return nil }
         offset = new
-        return step
+        return new - old
     }
+
+    static func isStep(from old: Duration, to new: Duration) -> Bool { max(new - old, old - new) > least }
 }
 
 /// The system's clock.
@@ -54,11 +58,10 @@ public struct SystemDeliveryClock: DeliveryClock {
         return Timestamp(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000)
     }
 
-    public func sleep(until deadline: Timestamp) async throws {
-        var steps = ClockSteps(self)
+    public func sleep(until deadline: Timestamp, offset: Duration) async throws {
         while true {
             let left = deadline.duration(since: now())
-            if left <= .zero || steps.next(self) != nil { return }
+            if left <= .zero || ClockSteps.isStep(from: offset, to: self.offset) { return }
             try await Task.sleep(for: min(left, Self.longestNap), tolerance: .zero)
         }
     }

@@ -147,7 +147,7 @@ public final class Dispatcher: Service {
                 return true
             } catch {
                 logger.error("reading the status of subscriptions failed", metadata: ["error": "\(error)"])
-                try? await clock.sleep(until: clock.now().advanced(by: .seconds(1)))
+                try? await clock.sleep(until: clock.now().advanced(by: .seconds(1)), offset: clock.offset)
             }
         }
         return false

@@ -64,11 +64,11 @@ struct SubscriptionLoop: Sendable {
         monitor.update(name) { _ in }
         var reports = Reports()
         // Whether it is paused is known before anything is begun.
-        process(mailbox.take(), &machine, &reports)
+        var steps = ClockSteps(clock)
+        process(mailbox.take(), &machine, &reports, &steps)
         let tap = SubscriptionTap(now: clock.now) { [mailbox] in mailbox.post(.handed($0)) }
         store.setTap(tap, of: name)
         var seen = (deliveries: 0, octets: 0)
-        var steps = ClockSteps(clock)
         machine.clockMayHaveBeenAhead()
         var alarm = Alarm(clock: clock) { [mailbox] in mailbox.post(.woken) }
         // Two groups, because calls of the sink are cancelled before the results are stored.
@@ -93,8 +93,8 @@ struct SubscriptionLoop: Sendable {
                         let isLast = machine.tapped(tap.set(machine.tapRoom, seen: seen))
                         seen = (0, 0)
                         if isLast { continue }
-                        alarm.set(until)
-                        let mail = await receive(&machine, &reports)
+                        alarm.set(until, offset: steps.offset)
+                        let mail = await receive(&machine, &reports, &steps)
                         if mail.messages.contains(where: { if case .woken = $0 { true } else { false } }) { alarm.reset() }
                         seen = Self.handed(mail)
                     case .stop: return
@@ -105,7 +105,7 @@ struct SubscriptionLoop: Sendable {
         }
         store.setTap(nil, of: name)
         await sink.queue?.end()
-        await storeLastResults(&machine, &reports)
+        await storeLastResults(&machine, &reports, &steps)
         await sink.shutdown()
     }
 
@@ -115,9 +115,11 @@ struct SubscriptionLoop: Sendable {
     }
 
     /// After a cancellation there may be results nobody has stored yet. One try: leases cover the rest.
-    private func storeLastResults(_ machine: inout StateMachine, _ reports: inout Reports) async {
+    private func storeLastResults(
+        _ machine: inout StateMachine, _ reports: inout Reports, _ steps: inout ClockSteps
+    ) async {
         machine.shutDown(now: clock.now())
-        process(mailbox.take(), &machine, &reports)
+        process(mailbox.take(), &machine, &reports, &steps)
         if case .finish(let results) = machine.next(now: clock.now()) { await finish(results, reports.take(results)) }
     }
 }
@@ -246,14 +248,14 @@ extension SubscriptionLoop {
 
 extension SubscriptionLoop {
     private func receive(
-        _ machine: inout StateMachine, _ reports: inout Reports
+        _ machine: inout StateMachine, _ reports: inout Reports, _ steps: inout ClockSteps
     ) async -> Mailbox<Message>.Mail {
         var mail = mailbox.take()
         if mail.isEmpty {
             await mailbox.wait()
             mail = mailbox.take()
         }
-        process(mail, &machine, &reports)
+        process(mail, &machine, &reports, &steps)
         return mail
     }
 
@@ -266,7 +268,11 @@ extension SubscriptionLoop {
         return handed
     }
 
-    private func process(_ mail: Mailbox<Message>.Mail, _ machine: inout StateMachine, _ reports: inout Reports) {
+    private func process(
+        _ mail: Mailbox<Message>.Mail, _ machine: inout StateMachine, _ reports: inout Reports, _ steps: inout ClockSteps
+    ) {
+        // First of all: how long an endpoint has been down is asked below.
+        if let step = steps.next(clock) { machine.clockWasSet(by: step) }
         if mail.isSignalled { machine.newDeliveries() }
         let now = clock.now()
         for message in mail.messages {

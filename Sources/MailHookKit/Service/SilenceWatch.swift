@@ -80,7 +80,7 @@ struct SilenceWatch: Service {
                 let interval = shortest.map { min(max($0 / 10, .milliseconds(200)), Self.longestInterval) } ?? Self.longestInterval
                 // Nothing is read while nothing is expected.
                 if shortest != nil, last == nil { last = await recall(&ledger) }
-                do { try await clock.sleep(until: clock.now().advanced(by: interval)) } catch { return }
+                do { try await clock.sleep(until: clock.now().advanced(by: interval), offset: steps.offset) } catch { return }
                 if let step = steps.next(clock) { ledger.clockWasSet(by: step) }
                 ledger.expect(expected(), start: clock.now())
                 guard var reached = last else { continue }
