@@ -36,7 +36,7 @@ final class WriterLoop: @unchecked Sendable {
     private let lastMessage = Atomic<Int64>(0)
     /// Jobs done, for whoever wants to know whether the store is at rest.
     private let jobsDone = Atomic<Int>(0)
-    private let handler = Mutex<(@Sendable (Set<String>) -> Void)?>(nil)
+    private let handler = Mutex<Handler?>(nil)
     /// Records that came together the last time.
     private var lastCount: Int64 = 0
 
@@ -53,8 +53,14 @@ final class WriterLoop: @unchecked Sendable {
 
     var activity: Int { jobsDone.load(ordering: .relaxed) }
 
+    /// A function that is itself the value of a `Mutex` is wrapped anew by each access, until a call of it is deeper than
+    /// the thread's stack.
+    private struct Handler: Sendable {
+        let call: @Sendable (Set<String>) -> Void
+    }
+
     func setHandler(_ handler: @escaping @Sendable (Set<String>) -> Void) {
-        self.handler.withLock { $0 = handler }
+        self.handler.withLock { $0 = Handler(call: handler) }
     }
 
     /// Queues a job, or answers it with `closed`.
@@ -134,7 +140,7 @@ final class WriterLoop: @unchecked Sendable {
                 let new = try apply(writer, through: end)
                 lastMessage.store(writer.lastMessage, ordering: .releasing)
                 progress.setApplied(writer.position.sequence)
-                if !new.isEmpty { handler.withLock { $0 }?(new) }
+                if !new.isEmpty { handler.withLock { $0 }?.call(new) }
             } catch {
                 progress.setFailure(error)
                 throw error
@@ -164,7 +170,7 @@ final class WriterLoop: @unchecked Sendable {
             let answers = try writer.perform(group)
             let new = writer.signalled
             for (job, answer) in zip(group, answers) { job.complete(.success(answer)) }
-            if !new.isEmpty { handler.withLock { $0 }?(new) }
+            if !new.isEmpty { handler.withLock { $0 }?.call(new) }
         } catch {
             if case .corrupt = error {
                 damage = error

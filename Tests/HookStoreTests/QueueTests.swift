@@ -43,6 +43,25 @@ private final class GatedFiles: StoreFiles {
 }
 
 @Suite struct QueueTests {
+    /// Each signal was once one more frame of the writer's stack, which is a mebibyte.
+    @Test(.timeLimit(.minutes(5)))
+    func signalsWithoutEnd() async throws {
+        let folder = try TemporaryFolder()
+        let store = try SQLiteStore.open(folder.path("store.db"), as: .owner)
+        let signals = Tally<Int>()
+        let count = 20_000
+        store.onNewDeliveries { signals.add($0.count) }
+        _ = try await store.commit(entry("m", events: ["e"], to: ["s"]))
+        // Each a piece of work of the writer's own.
+        for index in 0..<count {
+            let status: SubscriptionStatus = index.isMultiple(of: 2) ? .paused : .active
+            let subscription = StoredSubscription(name: "s", status: status, reason: "", changedAt: at(Int64(index)))
+            try await store.set(subscription, adding: [])
+        }
+        #expect(signals.all.count >= count)
+        await store.close()
+    }
+
     private final class Held: Sendable {}
 
     /// While the disk hangs, what is too much is refused at once and nothing of it is kept; the rest is stored afterwards.

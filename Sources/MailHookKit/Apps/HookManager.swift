@@ -12,15 +12,22 @@ import Synchronization
 
 /// Has the daemon read everything again; set when it runs.
 final class ReloadLink: Sendable {
-    private let reload = Mutex<(@Sendable () async -> Reloader.Answer)?>(nil)
+    /// Not as the mutex's own value: each access would wrap it anew.
+    private struct Reload: Sendable {
+        let call: @Sendable () async -> Reloader.Answer
+    }
 
-    func connect(_ reload: @escaping @Sendable () async -> Reloader.Answer) { self.reload.withLock { $0 = reload } }
+    private let reload = Mutex<Reload?>(nil)
+
+    func connect(_ reload: @escaping @Sendable () async -> Reloader.Answer) {
+        self.reload.withLock { $0 = Reload(call: reload) }
+    }
 
     func callAsFunction() async -> Reloader.Answer {
         guard let reload = reload.withLock({ $0 }) else {
             return .failure(SetupFailure(diagnostics: [Diagnostic(.error, file: "daemon", reason: "does not run yet")]))
         }
-        return await reload()
+        return await reload.call()
     }
 }
 

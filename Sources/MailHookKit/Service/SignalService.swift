@@ -22,7 +22,12 @@ final class SignalService: Service {
     private let stops: UnixSignalsSequence
     private let logger: Logger
     private let reload: @Sendable () -> Void
-    private let stop = Mutex<(@Sendable () async -> Void)?>(nil)
+    /// Not as the mutex's own value: each access would wrap it anew.
+    private struct Stop: Sendable {
+        let call: @Sendable () async -> Void
+    }
+
+    private let stop = Mutex<Stop?>(nil)
 
     /// - Parameters:
     ///   - stops: SIGTERM and SIGINT.
@@ -35,7 +40,7 @@ final class SignalService: Service {
     }
 
     /// What is to be done at the first SIGTERM or SIGINT.
-    func onStop(_ stop: @escaping @Sendable () async -> Void) { self.stop.withLock { $0 = stop } }
+    func onStop(_ stop: @escaping @Sendable () async -> Void) { self.stop.withLock { $0 = Stop(call: stop) } }
 
     func run() async {
         await cancelWhenGracefulShutdown { [self] in
@@ -45,7 +50,7 @@ final class SignalService: Service {
                 for await signal in stops {
                     if isStopping { end(signal) }
                     isStopping = true
-                    await stop.withLock { $0 }?()
+                    await stop.withLock { $0 }?.call()
                 }
             }
         }
