@@ -6,6 +6,7 @@
 import Foundation
 import HookModel
 import Logging
+import TestSupport
 import Testing
 
 @testable import HookIntake
@@ -176,7 +177,7 @@ final class UnixSocket {
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         var limit = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        let result = Self.withAddress(path) { connect(descriptor, $0, $1) }
+        let result = withUnixAddress(path) { connect(descriptor, $0, $1) }
         #expect(result == 0)
     }
 
@@ -184,18 +185,9 @@ final class UnixSocket {
 
     static func listening(_ path: String) -> Int32 {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
-        let result = withAddress(path) { bind(descriptor, $0, $1) }
+        let result = withUnixAddress(path) { bind(descriptor, $0, $1) }
         #expect(result == 0 && listen(descriptor, 9) == 0)
         return descriptor
-    }
-
-    private static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-        return withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
-        }
     }
 
     func send(_ text: String) {
