@@ -75,8 +75,7 @@ public struct DocumentFinder: Sendable {
 
     private func jsonPart(_ part: MIMEPart, _ message: MIMEMessage) -> (Candidate.Content, [JSONRepair]) {
         if Self.isPacked(part, message) { return gzipPart(part, message) }
-        let isEncoded = part.encoding == .base64 || part.encoding == .quotedPrintable || part.encoding == .uuencode
-        if !isEncoded, part.typeName != "text/plain", !Self.mayBeWide(message.encodedBody(of: part)) {
+        if part.encoding.isIdentity, part.typeName != "text/plain", !Self.mayBeWide(message.encodedBody(of: part)) {
             // Read where it stands in the message.
             return document(message.sources[part.source], in: part.body)
         }
@@ -138,34 +137,50 @@ public struct DocumentFinder: Sendable {
 
     /// Rule 3: the whole text is one object or array. Other text is text, not a failure.
     private func textBody(_ part: MIMEPart, _ message: MIMEMessage) -> JSONDocument? {
-        // Most text is prose: its first character tells, before the whole is decoded and unwrapped.
         guard part.body.count <= limits.documentSize * 4 else { return nil }
-        let text = message.text(of: part)
-        guard Self.looksLikeJSON(text) else { return nil }
+        // Most text is prose: its first character tells, before the whole is decoded and unwrapped.
+        if let start = message.textStart(of: part, limit: 512), Self.looksLikeJSON(start.dropLast(8)) == false { return nil }
+        guard Self.looksLikeJSON(message.text(of: part)[...]) == true else { return nil }
         let plain = message.unwrappedText(of: part)
         guard plain.count <= limits.documentSize, let document = try? JSONDocument(plain, limits: jsonLimits)
         else { return nil }
         return document.root.kind == .object || document.root.kind == .array ? document : nil
     }
 
-    private static func looksLikeJSON(_ text: [UInt8]) -> Bool {
+    /// Nil where there is nothing but white space.
+    private static func looksLikeJSON(_ text: ArraySlice<UInt8>) -> Bool? {
         let start = text.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
-        let first = text[start...].first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D }
-        return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
+        let first = text.dropFirst(start).first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D }
+        return first.map { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "[") }
     }
 
     // MARK: - Scripts
 
+    /// An HTML part in UTF-8: all of `bytes`, or where it stands in the message.
+    private struct HTMLText {
+        let bytes: [UInt8]
+        let range: Range<Int>
+        /// Only the beginning of the part.
+        var isCut = false
+
+        func withUnsafeBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+            bytes.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0[range])) }
+        }
+
+        /// Where the content of one of its scripts stands in `bytes`.
+        func place(of script: ScriptElement) -> Range<Int> {
+            range.lowerBound + script.content.lowerBound..<range.lowerBound + script.content.upperBound
+        }
+    }
+
     private func addScripts(of part: MIMEPart, in message: MIMEMessage, to found: inout [Candidate]) {
-        let (html, isCut) = htmlText(part, message)
-        let scan = ScriptScanner.scan(html)
+        let html = htmlText(part, message)
+        let scan = html.withUnsafeBytes { ScriptScanner.scan($0) }
         var index = 0
         for script in scan.elements {
             guard let type = ScriptType(type: script.type, language: script.attribute("language")) else { continue }
             defer { index += 1 }
-            guard html[script.content].contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D && $0 != 0x0C }) else {
-                continue
-            }
+            guard html.bytes[html.place(of: script)].contains(where: { !Self.isHTMLSpace($0) }) else { continue }
             var candidate = Self.candidate(part, type.kind, source: .scripts, isMislabelled: type.isMislabelled)
             candidate.origin = .script
             candidate.index = index
@@ -176,36 +191,50 @@ public struct DocumentFinder: Sendable {
             guard found.count <= limits.documents else { return }
         }
         let isIncomplete = scan.problems.contains { $0.code == .scriptLimit || $0.code == .depthLimit }
-        guard isCut || isIncomplete else { return }
+        guard html.isCut || isIncomplete else { return }
         var rest = Self.candidate(part, .json, source: .scripts, isMislabelled: false)
         rest.origin = .script
         rest.index = index
         rest.content = .failure(
             DocumentFailure(
                 .limit,
-                isCut
+                html.isCut
                     ? "only the first \(limits.htmlSize) octets of an HTML part are looked at"
                     : "the HTML holds more scripts, or is nested deeper, than is looked at"))
         found.append(rest)
     }
 
-    private func scriptText(_ script: ScriptElement, in html: [UInt8]) -> (Candidate.Content, [JSONRepair]) {
+    private static func isHTMLSpace(_ byte: UInt8) -> Bool {
+        byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0C || byte == 0x0D
+    }
+
+    private func scriptText(_ script: ScriptElement, in html: HTMLText) -> (Candidate.Content, [JSONRepair]) {
         // Inside of svg and math the content is markup, with references and CDATA sections.
-        guard script.namespace == .html else { return document(ScriptScanner.text(of: script, in: html)) }
-        let result = document(html, in: script.content)
-        guard case .failure = result.0, let bare = JSONRepair.withoutSections(Array(html[script.content])) else {
+        guard script.namespace == .html else {
+            return document(html.withUnsafeBytes { ScriptScanner.text(of: script, in: $0) })
+        }
+        let place = html.place(of: script)
+        let result = document(html.bytes, in: place)
+        guard case .failure = result.0, let bare = JSONRepair.withoutSections(Array(html.bytes[place])) else {
             return result
         }
         let (content, repairs) = document(bare)
         return (content, [.cdataWrapper] + repairs.filter { $0 != .cdataWrapper })
     }
 
-    /// The text in UTF-8, and whether it is only the beginning of the part. WHATWG HTML section 13.2.3.2, with the MIME
-    /// parameter as the transport's word.
-    private func htmlText(_ part: MIMEPart, _ message: MIMEMessage) -> (html: [UInt8], isCut: Bool) {
-        let (body, isCut) = decodedBody(part, message, limit: limits.htmlSize)
+    /// WHATWG HTML section 13.2.3.2, with the MIME parameter as the transport's word.
+    private func htmlText(_ part: MIMEPart, _ message: MIMEMessage) -> HTMLText {
         let parameter = part.charsetLabel.flatMap { $0.isEmpty ? nil : $0 }
-        return (Charset.utf8(body, label: parameter ?? HTMLCharset.label(of: body).label), isCut)
+        if part.encoding.isIdentity, part.body.count <= limits.htmlSize {
+            let whole = HTMLText(bytes: message.sources[part.source], range: part.body)
+            let isUTF8 = whole.withUnsafeBytes {
+                Charset.isUTF8($0, label: parameter ?? HTMLCharset.label(of: $0).label)
+            }
+            if isUTF8 { return whole }
+        }
+        let (body, isCut) = decodedBody(part, message, limit: limits.htmlSize)
+        let text = Charset.utf8(body, label: parameter ?? HTMLCharset.label(of: body).label)
+        return HTMLText(bytes: text, range: 0..<text.count, isCut: isCut)
     }
 
     /// A body with its transfer encoding removed. One that may pass `limit` is decoded no further than that: a large

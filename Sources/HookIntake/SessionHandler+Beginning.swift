@@ -103,7 +103,7 @@ extension SessionHandler {
 
     /// RFC 3207 section 4: the handshake begins right behind the reply. The session has dropped what came before.
     func startTLS(_ context: ChannelHandlerContext) {
-        pending = nil
+        pending.removeAll()
         writeOutput(context)
         context.flush()
         guard let tls = shared.configuration.tls, !isInputClosed else { return close(context) }

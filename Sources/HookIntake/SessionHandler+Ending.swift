@@ -19,7 +19,7 @@ extension SessionHandler {
         case .closed: break
         case .handshake: if listener.kind == .smtps { context.close(promise: nil) }
         case .pause: refuse(.shuttingDown, context)
-        case .dialogue: if !isWaiting, !session.isInTransaction, pending == nil { endForShutdown(context) }
+        case .dialogue: if !isWaiting, !session.isInTransaction, pending.isEmpty { endForShutdown(context) }
         }
     }
 
@@ -34,8 +34,8 @@ extension SessionHandler {
     func close(_ context: ChannelHandlerContext) {
         if case .closed = phase { return }
         phase = .closed
-        let isDone = isInputClosed || !isCounted && !isCountedAsRefused || session.hasQuit && pending == nil && tls == nil
-        pending = nil
+        let isDone = isInputClosed || !isCounted && !isCountedAsRefused || session.hasQuit && pending.isEmpty && tls == nil
+        pending.removeAll()
         timer?.cancel()
         shared.sessions.remove(context.channel)
         let channel = context.channel

@@ -36,7 +36,7 @@ final class SessionHandler: ChannelInboundHandler {
     let shared: SessionContext
     var session: SMTPServerSession
     var phase = Phase.dialogue
-    var pending: ByteBuffer?
+    var pending = PendingInput()
     private var outgoing = ByteBuffer()
     /// The client's address: of the connection, or as a load balancer or mail server tells it.
     var peer = ""
@@ -78,18 +78,13 @@ final class SessionHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if case .closed = phase { return }
-        var piece = unwrapInboundIn(data)
-        if pending?.readableBytes ?? 0 > 0 {
-            pending?.writeBuffer(&piece)
-        } else {
-            pending = piece
-        }
+        pending.append(unwrapInboundIn(data))
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
         switch phase {
         case .closed, .handshake: context.read()
-        case .pause: if pending != nil { refuse(.earlyTalker, context) } else { context.read() }
+        case .pause: if !pending.isEmpty { refuse(.earlyTalker, context) } else { context.read() }
         case .dialogue:
             lastActivity = .now()
             proceed(context)
@@ -156,7 +151,7 @@ final class SessionHandler: ChannelInboundHandler {
                 handOver(transaction, context)
                 // One more piece at most is taken meanwhile: to stop reading and to begin again costs two system calls. The
                 // answer goes on where nothing is read now.
-                return pending == nil && context.channel.isWritable ? context.read() : ()
+                return pending.isEmpty && context.channel.isWritable ? context.read() : ()
             case .startTLS: return startTLS(context)
             case .close: return close(context)
             }
@@ -164,14 +159,16 @@ final class SessionHandler: ChannelInboundHandler {
     }
 
     private func advance() -> SMTPServerSession.Action {
-        var consumed = 0
         session.refusal = shared.receiver.refusal
-        let action = pending.map { buffer in
-            buffer.withUnsafeReadableBytes { session.advance($0, consumed: &consumed) }
-        } ?? session.advance(UnsafeRawBufferPointer(start: nil, count: 0), consumed: &consumed)
-        pending?.moveReaderIndex(forwardBy: consumed)
-        if pending?.readableBytes == 0 { pending = nil }
-        return action
+        while true {
+            var consumed = 0
+            let action = pending.first.map { piece in
+                piece.withUnsafeReadableBytes { session.advance($0, consumed: &consumed) }
+            } ?? session.advance(UnsafeRawBufferPointer(start: nil, count: 0), consumed: &consumed)
+            pending.consume(consumed)
+            // It may need no more than the next piece, which is here.
+            guard case .needInput = action, consumed > 0, !pending.isEmpty else { return action }
+        }
     }
 
     private func admission(of path: String) -> Outcome {

@@ -13,6 +13,14 @@ public enum Charset {
         utf8(bytes, encoding(label: label) ?? .unlabelled)
     }
 
+    /// Whether `utf8(_:label:)` would give these octets back.
+    public static func isUTF8(_ bytes: UnsafeBufferPointer<UInt8>, label: String?) -> Bool {
+        switch encoding(label: label) ?? .unlabelled {
+        case .utf8, .unlabelled: UTF8Validation.isValid(bytes)
+        default: false
+        }
+    }
+
     /// Whether a label is one that is read as what it says.
     public static func isKnown(_ label: String) -> Bool { encoding(label: label) != nil }
 

@@ -36,10 +36,24 @@ public struct MIMEMessage: Sendable {
 
     /// The body of a part in UTF-8, by its `charset`, whatever its type. Without one, and with one that is unknown, octets
     /// that are UTF-8 are taken as that, and others as windows-1252.
-    public func text(of part: MIMEPart) -> [UInt8] {
-        let charset =
-            part.isTextType ? part.charset : Charset.encoding(label: part.mediaType.value["charset"]) ?? .unlabelled
-        return Charset.utf8(body(of: part), charset)
+    public func text(of part: MIMEPart) -> [UInt8] { Charset.utf8(body(of: part), charset(of: part)) }
+
+    /// What `text(of:)` begins with, of the first `limit` octets of the encoded body; nil where there are no more than that.
+    /// The last 8 octets can be others than those of the whole, for the cut may go through a character or its encoding.
+    public func textStart(of part: MIMEPart, limit: Int) -> [UInt8]? {
+        guard part.body.count > limit else { return nil }
+        var octets = part.bytes.withUnsafeBufferPointer {
+            TransferDecoder.decode(Bytes(rebasing: $0[part.body.prefix(limit)]), part.encoding)
+        }
+        // The cut may leave two octets of an escape, and half a character would have all of a text that says nothing of its
+        // charset taken as windows-1252.
+        octets.removeLast(min(3, octets.count))
+        while let last = octets.last, last >= 0x80 { octets.removeLast() }
+        return Charset.utf8(octets, charset(of: part))
+    }
+
+    private func charset(of part: MIMEPart) -> CharsetEncoding {
+        part.isTextType ? part.charset : Charset.encoding(label: part.mediaType.value["charset"]) ?? .unlabelled
     }
 
     /// The fields of a part's header.

@@ -54,6 +54,14 @@ public enum TransferEncoding: String, Sendable, Hashable {
     /// Not one of the above: the body is taken as it is (section 6.4).
     case unknown
 
+    /// Whether the octets of a body are what they stand for (section 6.2).
+    public var isIdentity: Bool {
+        switch self {
+        case .sevenBit, .eightBit, .binary, .unknown: true
+        case .base64, .quotedPrintable, .uuencode: false
+        }
+    }
+
     init(_ bytes: Bytes, _ range: Range<Int>) {
         let word = bytes.trimmed(range)
         switch word.count {

@@ -16,7 +16,7 @@ extension SMTPServerSession {
         guard !parameters.isBinary else { return refuse(SMTPReply(503, "5.5.1", "BODY=BINARYMIME needs BDAT")) }
         reply(SMTPReply(354, nil, "End data with <CR><LF>.<CR><LF>"))
         receiver = DataReceiver(
-            limit: configuration.messageSize, sizeHint: parameters.size ?? 0, bareNewline: configuration.bareNewline)
+            limit: configuration.messageSize, sizeHint: parameters.size ?? usualSize, bareNewline: configuration.bareNewline)
         state = .data
     }
 
@@ -45,6 +45,8 @@ extension SMTPServerSession {
     /// Hands the message out, or refuses it.
     private mutating func finish(_ buffer: MessageBuffer) -> Action? {
         state = .messageAsked
+        let size = buffer.taken + buffer.message.count
+        usualSize = size + size / 4
         let outcome: Outcome? = buffer.hasBareNewline ? .bareNewline : buffer.isTooLarge ? .messageTooLarge : nil
         if let outcome {
             let count = configuration.service == .lmtp ? recipients.count : 1
@@ -73,7 +75,7 @@ extension SMTPServerSession {
             }
         if refusal == nil, chunks == nil {
             chunks = ChunkReceiver(
-                limit: configuration.messageSize, sizeHint: parameters.size ?? (isLast ? size : 0),
+                limit: configuration.messageSize, sizeHint: parameters.size ?? (isLast ? size : usualSize),
                 isBinary: parameters.isBinary, bareNewline: configuration.bareNewline)
         }
         state = .chunk(remaining: size, isLast: isLast, refusal: refusal)

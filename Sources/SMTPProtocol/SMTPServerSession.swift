@@ -75,6 +75,8 @@ public struct SMTPServerSession: Sendable {
     var receiver: DataReceiver?
     /// From the first BDAT of a transaction to the last.
     var chunks: ChunkReceiver?
+    /// What the next message may need, in octets: a client that does not announce sizes (SIZE) sends much the same again.
+    var usualSize = 0
 
     /// Begins with the greeting in its output.
     public init(configuration: SMTPServerConfiguration) {

@@ -63,6 +63,19 @@ import Testing
         #expect(found("Content-Type: text/plain; charset=utf-8\n\n\(text)") == expected)
     }
 
+    /// The beginning of a text tells what it is, however far away its first character is.
+    @Test(arguments: ["7bit", "quoted-printable"], ["", "\u{FEFF}"])
+    func bodiesBehindWhiteSpace(encoding: String, mark: String) {
+        let bracket = encoding == "7bit" ? "[" : "=5B"
+        for count in Array(0..<4) + Array(480..<530) + [5_000] {
+            let head = "Content-Type: text/plain\nContent-Transfer-Encoding: \(encoding)\n\n"
+            let start = head + mark + String(repeating: " ", count: count)
+            let end = String(repeating: "1,", count: 400) + "1]"
+            #expect(found(start + bracket + end).count == 1, "\(count)")
+            #expect(found(start + "é" + bracket + end).isEmpty, "\(count)")
+        }
+    }
+
     @Test func flowedBodyIsUnwrapped() {
         let mail = "Content-Type: text/plain; format=flowed; delsp=yes\n\n{\"text\": \"one \nword\",\n \"b\": 2}\n"
         #expect(found(mail) == ["1 body 0 json {\"text\": \"oneword\",\n\"b\": 2}"])

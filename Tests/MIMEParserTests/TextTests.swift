@@ -2,6 +2,7 @@
 //
 // Text: charsets, flowed paragraphs, files inside text.
 
+import Foundation
 import TestSupport
 import Testing
 
@@ -21,6 +22,41 @@ struct TextTests {
             self.octets = octets
             self.text = text
         }
+    }
+
+    /// Wherever it is cut, through a character, an escape or a group of base64.
+    @Test(arguments: ["7bit", "8bit", "base64", "quoted-printable"], ["utf-8", "", "iso-8859-1", "shift_jis", "utf-16be"])
+    func beginningOfText(encoding: String, charset: String) {
+        let octets: [UInt8] =
+            switch charset {
+            case "utf-8", "": Array("\u{FEFF} \n é😀 {\"ä\": 1} 日本 = é".utf8)
+            case "utf-16be": Array("  {é日".utf16).flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] }
+            default: [0x20, 0x0D, 0x0A, 0x93, 0xFA, 0x5C, 0x7E, 0xB1, 0x87, 0x40, 0x81, 0x60, 0x41, 0x7B, 0xE9, 0x20, 0x61]
+            }
+        let body: [UInt8] =
+            switch encoding {
+            case "base64": Array(Data(octets).base64EncodedString().utf8)
+            case "quoted-printable": octets.flatMap { Array("=\($0 < 16 ? "0" : "")\(String($0, radix: 16, uppercase: true))".utf8) }
+            default: octets
+            }
+        let type = "text/plain" + (charset.isEmpty ? "" : "; charset=\(charset)")
+        let mail = Array("Content-Type: \(type)\r\nContent-Transfer-Encoding: \(encoding)\r\n\r\n".utf8) + body
+        let message = MIMEMessage(mail)
+        let text = message.text(of: message.parts[0])
+        #expect(message.textStart(of: message.parts[0], limit: body.count) == nil)
+        for limit in 1..<body.count {
+            let start = message.textStart(of: message.parts[0], limit: limit) ?? [0]
+            #expect(text.starts(with: start.dropLast(8)), "\(limit)")
+        }
+        let longest = message.textStart(of: message.parts[0], limit: body.count - 1) ?? []
+        #expect(longest.count + 12 >= text.count)
+    }
+
+    @Test(arguments: [nil, "utf-8", "us-ascii", "iso-8859-1", "utf-16", "unknown-8bit"], [[0x61], [0xC3, 0xA9], [0xE9], [0xC3]])
+    func whatIsUTF8Already(label: String?, octets: [UInt8]) {
+        let isSaid = octets.withUnsafeBufferPointer { Charset.isUTF8($0, label: label) }
+        if isSaid { #expect(Charset.utf8(octets, label: label) == octets) }
+        #expect(isSaid == (octets != [0xE9] && octets != [0xC3] && label != "iso-8859-1" && label != "utf-16"))
     }
 
     @Test(arguments: [

@@ -45,6 +45,37 @@ import Testing
         }
     }
 
+    /// A client that does not announce sizes sends much the same again: the next message finds its room and is not copied
+    /// from one that is half as large to the next.
+    @Test(arguments: [false, true])
+    func messagesLikeTheOneBeforeFindTheirRoom(isAnnounced: Bool) throws {
+        var configuration = Dialogue.configuration()
+        configuration.messageSize = 100_000
+        let mail = ["MAIL FROM:<a@b>" + (isAnnounced ? " SIZE=70000" : ""), "RCPT TO:<x@y>", "DATA"]
+            + Array(repeating: String(repeating: "x", count: 68), count: 1_000) + ["."]
+        let input = Dialogue.lines(["EHLO c"] + mail + mail)
+        var session = SMTPServerSession(configuration: configuration)
+        var rooms: [Int] = []
+        for start in stride(from: 0, to: input.count, by: 100) {
+            var rest = input[start..<min(start + 100, input.count)]
+            while !rest.isEmpty {
+                var consumed = 0
+                switch rest.withUnsafeBytes({ session.advance($0, consumed: &consumed) }) {
+                case .recipient: session.answerRecipient(.accepted)
+                case .message(let message):
+                    try #require(message.bytes.count == 70_000)
+                    rooms.append(message.bytes.capacity)
+                    session.answerMessage([Outcome.accepted.smtpReply])
+                default: break
+                }
+                rest = rest.dropFirst(consumed)
+            }
+        }
+        try #require(rooms.count == 2)
+        // By doubling it would be 128 KiB.
+        #expect(isAnnounced == (rooms[0] < 90_000) && rooms[1] < 90_000, "\(rooms)")
+    }
+
     /// Whole lines are passed by in blocks, pieces of one octet never: what is special is found at every place of a block.
     @Test(arguments: [SMTPServerConfiguration.BareNewline.refuse, .normalize])
     func blocksAreReadAsOctetsAre(_ bareNewline: SMTPServerConfiguration.BareNewline) {
