@@ -53,7 +53,7 @@ import Testing
         #expect(due.count == 30 && due.allSatisfy { $0.event.id.hasPrefix("o") })
         // It is known again, and makes nothing.
         given.verdict.messageID = "ines@x"
-        #expect(try await store.commit(given) == CommitReceipt(isDuplicate: true, newEvents: 0, firstMadeEvents: true))
+        #expect(try await store.commit(given) == CommitReceipt(isDuplicate: true, newEvents: 0))
         #expect(try await store.erase(.messageID("ines@x")).messages == 3)
         #expect(try await store.erase(.messageID("nobody")).messages == 0)
         #expect(try await store.erase(.event("e99")).messages == 0)
