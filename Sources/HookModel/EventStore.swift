@@ -23,13 +23,14 @@ public struct CommitReceipt: Sendable, Hashable {
     public var isDuplicate: Bool
     /// How many of the entry's events were new. The others exist already and make no new deliveries.
     public var newEvents: Int
-    /// Whether the message it repeats made events. One whose events were all there did not.
-    public var firstMadeEvents: Bool
+    /// Whether one of the entry's events was there already and was made of other content, or of content that is not known
+    /// any more.
+    public var hasForeignEvents: Bool
 
-    public init(isDuplicate: Bool, newEvents: Int, firstMadeEvents: Bool = false) {
+    public init(isDuplicate: Bool, newEvents: Int, hasForeignEvents: Bool = false) {
         self.isDuplicate = isDuplicate
         self.newEvents = newEvents
-        self.firstMadeEvents = firstMadeEvents
+        self.hasForeignEvents = hasForeignEvents
     }
 }
 

@@ -5,12 +5,19 @@
 public import HookModel
 
 public protocol HistoryStore: InspectableStore, DeliveryStore {
+    /// The number of the message that an event was made of, also where the event's content is erased: then its id is still
+    /// known. nil for an id that is not known, and for an event of no message.
+    func messageNumber(ofEvent id: String) async throws(StoreError) -> Int64?
     /// Events that were made of a message, in their order.
     func events(ofMessage id: Int64) async throws(StoreError) -> [StoredEvent]
     /// Messages whose digest begins with these octets (at least 8), oldest first, at most `limit`.
     func messages(digestPrefix: [UInt8], limit: Int) async throws(StoreError) -> [StoredMessage]
     /// About the first message that was received at `time` or later; some behind it may have been received before.
     func firstMessage(since time: Timestamp) async throws(StoreError) -> Int64?
-    /// Messages with ids from `id` on, oldest first, at most `limit`, without those that are duplicates.
-    func messages(from id: Int64, limit: Int) async throws(StoreError) -> [StoredMessage]
+    /// Numbers of messages from `number` on that were received at `time` or later, in their order, at most `limit`. Without
+    /// duplicates, unless they made events.
+    func messageNumbers(from number: Int64, since time: Timestamp, limit: Int) async throws(StoreError) -> [Int64]
+    /// Whether a message came for the hook of this event name, or an event of this type was made of one. Goes through what
+    /// is known of each message where there is none: for people, not for loops.
+    func hasHook(named eventName: String) async throws(StoreError) -> Bool
 }

@@ -35,11 +35,26 @@ extension MemoryStore: HistoryStore {
         try await ask { content in content.messages.first { $0.receivedAt >= time.advanced(by: .seconds(-900)) }?.id }
     }
 
-    public func messages(from id: Int64, limit: Int) async throws(StoreError) -> [StoredMessage] {
+    public func messageNumber(ofEvent id: String) async throws(StoreError) -> Int64? {
+        try await ask { content in content.eventIndex[id].map { content.events[$0].message }.flatMap { $0 > 0 ? $0 : nil } }
+    }
+
+    public func messageNumbers(
+        from number: Int64, since time: Timestamp, limit: Int
+    ) async throws(StoreError) -> [Int64] {
         try await ask { content in
             let makers = Set(content.events.map(\.message))
-            return content.messages.filter { $0.id >= id && ($0.duplicateOf == nil || makers.contains($0.id)) }
-                .prefix(max(0, limit)).compactMap { content.message($0.id) }
+            let found = content.messages.lazy.filter {
+                $0.id >= number && $0.receivedAt >= time && ($0.duplicateOf == nil || makers.contains($0.id))
+            }
+            return Array(found.map(\.id).prefix(max(0, limit)))
+        }
+    }
+
+    public func hasHook(named eventName: String) async throws(StoreError) -> Bool {
+        try await ask { content in
+            content.messages.contains { $0.verdicts.contains { $0.eventName == eventName } }
+                || content.events.contains { $0.message > 0 && $0.stored.event.type == eventName }
         }
     }
 

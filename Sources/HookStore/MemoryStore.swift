@@ -148,8 +148,6 @@ struct MemoryContent {
 
     var subscriptions: [String: StoredSubscription] = [:]
     var messages: [StoredMessage] = []
-    /// Those that made events.
-    var makers: Set<Int64> = []
     var firstByDigest: [[UInt8]: Int64] = [:]
     var events: [EventRow] = []
     /// Index in `events` by event id.
@@ -161,7 +159,13 @@ struct MemoryContent {
         let message = insert(entry)
         var new: Set<String> = []
         var newEvents = 0
-        for event in entry.verdict.hooks.flatMap(\.events) where eventIndex[event.id] == nil {
+        var hasForeignEvents = false
+        for event in entry.verdict.hooks.flatMap(\.events) {
+            if let known = eventIndex[event.id] {
+                let owner = self.message(events[known].message)
+                if owner?.contentDigest != message.contentDigest { hasForeignEvents = true }
+                continue
+            }
             newEvents += 1
             eventIndex[event.id] = events.count
             events.append(
@@ -179,13 +183,9 @@ struct MemoryContent {
                 }
             }
         }
-        if newEvents > 0 { makers.insert(message.id) }
-        return (
-            CommitReceipt(
-                isDuplicate: message.duplicateOf != nil, newEvents: newEvents,
-                firstMadeEvents: message.duplicateOf.map(makers.contains) ?? false),
-            new
-        )
+        let receipt = CommitReceipt(
+            isDuplicate: message.duplicateOf != nil, newEvents: newEvents, hasForeignEvents: hasForeignEvents)
+        return (receipt, new)
     }
 
     mutating func insertDelivery(ofEvent event: Int, to subscription: String, at time: Timestamp) {

@@ -35,8 +35,20 @@ extension SQLiteStore: HistoryStore {
         try await reads.read(ifAbsent: nil) { reader throws(StoreError) in try reader.firstMessage(since: time) }
     }
 
-    public func messages(from id: Int64, limit: Int) async throws(StoreError) -> [StoredMessage] {
-        try await reads.read(ifAbsent: []) { reader throws(StoreError) in try reader.messages(from: id, limit: limit) }
+    public func messageNumber(ofEvent id: String) async throws(StoreError) -> Int64? {
+        try await reads.read(ifAbsent: nil) { reader throws(StoreError) in try reader.messageNumber(ofEvent: id) }
+    }
+
+    public func messageNumbers(
+        from number: Int64, since time: Timestamp, limit: Int
+    ) async throws(StoreError) -> [Int64] {
+        try await reads.read(ifAbsent: []) { reader throws(StoreError) in
+            try reader.messageNumbers(from: number, since: time, limit: limit)
+        }
+    }
+
+    public func hasHook(named eventName: String) async throws(StoreError) -> Bool {
+        try await reads.read(ifAbsent: false) { reader throws(StoreError) in try reader.hasHook(named: eventName) }
     }
 
     public func subscriptions() async throws(StoreError) -> [StoredSubscription] {

@@ -108,14 +108,30 @@ extension StoreReader {
         return low > last ? nil : low
     }
 
-    func messages(from id: Int64, limit: Int) throws(StoreError) -> [StoredMessage] {
+    func messageNumbers(from number: Int64, since time: Timestamp, limit: Int) throws(StoreError) -> [Int64] {
         let rows = try connection.prepare(
-            "SELECT id FROM messages WHERE id >= ?1 AND (duplicate_of IS NULL OR new_events > 0) ORDER BY id LIMIT ?2")
-        rows.bind(1, id)
-        rows.bind(2, max(0, limit))
-        var ids: [Int64] = []
-        while try rows.step() { ids.append(rows.integer(0)) }
-        return try messages(ids)
+            """
+            SELECT id FROM messages
+            WHERE id >= ?1 AND received_at >= ?2 AND (duplicate_of IS NULL OR new_events > 0) ORDER BY id LIMIT ?3
+            """)
+        rows.bind(1, number)
+        rows.bind(2, time.microseconds)
+        rows.bind(3, max(0, limit))
+        var numbers: [Int64] = []
+        while try rows.step() { numbers.append(rows.integer(0)) }
+        return numbers
+    }
+
+    /// Verdicts name the hooks of each message in rows that are small. To look for the type in the table of events would
+    /// read the data of each. Of events that were made later the verdicts say nothing; those are few.
+    func hasHook(named eventName: String) throws(StoreError) -> Bool {
+        let row = try connection.prepare(
+            """
+            SELECT EXISTS (SELECT 1 FROM messages, json_each(messages.verdicts) WHERE value ->> 0 = ?1)
+                OR EXISTS (SELECT 1 FROM later_events l JOIN events e ON e.sequence = l.event WHERE e.type = ?1)
+            """)
+        row.bind(1, eventName)
+        return try row.step() && row.integer(0) != 0
     }
 
     private func messages(_ ids: [Int64]) throws(StoreError) -> [StoredMessage] {

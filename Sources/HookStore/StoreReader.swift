@@ -35,14 +35,14 @@ final class StoreReader: @unchecked Sendable {
                 AND length(json) > 0
             ORDER BY sequence LIMIT ?2
             """)
-        // Rows behind the counter may have no keys yet; they are few and read one by one.
+        // Erased or not. Rows behind the counter may have no keys yet; they are few and read one by one.
         eventByID = try connection.prepare(
             """
-            SELECT sequence, id, type, json, message FROM events
-            WHERE id = ?2 AND length(json) > 0 AND sequence IN (SELECT row FROM keys WHERE key = ?1)
+            SELECT sequence, id, type, json, message, length(json) > 0 FROM events
+            WHERE id = ?2 AND sequence IN (SELECT row FROM keys WHERE key = ?1)
             UNION ALL
-            SELECT sequence, id, type, json, message FROM events
-            WHERE id = ?2 AND length(json) > 0 AND sequence > (SELECT max(value) FROM (
+            SELECT sequence, id, type, json, message, length(json) > 0 FROM events
+            WHERE id = ?2 AND sequence > (SELECT max(value) FROM (
                 SELECT value FROM counters WHERE name = 'keys_events' UNION ALL SELECT 0))
             LIMIT 1
             """)
@@ -96,21 +96,32 @@ final class StoreReader: @unchecked Sendable {
     func event(id: String) throws(StoreError) -> StoredEvent? {
         guard try findEvent(id) else { return nil }
         defer { eventByID.reset() }
-        return Self.event(eventByID)
+        return hasContent ? Self.event(eventByID) : nil
     }
 
     func message(ofEvent id: String) throws(StoreError) -> StoredMessage? {
         guard try findEvent(id) else { return nil }
-        let message = eventByID.integer(4)
+        let message = hasContent ? eventByID.integer(4) : nil
         eventByID.reset()
-        return try self.message(message)
+        return try message.flatMap { number throws(StoreError) in try self.message(number) }
     }
 
+    func messageNumber(ofEvent id: String) throws(StoreError) -> Int64? {
+        guard try findEvent(id) else { return nil }
+        defer { eventByID.reset() }
+        let number = eventByID.integer(4)
+        return number > 0 ? number : nil
+    }
+
+    /// An erased event is found as well: see `hasContent`.
     private func findEvent(_ id: String) throws(StoreError) -> Bool {
         eventByID.bind(1, KeyIndex.key(event: id))
         eventByID.bind(2, id)
         return try eventByID.step()
     }
+
+    /// Whether the event that was found is not erased.
+    private var hasContent: Bool { eventByID.integer(5) != 0 }
 
     func messages(messageID: String, limit: Int) throws(StoreError) -> [StoredMessage] {
         messagesByMessageID.bind(1, KeyIndex.key(messageID: messageID))

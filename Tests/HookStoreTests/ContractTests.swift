@@ -14,28 +14,32 @@ import Testing
         let cases: [(MessageEntry, CommitReceipt)] = [
             (entry("one", events: ["e1", "e2"], to: ["s"]), CommitReceipt(isDuplicate: false, newEvents: 2)),
             // The same message again, as after a lost reply.
-            (
-                entry("one", events: ["e1", "e2"], to: ["s"]),
-                CommitReceipt(isDuplicate: true, newEvents: 0, firstMadeEvents: true)
-            ),
+            (entry("one", events: ["e1", "e2"], to: ["s"]), CommitReceipt(isDuplicate: true, newEvents: 0)),
             // Another message whose hook makes an event that exists.
-            (entry("two", events: ["e2", "e3"], to: ["s"]), CommitReceipt(isDuplicate: false, newEvents: 1)),
+            (
+                entry("two", events: ["e2", "e3"], to: ["s"]),
+                CommitReceipt(isDuplicate: false, newEvents: 1, hasForeignEvents: true)
+            ),
             (entry("none"), CommitReceipt(isDuplicate: false, newEvents: 0)),
             // The same content by way of a hook that was added later.
             (entry("none", events: ["e4"], to: ["s", "t"]), CommitReceipt(isDuplicate: true, newEvents: 1)),
+            // Once more: a repetition made its event, and not the first.
+            (entry("none", events: ["e4"], to: ["s", "t"]), CommitReceipt(isDuplicate: true, newEvents: 0)),
             // Twice in one verdict.
             (entry("three", events: ["e5", "e5"], to: ["s"]), CommitReceipt(isDuplicate: false, newEvents: 1)),
             (entry("", events: ["e6"]), CommitReceipt(isDuplicate: false, newEvents: 1)),
             // One whose event is another message's, and the same again: that it is known does not mean that it made it.
-            (entry("four", events: ["e6"]), CommitReceipt(isDuplicate: false, newEvents: 0)),
-            (entry("four", events: ["e6"]), CommitReceipt(isDuplicate: true, newEvents: 0)),
+            (entry("four", events: ["e6"]), CommitReceipt(isDuplicate: false, newEvents: 0, hasForeignEvents: true)),
+            (entry("four", events: ["e6"]), CommitReceipt(isDuplicate: true, newEvents: 0, hasForeignEvents: true)),
+            // One that made an event does not own another's.
+            (entry("one", events: ["e1", "e6"]), CommitReceipt(isDuplicate: true, newEvents: 0, hasForeignEvents: true)),
         ]
         for (index, (entry, receipt)) in cases.enumerated() {
             #expect(try await store.commit(entry) == receipt, "case \(index)")
         }
         let counts = try await store.counts()
-        #expect(counts.messages == 9)
-        #expect(counts.duplicates == 3)
+        #expect(counts.messages == 11)
+        #expect(counts.duplicates == 5)
         #expect(counts.events == 6)
         #expect(counts.deliveriesWaiting == 6)
         await store.close()
@@ -73,8 +77,9 @@ import Testing
         #expect(
             receipts.all.sorted { $0.0 < $1.0 }.map(\.1) == [
                 CommitReceipt(isDuplicate: false, newEvents: 1),
-                CommitReceipt(isDuplicate: true, newEvents: 0, firstMadeEvents: true),
-                CommitReceipt(isDuplicate: false, newEvents: 0), CommitReceipt(isDuplicate: true, newEvents: 0),
+                CommitReceipt(isDuplicate: true, newEvents: 0),
+                CommitReceipt(isDuplicate: false, newEvents: 0, hasForeignEvents: true),
+                CommitReceipt(isDuplicate: true, newEvents: 0, hasForeignEvents: true),
             ])
         await store.close()
     }

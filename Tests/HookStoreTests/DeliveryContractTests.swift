@@ -192,6 +192,7 @@ import Testing
         try await store.finish([DeliveryResult(id: 1, state: .dead, reason: "x")], adding: [own, own], now: at(11))
         #expect(try await states(store) == ["a s dead 1 x", "o ops waiting 0 "])
         #expect(try await store.message(ofEvent: "o") == nil)
+        #expect(try await store.messageNumber(ofEvent: "o") == nil)
         // The same event with other content: delivered again where that was asked for, and then to one more.
         var changed = own
         changed.event.json = Array("{\"n\":1}".utf8)
@@ -219,15 +220,49 @@ import Testing
         #expect(try await store.firstMessage(since: at(0)) == 1)
         #expect(try await store.firstMessage(since: at(9000)) == 3)
         #expect(try await store.firstMessage(since: at(99_000)) == nil)
-        #expect(try await store.messages(from: 1, limit: 9).map(\.id) == [1, 3])
-        #expect(try await store.messages(from: 2, limit: 9).map(\.id) == [3])
+        func numbers(from number: Int64, since time: Timestamp = at(0), limit: Int = 9) async throws -> [Int64] {
+            try await store.messageNumbers(from: number, since: time, limit: limit)
+        }
+        #expect(try await numbers(from: 1) == [1, 3])
+        #expect(try await numbers(from: 2) == [3])
+        #expect(try await numbers(from: 1, limit: 1) == [1])
+        #expect(try await numbers(from: 1, limit: 0) == [])
+        #expect(try await numbers(from: 1, since: at(1000)) == [1, 3])
+        #expect(try await numbers(from: 1, since: at(1001), limit: 1) == [3])
         // Content that came before, with an event of its own: the same mail to another hook, or a post that says the same.
         _ = try await store.commit(entry("one", events: ["d"], to: ["s"], at: at(9500)))
-        #expect(try await store.messages(from: 1, limit: 9).map(\.id) == [1, 3, 4])
-        #expect(try await store.messages(from: 4, limit: 9).first?.bytes == Array("one".utf8))
+        #expect(try await numbers(from: 1) == [1, 3, 4])
+        #expect(try await store.message(4)?.bytes == Array("one".utf8))
+        // And back from their events.
+        for (id, number) in [("a", 1), ("b", 1), ("c", 3), ("a2", 1), ("d", 4), ("none", nil)] as [(String, Int64?)] {
+            #expect(try await store.messageNumber(ofEvent: id) == number, "\(id)")
+        }
         let digest = try #require(try await store.message(1)).contentDigest
         #expect(try await store.messages(digestPrefix: Array(digest.prefix(16)), limit: 9).first?.id == 1)
         #expect(try await store.messages(digestPrefix: Array(digest.prefix(7)), limit: 9) == [])
+        await store.close()
+    }
+
+    /// By the verdict of a message, though nothing was delivered, and by an event that was made later.
+    @Test(arguments: StoreKind.allCases)
+    func hooksAreKnownByWhatCameForThem(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        #expect(try await !store.hasHook(named: "app.event"))
+        var given = entry("one", events: ["a"])
+        given.verdict.hooks.append(
+            HookVerdict(eventName: "app.\"second\"", recipient: "b@example.com", outcome: .noStructuredData, answer: .accepted, events: []))
+        _ = try await store.commit(given)
+        func event(_ type: String, of message: Int64?) -> AddedEvent {
+            AddedEvent(event: Event(id: type, type: type, json: [123, 125]), subscriptions: [], message: message)
+        }
+        _ = try await store.add([event("app.later", of: 1), event("mailhookd.x", of: nil)], now: at(5))
+        for (name, isKnown) in [
+            ("app.event", true), ("app.\"second\"", true), ("app.later", true), ("mailhookd.x", false), ("app.even", false),
+            ("b@example.com", false), ("", false),
+        ] {
+            #expect(try await store.hasHook(named: name) == isKnown, "\(name)")
+        }
         await store.close()
     }
 

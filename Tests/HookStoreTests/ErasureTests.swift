@@ -42,7 +42,12 @@ import Testing
             }
         let receipt = try await store.erase(subject)
         #expect(receipt.messages == 2 && receipt.events == 3)
-        for id in ["e1", "e2", "e3"] { #expect(try await store.event(id: id) == nil) }
+        for (id, number) in [("e1", 31), ("e2", 31), ("e3", 32)] as [(String, Int64)] {
+            #expect(try await store.event(id: id) == nil)
+            #expect(try await store.message(ofEvent: id) == nil)
+            // Its id is still that of its message.
+            #expect(try await store.messageNumber(ofEvent: id) == number)
+        }
         #expect(try await store.messages(messageID: "ines@x", limit: 9) == [])
         let message = try #require(try await store.message(31))
         #expect(message.bytes == nil && message.envelope.recipients == [] && message.envelope.mailFrom == nil)
@@ -53,7 +58,7 @@ import Testing
         #expect(due.count == 30 && due.allSatisfy { $0.event.id.hasPrefix("o") })
         // It is known again, and makes nothing.
         given.verdict.messageID = "ines@x"
-        #expect(try await store.commit(given) == CommitReceipt(isDuplicate: true, newEvents: 0, firstMadeEvents: true))
+        #expect(try await store.commit(given) == CommitReceipt(isDuplicate: true, newEvents: 0))
         #expect(try await store.erase(.messageID("ines@x")).messages == 3)
         #expect(try await store.erase(.messageID("nobody")).messages == 0)
         #expect(try await store.erase(.event("e99")).messages == 0)

@@ -10,7 +10,7 @@ final class CommitPlanner: @unchecked Sendable {
     private let keys: KeyIndex
     private let findRow: SQLiteStatement
     private let hasDigest: SQLiteStatement
-    private let hasEvent: SQLiteStatement
+    private let findOwner: SQLiteStatement
     private let lastRow: SQLiteStatement
     private let lastDeliveryRow: SQLiteStatement
 
@@ -18,20 +18,15 @@ final class CommitPlanner: @unchecked Sendable {
     private var lastMessage: Int64
     private var lastEvent: Int64
     private var lastDelivery: Int64
-    /// What was planned and may not be in the database yet.
-    private var messages: [Digest: First] = [:]
-    private var events: [String: Int64] = [:]
+    /// What was planned and may not be in the database yet: the first message of a content, and the content an event was
+    /// made of.
+    private var messages: [Digest: Int64] = [:]
+    private var events: [String: Digest] = [:]
     private var planned: [Planned] = []
     /// How many of `planned` are over; they are removed now and then.
     private var forgotten = 0
     private var groupStart = 0
     private var groupNumbers: (message: Int64, event: Int64, delivery: Int64) = (0, 0, 0)
-
-    /// The first message of a content.
-    private struct First {
-        var message: Int64
-        var madeEvents: Bool
-    }
 
     private struct Planned {
         /// The message's number, which rises with the records.
@@ -43,6 +38,7 @@ final class CommitPlanner: @unchecked Sendable {
 
     /// The content digest of a message, hashed at once: an array is hashed octet by octet.
     private struct Digest: Hashable {
+        /// Empty for a message that is gone.
         let octets: [UInt8]
 
         func hash(into hasher: inout Hasher) { octets.withUnsafeBytes { hasher.combine(bytes: $0) } }
@@ -57,8 +53,10 @@ final class CommitPlanner: @unchecked Sendable {
         lastRow = try connection.prepare("SELECT max(sequence) FROM events")
         lastDeliveryRow = try connection.prepare("SELECT max(id) FROM deliveries")
         findRow = try connection.prepare("SELECT row FROM keys WHERE key = ?1")
-        hasDigest = try connection.prepare("SELECT new_events FROM messages WHERE id = ?1 AND digest = ?2")
-        hasEvent = try connection.prepare("SELECT 1 FROM events WHERE sequence = ?1 AND id = ?2")
+        hasDigest = try connection.prepare("SELECT 1 FROM messages WHERE id = ?1 AND digest = ?2")
+        // Events that were added may belong to no message, or outlive it.
+        findOwner = try connection.prepare(
+            "SELECT m.digest FROM events e LEFT JOIN messages m ON m.id = e.message WHERE e.sequence = ?1 AND e.id = ?2")
     }
 
     // MARK: - Groups
@@ -87,7 +85,7 @@ final class CommitPlanner: @unchecked Sendable {
     }
 
     private func forget(_ one: Planned) {
-        if let digest = one.digest, messages[digest]?.message == one.message { messages[digest] = nil }
+        if let digest = one.digest, messages[digest] == one.message { messages[digest] = nil }
         for id in one.events { events[id] = nil }
     }
 
@@ -108,13 +106,15 @@ final class CommitPlanner: @unchecked Sendable {
         let digest = Digest(octets: entry.verdict.contentDigest)
         let first = try firstMessage(digest)
         var numbers = CommitNumbers(
-            message: lastMessage + 1, duplicateOf: first?.message ?? 0, firstMadeEvents: first?.madeEvents ?? false,
-            firstEvent: lastEvent + 1, newEvents: [], firstDelivery: lastDelivery + 1)
+            message: lastMessage + 1, duplicateOf: first ?? 0, firstEvent: lastEvent + 1, newEvents: [],
+            firstDelivery: lastDelivery + 1)
         var ids: [String] = []
         var index = 0
         for hook in entry.verdict.hooks {
             for event in hook.events {
-                if try !exists(event.id), !ids.contains(event.id) {
+                if let owner = try owner(ofEvent: event.id) {
+                    if owner != digest { numbers.hasForeignEvents = true }
+                } else if !ids.contains(event.id) {
                     ids.append(event.id)
                     numbers.newEvents.append(index)
                     for subscription in entry.deliveries[event.id] ?? [] {
@@ -129,8 +129,8 @@ final class CommitPlanner: @unchecked Sendable {
         }
         lastMessage += 1
         lastEvent += Int64(ids.count)
-        for (offset, id) in ids.enumerated() { events[id] = numbers.firstEvent + Int64(offset) }
-        if first == nil { messages[digest] = First(message: numbers.message, madeEvents: !ids.isEmpty) }
+        for id in ids { events[id] = digest }
+        if first == nil { messages[digest] = numbers.message }
         planned.append(Planned(message: numbers.message, digest: first == nil ? digest : nil, events: ids))
         return numbers
     }
@@ -138,30 +138,31 @@ final class CommitPlanner: @unchecked Sendable {
     // First what is only in the journal, then the keys that wait in memory, then the table: what leaves one of these
     // is in the next before.
 
-    private func firstMessage(_ digest: Digest) throws(StoreError) -> First? {
+    private func firstMessage(_ digest: Digest) throws(StoreError) -> Int64? {
         if let first = messages[digest] { return first }
         for id in try rows(KeyIndex.key(digest: digest.octets)) {
             hasDigest.bind(1, id)
             hasDigest.bind(2, digest.octets)
             if try hasDigest.step() {
-                defer { hasDigest.reset() }
-                return First(message: id, madeEvents: hasDigest.integer(0) > 0)
+                hasDigest.reset()
+                return id
             }
         }
         return nil
     }
 
-    private func exists(_ id: String) throws(StoreError) -> Bool {
-        if events[id] != nil { return true }
+    /// The content an event was made of; nil where there is no such event.
+    private func owner(ofEvent id: String) throws(StoreError) -> Digest? {
+        if let digest = events[id] { return digest }
         for sequence in try rows(KeyIndex.key(event: id)) {
-            hasEvent.bind(1, sequence)
-            hasEvent.bind(2, id)
-            if try hasEvent.step() {
-                hasEvent.reset()
-                return true
+            findOwner.bind(1, sequence)
+            findOwner.bind(2, id)
+            if try findOwner.step() {
+                defer { findOwner.reset() }
+                return Digest(octets: findOwner.octets(0))
             }
         }
-        return false
+        return nil
     }
 
     /// Rows that may have this key: the caller compares.

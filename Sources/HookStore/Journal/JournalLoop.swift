@@ -278,7 +278,7 @@ final class JournalLoop: @unchecked Sendable {
                     receipts.append(
                         CommitReceipt(
                             isDuplicate: numbers.duplicateOf != 0, newEvents: numbers.newEvents.count,
-                            firstMadeEvents: numbers.firstMadeEvents))
+                            hasForeignEvents: numbers.hasForeignEvents))
                 case .results(let results, let now):
                     try journal.append(results, now: now, isLastOfGroup: isLast)
                     receipts.append(CommitReceipt(isDuplicate: false, newEvents: 0))

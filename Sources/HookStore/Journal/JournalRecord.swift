@@ -188,8 +188,8 @@ struct CommitNumbers: Sendable {
     var message: Int64
     /// The first message of the same content; 0 if this is it.
     var duplicateOf: Int64
-    /// Not part of the record.
-    var firstMadeEvents = false
+    /// As in `CommitReceipt`. Not part of the record.
+    var hasForeignEvents = false
     /// The first of the new events' sequences, which follow one another.
     var firstEvent: Int64
     /// Which events are new: positions among all of the verdict's.

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // `mailhookd events replay`: stored messages through today's configuration once more, what would be different, and
-// sending that; and `events redrive`: stored events to their subscribers again, as they are.
+// sending that.
 
 import HookDelivery
 import HookExtraction
@@ -56,7 +56,8 @@ public struct Replay: Sendable {
     /// Whether events that are as before are sent, too.
     public var includesUnchanged = false
 
-    private static let pageSize = 50
+    /// Numbers of messages that are read at a time; of the messages themselves there is one.
+    private static let pageSize = 500
 
     public init(since: String) { self.since = since }
 
@@ -86,23 +87,26 @@ public struct Replay: Sendable {
     ) async throws(SetupError) -> Summary {
         let table = SubscriptionTable(try setup.allSubscriptions())
         var summary = Summary()
+        var sender = client.map(EventSender.init)
         do throws(StoreError) {
             let store = try SQLiteStore.open(StorePath.inFolder(setup.configuration.data), as: .reader)
             var next = try await store.firstMessage(since: start)
-            while let id = next {
-                let page = try await store.messages(from: id, limit: Self.pageSize)
-                next = page.last.map { $0.id + 1 }
-                for message in page where message.receivedAt >= start && message.receivedAt <= now {
+            while let first = next {
+                let page = try await store.messageNumbers(from: first, since: start, limit: Self.pageSize)
+                next = page.last.map { $0 + 1 }
+                for number in page {
+                    guard let message = try await store.message(number), message.receivedAt <= now else { continue }
                     guard message.bytes != nil else {
                         summary.messagesGone += 1
                         continue
                     }
                     let old = try await store.events(ofMessage: message.id)
                     let found = differences(old.map(\.event), maker.events(of: message))
-                    var additions: [AddedEvent] = []
                     for (difference, event) in found {
                         // Of another message: a post that was refused because it used the key of that one.
-                        if difference == .new, try await store.event(id: event.id) != nil { continue }
+                        if difference == .new, let owner = try await store.messageNumber(ofEvent: event.id), owner != message.id {
+                            continue
+                        }
                         summary.counts[difference, default: 0] += 1
                         show(
                             Line(
@@ -110,24 +114,26 @@ public struct Replay: Sendable {
                                 eventType: event.type, eventID: event.id))
                         guard difference != .gone, difference != .same || includesUnchanged else { continue }
                         let marked = ReplayMark.marked(event, identity, at: now)
-                        additions.append(
+                        try await Self.send(
                             AddedEvent(
-                                event: marked, subscriptions: table.names(for: marked), message: message.id, replaces: true))
+                                event: marked, subscriptions: table.names(for: marked), message: message.id, replaces: true),
+                            &sender)
                     }
-                    guard let client, !additions.isEmpty else { continue }
-                    summary.deliveries += try await Self.send(additions, client)
                 }
             }
+            try await Self.send(nil, &sender)
             await store.close()
         } catch {
             throw SetupError(storeError: error, dataFolder: setup.configuration.data)
         }
+        summary.deliveries = sender?.deliveries ?? 0
         return summary
     }
 
-    private static func send(_ events: [AddedEvent], _ client: ControlClient) async throws(StoreError) -> Int {
+    /// - Parameter event: nil sends what still waits. A dry run has no sender.
+    private static func send(_ event: AddedEvent?, _ sender: inout EventSender?) async throws(StoreError) {
         do throws(SetupError) {
-            return try await client.send(.add(events)).count
+            if let event { try await sender?.send(event) } else { try await sender?.flush() }
         } catch {
             throw .failed(error.description)
         }
@@ -211,71 +217,5 @@ enum ReplayMark {
             return Dictionary(kept) { first, _ in first }
         }
         return left.type == right.type && members(left) == members(right)
-    }
-}
-
-/// `mailhookd events redrive`.
-public struct EventRedrive: Sendable {
-    /// As in `Replay`; nil takes `ids` alone.
-    public var since: String?
-    public var hook: String?
-    public var subscription: String?
-    public var ids: [String] = []
-
-    private static let pageSize = 200
-
-    public init() {}
-
-    /// How many deliveries were made or begun anew.
-    public func run(_ setup: Setup) async throws(SetupError) -> Int {
-        let start = try since.map { text throws(SetupError) in try DeliverySelection.moment(text, now: .now()) }
-        // Only to one of today: what another one had once is for `deliveries redrive`.
-        if let subscription, !setup.subscriptionNames.contains(subscription) {
-            throw .unknown("subscription", subscription, among: setup.subscriptionNames)
-        }
-        try await SelectionCheck(hook: hook, events: ids).run(setup)
-        let client = try await ControlClient(setup)
-        let result: Result<Int, SetupError>
-        do throws(SetupError) { result = .success(try await redrive(start, setup, client)) } catch { result = .failure(error) }
-        await client.close()
-        return try result.get()
-    }
-
-    private func redrive(
-        _ start: Timestamp?, _ setup: Setup, _ client: ControlClient
-    ) async throws(SetupError) -> Int {
-        let table = SubscriptionTable(try setup.allSubscriptions())
-        var count = 0
-        func send(_ events: [Event]) async throws(SetupError) {
-            let additions = events.filter { event in hook.map { $0 == event.type } ?? true }.map { event in
-                AddedEvent(
-                    event: event,
-                    subscriptions: table.names(for: event).filter { name in subscription.map { $0 == name } ?? true },
-                    replaces: true)
-            }.filter { !$0.subscriptions.isEmpty }
-            if !additions.isEmpty { count += try await client.send(.add(additions)).count }
-        }
-        for page in try await pages(start, setup) { try await send(page) }
-        return count
-    }
-
-    /// Events that are meant, in pages so small that a request holds one.
-    private func pages(_ start: Timestamp?, _ setup: Setup) async throws(SetupError) -> [[Event]] {
-        try await StorePath.read(setup.configuration.data) { store throws(StoreError) in
-            var pages: [[Event]] = []
-            for id in ids {
-                guard let event = try await store.event(id: id) else { continue }
-                pages.append([event.event])
-            }
-            var next = start == nil ? nil : try await store.firstMessage(since: start ?? .now())
-            while let id = next, let start {
-                let messages = try await store.messages(from: id, limit: Self.pageSize)
-                next = messages.last.map { $0.id + 1 }
-                for message in messages where message.receivedAt >= start {
-                    for event in try await store.events(ofMessage: message.id) { pages.append([event.event]) }
-                }
-            }
-            return pages
-        }
     }
 }

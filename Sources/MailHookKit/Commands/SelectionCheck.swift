@@ -13,10 +13,6 @@ struct SelectionCheck {
     var deliveries: [Int64] = []
     var events: [String] = []
 
-    private static let pageSize = 500
-    /// Newest events that are looked through for a name.
-    private static let eventsSearched: Int64 = 10_000
-
     /// What is known of the configuration is looked up there; only for what is not, the store is opened.
     ///
     /// - Throws: EX_USAGE for a name, 1 for deliveries and events that there are none of, as `events show` and `trace`.
@@ -37,7 +33,8 @@ struct SelectionCheck {
         {
             return .unknown("subscription", subscription, among: setup.subscriptionNames)
         }
-        if let hook, !setup.eventNames.contains(hook), try await !Self.isHook(hook, store) {
+        // One that no app declares any more may still have messages and events.
+        if let hook, !setup.eventNames.contains(hook), try await !store.hasHook(named: hook) {
             return .unknown("hook", hook, among: setup.eventNames)
         }
         for id in deliveries where try await store.delivery(id) == nil {
@@ -58,21 +55,6 @@ struct SelectionCheck {
         if try await store.subscriptions().contains(where: { $0.name == name }) { return true }
         var filter = DeliveryFilter()
         filter.subscription = name
-        return try await !store.deliveries(matching: filter, after: 0, limit: 1).isEmpty
-    }
-
-    /// One that no app declares any more may still have events. To look through all of them for a name that was mistyped
-    /// would read the data of each, and take minutes where many are kept: the newest have to do, and of the others those
-    /// with a delivery, whose rows are small.
-    private static func isHook(_ name: String, _ store: SQLiteStore) async throws(StoreError) -> Bool {
-        var next: Int64? = max(0, try await store.lastSequence() - eventsSearched)
-        while let start = next {
-            let page = try await store.events(after: start, limit: pageSize)
-            if page.contains(where: { $0.event.type == name }) { return true }
-            next = page.last?.sequence
-        }
-        var filter = DeliveryFilter()
-        filter.eventType = name
         return try await !store.deliveries(matching: filter, after: 0, limit: 1).isEmpty
     }
 }

@@ -99,9 +99,9 @@ struct PostIntake: PostReceiver {
     private static func name(_ verdict: Verdict) -> String { MessageIdentity.id(contentDigest: verdict.contentDigest) }
 
     /// No new event means that its identity was there before: the same post again, or a key that was used for something
-    /// else. That post is kept, but makes no event; nor does it when it comes again.
+    /// else. That post is kept, but makes no event; nor does it when it comes again, as long as the other's event is known.
     private static func answer(_ receipt: CommitReceipt) -> Outcome {
         if receipt.newEvents > 0 { return .accepted }
-        return receipt.isDuplicate && receipt.firstMadeEvents ? .duplicate : .idempotencyKeyReused
+        return receipt.hasForeignEvents ? .idempotencyKeyReused : .duplicate
     }
 }

@@ -61,8 +61,8 @@ extension EventsCommand {
         static let configuration = CommandConfiguration(
             commandName: "redrive", abstract: "Deliver stored events again, as they are, to whoever subscribes today.",
             discussion: """
-                Prints how many deliveries there are. Receivers tell repeated events by their id. Exit status 1 when there \
-                is no event of an id.
+                Prints how many deliveries there are. Receivers tell repeated events by their id. Interrupted, it leaves \
+                what it has sent; all of it may be sent again. Exit status 1 when there is no event of an id.
                 """)
 
         @OptionGroup var options: ConfigurationOptions
