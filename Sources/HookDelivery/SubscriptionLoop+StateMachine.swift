@@ -73,6 +73,9 @@ extension SubscriptionLoop {
         private var isFinishing = false
         private var isLookingUp = false
 
+        /// Ids of what was claimed or handed until its result is stored. A clock that leaps ends leases, so the store is told
+        /// which ones it must not hand out again.
+        private(set) var held: Set<Int64> = []
         /// Claimed and not yet tried, oldest last, so that taking one is cheap.
         private var waiting: [LeasedDelivery] = []
         private var calls = 0
@@ -150,7 +153,8 @@ extension SubscriptionLoop.StateMachine {
     /// The clock may have been ahead when deliveries in the store were put off.
     mutating func clockMayHaveBeenAhead() { mustHasten = true }
 
-    /// The clock was set. Times that are held here move along. Leases stay as they are in the store.
+    /// The clock was set. Times that are held here move along. Leases stay as they are in the store, which hands out nothing
+    /// that is held, whether its lease has ended or not.
     mutating func clockWasSet(by step: Duration) {
         breaker.clockWasSet(by: step)
         gate.clockWasSet(by: step)
@@ -184,6 +188,8 @@ extension SubscriptionLoop.StateMachine {
     }
 
     private mutating func hold(_ deliveries: [LeasedDelivery]) {
+        // What the tap takes while a claim is under way, and the clock leaps, may come by both.
+        let deliveries = deliveries.filter { held.insert($0.delivery.id).inserted }
         waiting.insert(contentsOf: deliveries.reversed(), at: 0)
         largestEvent = largestEvent / 8 * 7
         for leased in deliveries {
@@ -260,6 +266,7 @@ extension SubscriptionLoop.StateMachine {
         storeWorked()
         if settings.isOrdered { newDeliveries() }
         for result in stored {
+            held.remove(result.id)
             guard let due = result.state.due else { continue }
             if let known = nextDue { nextDue = min(known, due) }
             if isLookingUp { dueMeanwhile = min(dueMeanwhile ?? due, due) }

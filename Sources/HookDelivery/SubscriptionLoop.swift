@@ -81,11 +81,15 @@ struct SubscriptionLoop: Sendable {
                     case .enqueue(let deliveries): sink.queue?.add(deliveries, now: clock.now())
                     case .recall: sink.queue?.recall()
                     case .cancelCalls: cancelCalls(&sinkCalls)
-                    case .claim(let limit, let lease): storeCalls.addTask { await claim(limit, lease) }
+                    case .claim(let limit, let lease):
+                        let held = machine.held
+                        storeCalls.addTask { await claim(limit, lease, excluding: held) }
                     case .finish(let results):
                         let events = reports.take(results)
                         if events.isEmpty { finish(results) } else { storeCalls.addTask { await finish(results, events) } }
-                    case .lookUpNextDue: storeCalls.addTask { await lookUpNextDue() }
+                    case .lookUpNextDue:
+                        let held = machine.held
+                        storeCalls.addTask { await lookUpNextDue(excluding: held) }
                     case .disable(let reason): storeCalls.addTask { await disable(reason) }
                     case .expire(let time): storeCalls.addTask { await expire(before: time) }
                     case .hasten(let time, let untried): storeCalls.addTask { await hasten(dueAfter: time, untried) }
@@ -127,13 +131,13 @@ struct SubscriptionLoop: Sendable {
 // MARK: Actions
 
 extension SubscriptionLoop {
-    private func claim(_ limit: Int, _ lease: Duration) async {
+    private func claim(_ limit: Int, _ lease: Duration, excluding held: Set<Int64>) async {
         let now = clock.now()
         do throws(StoreError) {
             let deliveries =
                 subscription.isOrdered
-                ? try await store.claimInOrder(subscription: name, now: now, lease: lease, limit: limit)
-                : try await store.claimDue(subscription: name, now: now, lease: lease, limit: limit)
+                ? try await store.claimInOrder(subscription: name, now: now, lease: lease, limit: limit, excluding: held)
+                : try await store.claimDue(subscription: name, now: now, lease: lease, limit: limit, excluding: held)
             mailbox.post(.claimed(deliveries, limit: limit, at: now))
         } catch {
             mailbox.post(.claimFailed(error))
@@ -232,12 +236,13 @@ extension SubscriptionLoop {
         }
     }
 
-    private func lookUpNextDue() async {
+    private func lookUpNextDue(excluding held: Set<Int64>) async {
         do throws(StoreError) {
             mailbox.post(
                 .foundNextDue(
                     subscription.isOrdered
-                        ? try await store.nextDueInOrder(subscription: name) : try await store.nextDue(subscription: name)))
+                        ? try await store.nextDueInOrder(subscription: name, excluding: held)
+                        : try await store.nextDue(subscription: name, excluding: held)))
         } catch {
             mailbox.post(.lookUpFailed(error))
         }
