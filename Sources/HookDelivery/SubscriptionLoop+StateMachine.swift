@@ -7,45 +7,6 @@ internal import HookModel
 
 extension SubscriptionLoop {
     struct StateMachine {
-        struct Settings: Sendable {
-            var maxBatch: Int
-            var concurrency: Int
-            /// What one call of the sink can take.
-            var timeout: Duration
-            var schedule: RetrySchedule
-            var limits: DeliveryLimits
-            var rate: DeliveryRate?
-            var breaker: BreakerSettings?
-            /// The end of one delivery makes the next of its type due.
-            var isOrdered = false
-            var isDisabledWhenExhausted = false
-            /// The sink has a queue of its own.
-            var hasQueue = false
-        }
-
-        enum Action: Equatable {
-            case claim(limit: Int, lease: Duration)
-            case deliver([ClaimedDelivery])
-            /// Put into the sink's queue.
-            case enqueue([LeasedDelivery])
-            /// Have back what the sink's queue has not begun.
-            case recall
-            case finish([DeliveryResult])
-            case lookUpNextDue
-            /// Store that the subscription gets nothing more.
-            case disable(reason: String)
-            /// Give up what was made before that time: the endpoint has been down for as long as a schedule lasts.
-            case expire(before: Timestamp)
-            /// Make due what waits for a time after that, later than anything is ever put off: the clock was wrong then. If it
-            /// was set back just now, also what was never tried: nothing is made to be due later.
-            case hasten(dueAfter: Timestamp, untried: Bool)
-            /// End the calls of the sink that are under way; each still reports.
-            case cancelCalls
-            /// Until something happens, or until then.
-            case wait(until: Timestamp?)
-            case stop
-        }
-
         /// running -> draining -> cancelled
         private enum Phase: Equatable {
             case running
@@ -73,6 +34,9 @@ extension SubscriptionLoop {
         private var isFinishing = false
         private var isLookingUp = false
 
+        /// Ids of what was claimed or handed until its result is stored. A clock that leaps ends leases, so the store is told
+        /// which ones it must not hand out again.
+        private(set) var held: Set<Int64> = []
         /// Claimed and not yet tried, oldest last, so that taking one is cheap.
         private var waiting: [LeasedDelivery] = []
         private var calls = 0
@@ -150,7 +114,8 @@ extension SubscriptionLoop.StateMachine {
     /// The clock may have been ahead when deliveries in the store were put off.
     mutating func clockMayHaveBeenAhead() { mustHasten = true }
 
-    /// The clock was set. Times that are held here move along. Leases stay as they are in the store.
+    /// The clock was set. Times that are held here move along. Leases stay as they are in the store, which hands out nothing
+    /// that is held, whether its lease has ended or not.
     mutating func clockWasSet(by step: Duration) {
         breaker.clockWasSet(by: step)
         gate.clockWasSet(by: step)
@@ -184,6 +149,8 @@ extension SubscriptionLoop.StateMachine {
     }
 
     private mutating func hold(_ deliveries: [LeasedDelivery]) {
+        // What the tap takes while a claim is under way, and the clock leaps, may come by both.
+        let deliveries = deliveries.filter { held.insert($0.delivery.id).inserted }
         waiting.insert(contentsOf: deliveries.reversed(), at: 0)
         largestEvent = largestEvent / 8 * 7
         for leased in deliveries {
@@ -260,6 +227,7 @@ extension SubscriptionLoop.StateMachine {
         storeWorked()
         if settings.isOrdered { newDeliveries() }
         for result in stored {
+            held.remove(result.id)
             guard let due = result.state.due else { continue }
             if let known = nextDue { nextDue = min(known, due) }
             if isLookingUp { dueMeanwhile = min(dueMeanwhile ?? due, due) }

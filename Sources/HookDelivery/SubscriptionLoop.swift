@@ -45,11 +45,6 @@ struct SubscriptionLoop: Sendable {
     let logger: Logger
     let mailbox = Mailbox<Message>()
 
-    /// Deliveries that are given up in one transaction.
-    private static let expiryPage = 200
-    /// Deliveries that are made due in one transaction.
-    private static let hastenPage = 2000
-
     var name: String { subscription.name }
 
     /// Returns after `shutDown` was posted and what was under way has ended, or soon when the task is cancelled.
@@ -81,11 +76,15 @@ struct SubscriptionLoop: Sendable {
                     case .enqueue(let deliveries): sink.queue?.add(deliveries, now: clock.now())
                     case .recall: sink.queue?.recall()
                     case .cancelCalls: cancelCalls(&sinkCalls)
-                    case .claim(let limit, let lease): storeCalls.addTask { await claim(limit, lease) }
+                    case .claim(let limit, let lease):
+                        let held = machine.held
+                        storeCalls.addTask { await claim(limit, lease, excluding: held) }
                     case .finish(let results):
                         let events = reports.take(results)
                         if events.isEmpty { finish(results) } else { storeCalls.addTask { await finish(results, events) } }
-                    case .lookUpNextDue: storeCalls.addTask { await lookUpNextDue() }
+                    case .lookUpNextDue:
+                        let held = machine.held
+                        storeCalls.addTask { await lookUpNextDue(excluding: held) }
                     case .disable(let reason): storeCalls.addTask { await disable(reason) }
                     case .expire(let time): storeCalls.addTask { await expire(before: time) }
                     case .hasten(let time, let untried): storeCalls.addTask { await hasten(dueAfter: time, untried) }
@@ -121,126 +120,6 @@ struct SubscriptionLoop: Sendable {
         machine.shutDown(now: clock.now())
         process(mailbox.take(), &machine, &reports, &steps)
         if case .finish(let results) = machine.next(now: clock.now()) { await finish(results, reports.take(results)) }
-    }
-}
-
-// MARK: Actions
-
-extension SubscriptionLoop {
-    private func claim(_ limit: Int, _ lease: Duration) async {
-        let now = clock.now()
-        do throws(StoreError) {
-            let deliveries =
-                subscription.isOrdered
-                ? try await store.claimInOrder(subscription: name, now: now, lease: lease, limit: limit)
-                : try await store.claimDue(subscription: name, now: now, lease: lease, limit: limit)
-            mailbox.post(.claimed(deliveries, limit: limit, at: now))
-        } catch {
-            mailbox.post(.claimFailed(error))
-        }
-    }
-
-    private func deliver(_ batch: [ClaimedDelivery]) async {
-        let begun = clock.now()
-        let answers = await sink.answers(batch, now: begun)
-        mailbox.post(.tried(batch, answers, took: clock.now().duration(since: begun)))
-    }
-
-    private func disable(_ reason: String) async {
-        let status = StoredSubscription(name: name, status: .disabled, reason: reason, changedAt: clock.now())
-        do throws(StoreError) {
-            try await store.set(status, adding: reporter().disabled(status).map { [$0] } ?? [])
-            logger.warning("subscription disabled", metadata: ["subscription": "\(name)", "reason": "\(reason)"])
-            held[name] = .disabled
-            mailbox.post(.disabled)
-        } catch {
-            mailbox.post(.disableFailed(error))
-        }
-    }
-
-    /// Gives up deliveries of an endpoint that has not worked for as long as their schedule lasts: they would have
-    /// used it up, had each of them been tried.
-    private func expire(before time: Timestamp) async {
-        defer { mailbox.post(.expired) }
-        var filter = DeliveryFilter()
-        filter.states = [.waiting]
-        filter.subscription = name
-        filter.before = time
-        filter.dueBy = clock.now()
-        var last: Int64 = 0
-        do throws(StoreError) {
-            while true {
-                let page = try await store.deliveries(matching: filter, after: last, limit: Self.expiryPage)
-                guard let end = page.last else { return }
-                last = end.id
-                let now = clock.now()
-                let reason = "endpoint_down"
-                try await store.finish(
-                    page.map { DeliveryResult(id: $0.id, state: .dead, reason: reason) },
-                    adding: page.compactMap {
-                        reporter().dead(
-                            $0.id, event: $0.eventID, type: $0.eventType, attempts: $0.attempts, subscription: name,
-                            reason: reason, at: now)
-                    }, now: now)
-                logger.warning(
-                    "deliveries are dead", metadata: ["subscription": "\(name)", "count": "\(page.count)", "reason": "\(reason)"])
-            }
-        } catch {
-            log("giving up old deliveries failed", error)
-        }
-    }
-
-    private func hasten(dueAfter time: Timestamp, _ untried: Bool) async {
-        defer { mailbox.post(.hastened) }
-        let now = clock.now()
-        do throws(StoreError) {
-            var total = 0
-            while true {
-                let count = try await store.hasten(
-                    subscription: name, dueAfter: time, untried: untried, limit: Self.hastenPage, now: now)
-                total += count
-                if count < Self.hastenPage { break }
-            }
-            guard total > 0 else { return }
-            logger.warning(
-                "deliveries were put off by a clock that was wrong, and are due now",
-                metadata: ["subscription": "\(name)", "count": "\(total)"])
-        } catch {
-            log("looking for deliveries that were put off for too long failed", error)
-        }
-    }
-
-    private func finish(_ results: [DeliveryResult]) {
-        store.finish(results, now: clock.now()) { [mailbox] stored in
-            switch stored {
-            case .success: mailbox.post(.finished(results))
-            case .failure(let error): mailbox.post(.finishFailed(results, [], error))
-            }
-        }
-    }
-
-    private func finish(_ results: [DeliveryResult], _ events: [AddedEvent]) async {
-        do throws(StoreError) {
-            if events.isEmpty {
-                try await store.finish(results, now: clock.now())
-            } else {
-                try await store.finish(results, adding: events, now: clock.now())
-            }
-            mailbox.post(.finished(results))
-        } catch {
-            mailbox.post(.finishFailed(results, events, error))
-        }
-    }
-
-    private func lookUpNextDue() async {
-        do throws(StoreError) {
-            mailbox.post(
-                .foundNextDue(
-                    subscription.isOrdered
-                        ? try await store.nextDueInOrder(subscription: name) : try await store.nextDue(subscription: name)))
-        } catch {
-            mailbox.post(.lookUpFailed(error))
-        }
     }
 }
 
@@ -319,110 +198,6 @@ extension SubscriptionLoop {
             case .woken: break
             case .probe(let answer): answer()
             }
-        }
-    }
-
-    private func log(_ batch: [ClaimedDelivery], _ results: ArraySlice<DeliveryResult>) {
-        for (delivery, result) in zip(batch, results) {
-            let level: Logger.Level =
-                switch result.state {
-                case .delivered, .untried: .debug
-                case .retry: .info
-                case .dead: .warning
-                }
-            guard level >= logger.logLevel else { continue }
-            let message: Logger.Message =
-                switch result.state {
-                case .delivered: "event delivered"
-                case .untried: "delivery was put back untried"
-                case .retry: "delivery failed and will be tried again"
-                case .dead: "delivery is dead"
-                }
-            logger.log(
-                level: level, message,
-                metadata: [
-                    "subscription": "\(name)", "delivery": "\(delivery.id)", "event": "\(delivery.event.id)",
-                    "attempt": "\(delivery.attempt)", "reason": "\(result.reason)",
-                ])
-        }
-    }
-
-    private func log(_ message: Logger.Message, _ error: StoreError) {
-        logger.error(message, metadata: ["subscription": "\(name)", "error": "\(error)"])
-    }
-}
-
-// MARK: Reports
-
-extension SubscriptionLoop {
-    /// Events about results that are not stored yet; they are stored in the same transaction.
-    struct Reports {
-        private var events: [Int64: AddedEvent] = [:]
-        /// Of results that could not be stored: with the next that can.
-        private var leftover: [AddedEvent] = []
-
-        mutating func add(
-            _ batch: [ClaimedDelivery], _ results: ArraySlice<DeliveryResult>, by reporter: () -> FailureReporter,
-            _ now: Timestamp
-        ) {
-            for (delivery, result) in zip(batch, results) where result.state == .dead {
-                events[delivery.id] = reporter().dead(
-                    delivery.id, event: delivery.event.id, type: delivery.event.type, attempts: delivery.attempt,
-                    subscription: delivery.subscription, reason: result.reason, at: now)
-            }
-        }
-
-        mutating func take(_ results: [DeliveryResult]) -> [AddedEvent] {
-            defer { leftover = [] }
-            guard !events.isEmpty else { return leftover }
-            return leftover + results.compactMap { events.removeValue(forKey: $0.id) }
-        }
-
-        mutating func putBack(_ events: [AddedEvent]) { leftover += events }
-    }
-
-    /// Tells the monitor, and the log when the breaker opens or closes.
-    private func note(
-        _ batch: [ClaimedDelivery], _ results: ArraySlice<DeliveryResult>, _ breaker: CircuitBreaker, _ now: Timestamp
-    ) {
-        var change: SubscriptionActivity.Breaker?
-        monitor.update(name) { activity in
-            for result in results {
-                switch result.state {
-                case .delivered:
-                    activity.delivered += 1
-                    activity.lastDeliveredAt = now
-                case .retry, .dead:
-                    activity.failed += 1
-                    if result.state == .dead { activity.dead += 1 }
-                    activity.lastFailedAt = now
-                    activity.lastReason = result.reason
-                case .untried: break
-                }
-            }
-            let state = breaker.shown
-            if state != activity.breaker, state != .halfOpen { change = state }
-            activity.breaker = state
-            activity.openUntil = breaker.openUntil
-            activity.downSince = breaker.downSince
-        }
-        switch change {
-        case .open:
-            logger.warning(
-                "endpoint is left alone for a while",
-                metadata: ["subscription": "\(name)", "until": "\(breaker.openUntil?.rfc3339 ?? "")"])
-        case .closed: logger.notice("endpoint works again", metadata: ["subscription": "\(name)"])
-        case .halfOpen, nil: break
-        }
-    }
-}
-
-extension CircuitBreaker {
-    fileprivate var shown: SubscriptionActivity.Breaker {
-        switch state {
-        case .closed: .closed
-        case .open: .open
-        case .halfOpen, .probing: .halfOpen
         }
     }
 }

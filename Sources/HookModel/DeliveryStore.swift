@@ -177,12 +177,12 @@ public protocol DeliveryStore: EventStore {
     func set(_ subscription: StoredSubscription, adding events: [AddedEvent]) async throws(StoreError)
 
     /// Hands out deliveries as `claimDue` does, but of each event type only the oldest that is not final, and only
-    /// if none of that type is being tried.
+    /// if none of that type is being tried. Behind one that is excluded, others of its type wait.
     func claimInOrder(
-        subscription: String, now: Timestamp, lease: Duration, limit: Int
+        subscription: String, now: Timestamp, lease: Duration, limit: Int, excluding excluded: Set<Int64>
     ) async throws(StoreError) -> [ClaimedDelivery]
     /// As `nextDue`, for deliveries that `claimInOrder` would hand out then.
-    func nextDueInOrder(subscription: String) async throws(StoreError) -> Timestamp?
+    func nextDueInOrder(subscription: String, excluding excluded: Set<Int64>) async throws(StoreError) -> Timestamp?
 }
 
 extension DeliveryStore {

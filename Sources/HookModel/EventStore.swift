@@ -129,8 +129,11 @@ public protocol EventStore: Sendable {
 
     /// Hands out deliveries of `subscription` that are due at `now`, oldest first, and stores the attempt: until
     /// `now + lease` nobody else is handed the same delivery.
+    ///
+    /// - Parameter excluded: ids that the caller has under way. Those are not handed out, whatever became of their leases:
+    ///   a clock that is set ahead, or a machine that slept, ends them while attempts go on.
     func claimDue(
-        subscription: String, now: Timestamp, lease: Duration, limit: Int
+        subscription: String, now: Timestamp, lease: Duration, limit: Int, excluding excluded: Set<Int64>
     ) async throws(StoreError) -> [ClaimedDelivery]
 
     /// Stores how attempts ended.
@@ -144,8 +147,9 @@ public protocol EventStore: Sendable {
     /// hear who ask it to.
     func probe() async
 
-    /// When the earliest waiting delivery of `subscription` falls due; nil when none waits.
-    func nextDue(subscription: String) async throws(StoreError) -> Timestamp?
+    /// When the earliest delivery of `subscription` can be claimed, but for those excluded; nil when there is none. One that
+    /// is being tried counts with the end of its lease.
+    func nextDue(subscription: String, excluding excluded: Set<Int64>) async throws(StoreError) -> Timestamp?
 
     /// Events after `sequence` in their order, at most `limit`.
     func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent]

@@ -15,6 +15,14 @@ struct ClockTrust: Sendable {
         case ahead
     }
 
+    /// A doubt of a clock that is ahead, for the next run to go on with.
+    struct Doubt: Sendable, Equatable {
+        /// What the clock said when it was looked at last.
+        var time: Timestamp
+        /// For how long it has gone on from where it leapt to, as far as somebody watched it: not while nothing ran.
+        var passed: Duration
+    }
+
     /// How far the clock may be from where it is expected while the daemon runs.
     static let largestStep = Duration.seconds(3600)
     /// And at the start: for how long a machine may have been off.
@@ -24,11 +32,28 @@ struct ClockTrust: Sendable {
     /// The last time that was believed, by the clock and by one that nobody sets.
     private var believed: (time: Timestamp, steady: Duration)?
     private var slack = longestDowntime
-    /// When the clock came to be what it is, where that is not believed.
-    private var doubted: (time: Timestamp, steady: Duration)?
+    /// When the clock came to be what it is, or this run began, where that is not believed; and what had passed before.
+    private var doubted: (time: Timestamp, steady: Duration, passed: Duration)?
 
     /// - Parameter last: the last time that was believed before; nil if that is not known.
     init(last: Timestamp?, steady: Duration) { believed = last.map { ($0, steady) } }
+
+    /// Goes on with the doubt of the run before, where the clock may have gone on from there. One that makes no sense is none.
+    mutating func resume(_ doubt: Doubt, now: Timestamp, steady: Duration) {
+        let off = now.duration(since: doubt.time)
+        guard let believed, doubt.time > believed.time, (.zero..<Self.probation).contains(doubt.passed),
+            (.zero - Self.largestStep...Self.longestDowntime).contains(off)
+        else { return }
+        doubted = (now, steady, doubt.passed)
+        // Or a leap of less than a week would be believed for a restart.
+        slack = Self.largestStep
+    }
+
+    /// What to keep for the next run after `judge`; nil where the clock is not ahead.
+    func doubt(_ now: Timestamp, steady: Duration) -> Doubt? {
+        guard let believed, let doubted, Self.lead(of: now, over: believed, steady) > .zero else { return nil }
+        return Doubt(time: now, passed: doubted.passed + steady - doubted.steady)
+    }
 
     /// Whether it may be `now`.
     ///
@@ -38,15 +63,15 @@ struct ClockTrust: Sendable {
         let ahead = Self.lead(of: now, over: believed, steady)
         if max(ahead, .zero - ahead) <= slack { return believe(now, steady) }
         if let doubted {
-            let moved = Self.lead(of: now, over: doubted, steady)
+            let moved = Self.lead(of: now, over: (doubted.time, doubted.steady), steady)
             if max(moved, .zero - moved) > Self.largestStep {
                 // Another leap has a day of its own.
-                self.doubted = (now, steady)
-            } else if steady - doubted.steady >= Self.probation {
+                self.doubted = (now, steady, .zero)
+            } else if doubted.passed + steady - doubted.steady >= Self.probation {
                 return believe(now, steady)
             }
         } else {
-            doubted = (now, steady)
+            doubted = (now, steady, .zero)
         }
         return ahead < .zero ? .behind : .ahead
     }

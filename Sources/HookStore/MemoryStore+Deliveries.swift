@@ -103,17 +103,19 @@ extension MemoryStore: HistoryStore {
     }
 
     public func claimInOrder(
-        subscription: String, now: Timestamp, lease: Duration, limit: Int
+        subscription: String, now: Timestamp, lease: Duration, limit: Int, excluding excluded: Set<Int64>
     ) async throws(StoreError) -> [ClaimedDelivery] {
         try await ask { content in
-            content.heads(subscription).filter { $0.due <= now }.prefix(max(0, limit)).map {
+            content.heads(subscription, excluded).filter { $0.due <= now }.prefix(max(0, limit)).map {
                 content.lease($0, now, lease)
             }
         }
     }
 
-    public func nextDueInOrder(subscription: String) async throws(StoreError) -> Timestamp? {
-        try await ask { content in content.heads(subscription).map(\.due).min() }
+    public func nextDueInOrder(
+        subscription: String, excluding excluded: Set<Int64>
+    ) async throws(StoreError) -> Timestamp? {
+        try await ask { content in content.heads(subscription, excluded).map(\.due).min() }
     }
 
     private func signal(_ new: Set<String>) async {
@@ -207,12 +209,12 @@ extension MemoryContent {
         return (count, new)
     }
 
-    /// The oldest delivery of each event type that is still to be done.
-    func heads(_ subscription: String) -> [DeliveryRow] {
+    /// The oldest delivery of each event type that is still to be done; of a type whose oldest is excluded, none.
+    func heads(_ subscription: String, _ excluded: Set<Int64>) -> [DeliveryRow] {
         var seen: Set<String> = []
         return deliveries.filter { row in
             row.subscription == subscription && !row.state.isFinal
-                && seen.insert(events[row.event].stored.event.type).inserted
+                && seen.insert(events[row.event].stored.event.type).inserted && !excluded.contains(row.id)
         }
     }
 

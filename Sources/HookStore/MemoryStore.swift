@@ -33,9 +33,9 @@ public final class MemoryStore: InspectableStore {
     }
 
     public func claimDue(
-        subscription: String, now: Timestamp, lease: Duration, limit: Int
+        subscription: String, now: Timestamp, lease: Duration, limit: Int, excluding excluded: Set<Int64>
     ) async throws(StoreError) -> [ClaimedDelivery] {
-        try await ask { $0.claimDue(subscription, now, lease, limit) }
+        try await ask { $0.claimDue(subscription, now, lease, limit, excluded) }
     }
 
     public func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError) {
@@ -52,9 +52,8 @@ public final class MemoryStore: InspectableStore {
         if !isTaken { completion(.failure(.closed)) }
     }
 
-    /// A delivery that is being tried counts with the end of its lease.
-    public func nextDue(subscription: String) async throws(StoreError) -> Timestamp? {
-        try await ask { $0.pending(subscription).first?.due }
+    public func nextDue(subscription: String, excluding excluded: Set<Int64>) async throws(StoreError) -> Timestamp? {
+        try await ask { $0.pending(subscription, excluded).first?.due }
     }
 
     public func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent] {
@@ -220,15 +219,15 @@ struct MemoryContent {
     }
 
     /// Deliveries still to be done, first due first.
-    func pending(_ subscription: String) -> [DeliveryRow] {
-        deliveries.filter { $0.subscription == subscription && ($0.state == .waiting || $0.state == .leased) }
+    func pending(_ subscription: String, _ excluded: Set<Int64>) -> [DeliveryRow] {
+        deliveries.filter { $0.subscription == subscription && !$0.state.isFinal && !excluded.contains($0.id) }
             .sorted { ($0.due, $0.id) < ($1.due, $1.id) }
     }
 
     mutating func claimDue(
-        _ subscription: String, _ now: Timestamp, _ lease: Duration, _ limit: Int
+        _ subscription: String, _ now: Timestamp, _ lease: Duration, _ limit: Int, _ excluded: Set<Int64>
     ) -> [ClaimedDelivery] {
-        pending(subscription).prefix { $0.due <= now }.prefix(max(0, limit)).map { row in
+        pending(subscription, excluded).prefix { $0.due <= now }.prefix(max(0, limit)).map { row in
             self.lease(row, now, lease)
         }
     }

@@ -109,11 +109,18 @@ final class RetentionSweeper: @unchecked Sendable {
 
     private func judge(_ now: Timestamp, _ task: Task, _ trust: inout ClockTrust?) -> ClockTrust.Verdict {
         guard let steady = task.steady?() else { return .believed }
-        var known = trust ?? ClockTrust(last: note.read(), steady: steady)
+        var known = trust ?? remembered(now, steady)
         let verdict = known.judge(now, steady: steady)
         trust = known
         if verdict == .believed { note.write(now) }
+        note.write(known.doubt(now, steady: steady))
         return verdict
+    }
+
+    private func remembered(_ now: Timestamp, _ steady: Duration) -> ClockTrust {
+        var trust = ClockTrust(last: note.read(), steady: steady)
+        if let doubt = note.readDoubt() { trust.resume(doubt, now: now, steady: steady) }
+        return trust
     }
 
     private func eraseByAge(

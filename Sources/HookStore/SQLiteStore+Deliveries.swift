@@ -55,9 +55,11 @@ extension SQLiteStore: HistoryStore {
         try await reads.read(ifAbsent: []) { reader throws(StoreError) in try reader.subscriptions() }
     }
 
-    public func nextDueInOrder(subscription: String) async throws(StoreError) -> Timestamp? {
+    public func nextDueInOrder(
+        subscription: String, excluding excluded: Set<Int64>
+    ) async throws(StoreError) -> Timestamp? {
         try await reads.read(ifAbsent: nil) { reader throws(StoreError) in
-            try reader.nextDueInOrder(subscription: subscription)
+            try reader.nextDueInOrder(subscription: subscription, excluding: excluded)
         }
     }
 
@@ -95,9 +97,10 @@ extension SQLiteStore: HistoryStore {
     }
 
     public func claimInOrder(
-        subscription: String, now: Timestamp, lease: Duration, limit: Int
+        subscription: String, now: Timestamp, lease: Duration, limit: Int, excluding excluded: Set<Int64>
     ) async throws(StoreError) -> [ClaimedDelivery] {
-        let claim = WriteJob.Claim(subscription: subscription, now: now, lease: lease, limit: limit)
+        let claim = WriteJob.Claim(
+            subscription: subscription, now: now, lease: lease, limit: limit, excluded: excluded)
         guard case .claimed(let deliveries) = try await write(.claimInOrder(claim)) else { return [] }
         return deliveries
     }

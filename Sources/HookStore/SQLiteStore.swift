@@ -233,10 +233,11 @@ public final class SQLiteStore: InspectableStore {
     }
 
     public func claimDue(
-        subscription: String, now: Timestamp, lease: Duration, limit: Int
+        subscription: String, now: Timestamp, lease: Duration, limit: Int, excluding excluded: Set<Int64>
     ) async throws(StoreError) -> [ClaimedDelivery] {
         guard let owner else { throw Self.readOnly }
-        let claim = WriteJob.Claim(subscription: subscription, now: now, lease: lease, limit: limit)
+        let claim = WriteJob.Claim(
+            subscription: subscription, now: now, lease: lease, limit: limit, excluded: excluded)
         let result: Result<[ClaimedDelivery], StoreError> = await withCheckedContinuation { continuation in
             owner.writer.add(.claim(claim) { [journal = owner.journal, underWay = owner.claimsUnderWay] result in
                 guard case .success(let deliveries) = result, !deliveries.isEmpty else {
@@ -279,10 +280,9 @@ public final class SQLiteStore: InspectableStore {
         owner?.journal.setTap(tap, of: subscription)
     }
 
-    /// A delivery that is being tried counts with the end of its lease.
-    public func nextDue(subscription: String) async throws(StoreError) -> Timestamp? {
+    public func nextDue(subscription: String, excluding excluded: Set<Int64>) async throws(StoreError) -> Timestamp? {
         try await reads.read(ifAbsent: nil) { reader throws(StoreError) in
-            try reader.nextDue(subscription: subscription)
+            try reader.nextDue(subscription: subscription, excluding: excluded)
         }
     }
 

@@ -167,9 +167,10 @@ extension StoreReader {
     /// Rows that are looked at: behind so many events of types that have to wait, others wait as well.
     private static let orderedWindow = 5000
 
-    /// The oldest delivery of each event type that is due, and when the next of them will be.
+    /// The oldest delivery of each event type that is due, and when the next of them will be. Of a type whose oldest is
+    /// excluded there is none.
     static func heads(
-        _ rows: SQLiteStatement, _ subscription: Int64, dueBy now: Timestamp, limit: Int
+        _ rows: SQLiteStatement, _ subscription: Int64, dueBy now: Timestamp, limit: Int, excluding excluded: Set<Int64>
     ) throws(StoreError) -> (ids: [Int64], nextDue: Timestamp?) {
         rows.bind(1, subscription)
         rows.bind(2, orderedWindow)
@@ -177,7 +178,7 @@ extension StoreReader {
         var ids: [Int64] = []
         var nextDue: Int64?
         while try rows.step() {
-            guard seen.insert(rows.text(3)).inserted else { continue }
+            guard seen.insert(rows.text(3)).inserted, !excluded.contains(rows.integer(0)) else { continue }
             let due = rows.integer(2)
             nextDue = min(nextDue ?? due, due)
             // A lease that has run out is due, too.
@@ -191,12 +192,14 @@ extension StoreReader {
         return (ids, nextDue.map { Timestamp(microseconds: $0) })
     }
 
-    func nextDueInOrder(subscription: String) throws(StoreError) -> Timestamp? {
+    func nextDueInOrder(subscription: String, excluding excluded: Set<Int64>) throws(StoreError) -> Timestamp? {
         let find = try connection.prepare("SELECT id FROM subscriptions WHERE name = ?1")
         find.bind(1, subscription)
         guard try find.step() else { return nil }
         let id = find.integer(0)
         find.reset()
-        return try Self.heads(try connection.prepare(Self.inOrder), id, dueBy: Timestamp(microseconds: .min), limit: 1).nextDue
+        return try Self.heads(
+            try connection.prepare(Self.inOrder), id, dueBy: Timestamp(microseconds: .min), limit: 1, excluding: excluded
+        ).nextDue
     }
 }

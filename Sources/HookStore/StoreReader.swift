@@ -23,9 +23,9 @@ final class StoreReader: @unchecked Sendable {
         self.connection = connection
         nextDue = try connection.prepare(
             """
-            SELECT due FROM deliveries INDEXED BY deliveries_due
+            SELECT id, due FROM deliveries INDEXED BY deliveries_due
             WHERE subscription = (SELECT id FROM subscriptions WHERE name = ?1) AND state < 2
-            ORDER BY due LIMIT 1
+            ORDER BY due LIMIT ?2
             """)
         // Erased events are passed over; the counter spares to look at those that were erased long ago.
         eventsAfter = try connection.prepare(
@@ -71,11 +71,15 @@ final class StoreReader: @unchecked Sendable {
         list = try connection.prepare("SELECT value FROM json_each(?1) ORDER BY key")
     }
 
-    func nextDue(subscription: String) throws(StoreError) -> Timestamp? {
+    func nextDue(subscription: String, excluding excluded: Set<Int64>) throws(StoreError) -> Timestamp? {
         nextDue.bind(1, subscription)
-        guard try nextDue.step() else { return nil }
-        defer { nextDue.reset() }
-        return Timestamp(microseconds: nextDue.integer(0))
+        nextDue.bind(2, 1 + excluded.count)
+        while try nextDue.step() {
+            if excluded.contains(nextDue.integer(0)) { continue }
+            defer { nextDue.reset() }
+            return Timestamp(microseconds: nextDue.integer(1))
+        }
+        return nil
     }
 
     func events(after sequence: Int64, limit: Int) throws(StoreError) -> [StoredEvent] {

@@ -191,7 +191,7 @@ extension StoreWriter {
             try deliveryStatements.markOrdered.run()
         }
         let ids = try StoreReader.heads(
-            deliveryStatements.findOrdered, subscription, dueBy: claim.now, limit: claim.limit
+            deliveryStatements.findOrdered, subscription, dueBy: claim.now, limit: claim.limit, excluding: claim.excluded
         ).ids
         var claimed: [ClaimedDelivery] = []
         for id in ids {

@@ -229,17 +229,17 @@ final class StoreWriter: @unchecked Sendable {
 // MARK: - Deliveries
 
 extension StoreWriter {
-    /// Chooses deliveries that are due, and no other claim has chosen. Changes nothing.
+    /// Chooses deliveries that are due, not excluded, and that no other claim has chosen. Changes nothing.
     private func claim(_ claim: WriteJob.Claim) throws(StoreError) -> [ClaimedDelivery] {
         guard claim.limit > 0, let subscription = try subscriptions.find(claim.subscription) else { return [] }
         let underWay = indexer.claimsUnderWay
         var claimed: [ClaimedDelivery] = []
         findDue.bind(1, subscription)
         findDue.bind(2, claim.now.microseconds)
-        findDue.bind(3, claim.limit + underWay.count)
+        findDue.bind(3, claim.limit + underWay.count + claim.excluded.count)
         while claimed.count < claim.limit, try findDue.step() {
             let id = findDue.integer(0)
-            if underWay.contains(id) { continue }
+            if underWay.contains(id) || claim.excluded.contains(id) { continue }
             claimed.append(
                 ClaimedDelivery(
                     id: id, subscription: claim.subscription,

@@ -27,6 +27,8 @@ enum WriteJob: Sendable {
         var now: Timestamp
         var lease: Duration
         var limit: Int
+        /// Ids that are not to be chosen.
+        var excluded: Set<Int64>
     }
 
     /// The octets of a stored message in the form they are to be kept.

@@ -71,17 +71,19 @@ private final class ScriptedSink: Sink {
     let maxBatch = 1
     let concurrency: Int
     let timeout = Duration.seconds(20)
-    private let verdict: @Sendable (ClaimedDelivery) -> DeliveryVerdict
+    private let verdict: @Sendable (ClaimedDelivery) async -> DeliveryVerdict
     let calls = Mutex<[(event: String, attempt: Int, at: Timestamp)]>([])
 
-    init(concurrency: Int = 4, _ verdict: @escaping @Sendable (ClaimedDelivery) -> DeliveryVerdict) {
+    init(concurrency: Int = 4, _ verdict: @escaping @Sendable (ClaimedDelivery) async -> DeliveryVerdict) {
         self.concurrency = concurrency
         self.verdict = verdict
     }
 
     func deliver(_ batch: [ClaimedDelivery], now: Timestamp) async -> [DeliveryVerdict] {
         calls.withLock { calls in calls += batch.map { ($0.event.id, $0.attempt, now) } }
-        return batch.map(verdict)
+        var verdicts: [DeliveryVerdict] = []
+        for delivery in batch { verdicts.append(await verdict(delivery)) }
+        return verdicts
     }
 
     func shutdown() async {}
@@ -221,6 +223,34 @@ private final class Switch: Sendable {
             dispatcher.apply(.active, to: "s")
             try await eventually("the delivery") { sink.events == ["first", "a"] }
         }
+        await store.close()
+    }
+
+    /// The lease of what is being tried ends, and the attempt goes on: it is not made again beside it, and with order the
+    /// next one waits for it.
+    @Test(arguments: [true, false]) func aClockThatLeapsMakesNoAttemptTwice(isOrdered: Bool) async throws {
+        let store = try MemoryStore()
+        let isHanging = Mutex(true)
+        let sink = ScriptedSink { delivery in
+            while delivery.event.id == "a", isHanging.withLock({ $0 }), !Task.isCancelled {
+                try? await Task.sleep(for: .milliseconds(5))
+            }
+            return .delivered
+        }
+        try await commit(store, ["a"], to: ["s"])
+        try await run(store, [try subscription("s") { $0.isOrdered = isOrdered }], ["s": sink]) { _ in
+            try await eventually("an attempt under way") { sink.events == ["a"] }
+            clock.set(by: 86_400)
+            try await commit(store, ["b"], to: ["s"])
+            if !isOrdered { try await eventually("the other one") { sink.events.contains("b") } }
+            try await settle()
+            #expect(sink.events == (isOrdered ? ["a"] : ["a", "b"]))
+            isHanging.withLock { $0 = false }
+            try await eventually("both of them") { try await store.counts().deliveriesDelivered == 2 }
+        }
+        #expect(sink.events == ["a", "b"])
+        let deliveries = try await store.deliveries(matching: DeliveryFilter(), after: 0, limit: 9)
+        #expect(deliveries.map(\.attempts) == [1, 1])
         await store.close()
     }
 

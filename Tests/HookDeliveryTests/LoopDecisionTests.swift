@@ -158,6 +158,34 @@ import Testing
         #expect(machine.next(now: now) == .wait(until: now.advanced(by: .seconds(30))))
     }
 
+    /// The store is told what it must not hand out, whatever became of the leases.
+    @Test func whatIsHeldIsHeldUntilItsResultIsStored() {
+        var machine = machine(concurrency: 3)
+        var generator = SplitMix64(state: 1)
+        guard case .claim(let limit, _) = machine.next(now: start) else { return }
+        #expect(machine.held == [])
+        machine.claimed([delivery(1), delivery(2)], limit: limit, claimedAt: start)
+        #expect(machine.held == [1, 2])
+        #expect(machine.next(now: start) == .deliver([delivery(1)]))
+        #expect(machine.next(now: start) == .deliver([delivery(2)]))
+        // The tap took it, and a claim met it after the clock leapt: it comes by both ways, and is begun once.
+        machine.handed([leased(3)])
+        machine.claimed([delivery(3, attempt: 2)], limit: limit, claimedAt: start)
+        #expect(machine.next(now: start) == .deliver([delivery(3)]))
+        #expect(machine.next(now: start) == .lookUpNextDue)
+        _ = machine.tried([delivery(1)], [.delivered], took: .zero, now: start, using: &generator)
+        guard case .finish(let results) = machine.next(now: start) else {
+            Issue.record("the result is stored")
+            return
+        }
+        machine.finishFailed(results, now: start)
+        #expect(machine.held == [1, 2, 3])
+        #expect(machine.next(now: after(1)) == .finish(results))
+        #expect(machine.held == [1, 2, 3])
+        machine.finished(results)
+        #expect(machine.held == [2, 3])
+    }
+
     @Test func storeFailuresAreWaitedOut() {
         var machine = machine()
         guard case .claim = machine.next(now: start) else { return }

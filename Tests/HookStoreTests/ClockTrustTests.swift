@@ -59,16 +59,122 @@ private let day: Int64 = 86_400
 
     @Test func aNoteOfNobodysTimeIsNone() throws {
         let folder = try TemporaryFolder()
-        let note = ClockNote(of: folder.path("store.db"))
-        #expect(note.read() == nil)
+        let note = try note(in: folder)
+        #expect(note.read() == nil && note.readDoubt() == nil)
         note.write(at(5))
-        #expect(note.read() == at(5))
+        #expect(note.read() == at(5) && note.readDoubt() == nil)
+        for passed in [Int64(0), 7200, 60] {
+            let doubt = ClockTrust.Doubt(time: at(9 * day + passed), passed: .seconds(passed))
+            note.write(doubt)
+            #expect(note.readDoubt() == doubt && note.read() == at(5))
+        }
+        note.write(nil)
+        #expect(note.readDoubt() == nil && access(note.doubtPath, F_OK) != 0)
         for seconds in [Int.max / 4, -(Int.max / 4)] {
             var times = [timespec(tv_sec: seconds, tv_nsec: 0), timespec(tv_sec: seconds, tv_nsec: 0)]
             // File systems differ in what they keep of such a time.
             #expect(utimensat(AT_FDCWD, note.path, &times, 0) == 0)
             if let read = note.read() { #expect(abs(read.microseconds) < Int64.max / 4) }
         }
+    }
+
+    private func note(in folder: TemporaryFolder) throws -> ClockNote {
+        let database = folder.path("store.db")
+        let descriptor = creat(database, 0o600)
+        #expect(descriptor >= 0 && close(descriptor) == 0)
+        return ClockNote(of: database)
+    }
+
+    @Test func onlyAFileOfTheStoresOwnIsANote() throws {
+        let folder = try TemporaryFolder()
+        let note = try note(in: folder)
+        for path in [note.path, note.doubtPath] {
+            #expect(mkdir(path, 0o700) == 0)
+            #expect(note.read() == nil && note.readDoubt() == nil)
+            #expect(rmdir(path) == 0)
+        }
+        // A link is neither read nor followed.
+        let other = folder.path("other")
+        #expect(close(creat(other, 0o600)) == 0)
+        var times = [timespec(tv_sec: 77, tv_nsec: 0), timespec(tv_sec: 77, tv_nsec: 0)]
+        #expect(utimensat(AT_FDCWD, other, &times, 0) == 0)
+        #expect(symlink(other, note.path) == 0)
+        #expect(note.read() == nil)
+        note.write(at(5))
+        var status = stat()
+        #expect(note.read() == at(5) && stat(other, &status) == 0 && status.st_mtim.tv_sec == 77)
+        // Only root can give a file away.
+        guard geteuid() == 0 else { return }
+        #expect(chown(note.path, 65534, 65534) == 0)
+        #expect(note.read() == nil)
+        note.write(at(6))
+        #expect(note.read() == at(6))
+    }
+
+    // MARK: - Doubts that outlive a run
+
+    /// Off for ten days, and from then on used for nine hours a day: each time the steady clock begins anew.
+    @Test func theDayMayBeThatOfSeveralRuns() throws {
+        var doubt: ClockTrust.Doubt?
+        for run in Int64(0)..<3 {
+            var trust = ClockTrust(last: at(0), steady: .zero)
+            let begin = (10 + run) * day
+            if let doubt { trust.resume(doubt, now: at(begin), steady: .zero) }
+            for hour in Int64(0)...9 {
+                let verdict = trust.judge(at(begin + hour * 3600), steady: steady(hour * 3600))
+                #expect(verdict == (run * 9 + hour < 24 ? .ahead : .believed), "run \(run), hour \(hour)")
+                doubt = trust.doubt(at(begin + hour * 3600), steady: steady(hour * 3600))
+                #expect(doubt?.passed == (run * 9 + hour < 24 ? steady((run * 9 + hour) * 3600) : nil))
+            }
+        }
+        #expect(doubt == nil)
+    }
+
+    /// A leap of three days is doubted by who saw it. A start allows for a week; but not where it was seen before.
+    @Test func aRestartEndsNoDoubt() throws {
+        var trust = ClockTrust(last: at(0), steady: .zero)
+        #expect(trust.judge(at(0), steady: .zero) == .believed)
+        #expect(trust.judge(at(3 * day), steady: steady(60)) == .ahead)
+        let doubt = try #require(trust.doubt(at(3 * day), steady: steady(60)))
+        var next = ClockTrust(last: at(0), steady: .zero)
+        next.resume(doubt, now: at(3 * day + 60), steady: .zero)
+        #expect(next.judge(at(3 * day + 60), steady: .zero) == .ahead)
+        #expect(next.judge(at(4 * day + 60), steady: steady(day)) == .believed)
+        // It was set right while nothing ran.
+        var right = ClockTrust(last: at(0), steady: .zero)
+        right.resume(doubt, now: at(2 * day), steady: .zero)
+        #expect(right.judge(at(2 * day), steady: .zero) == .believed)
+    }
+
+    @Test(arguments: [
+        ClockTrust.Doubt(time: at(30 * day), passed: .seconds(-1)), ClockTrust.Doubt(time: at(30 * day), passed: .seconds(day)),
+        ClockTrust.Doubt(time: at(30 * day), passed: .seconds(Int64.max)), ClockTrust.Doubt(time: at(22 * day), passed: .seconds(day - 1)),
+        ClockTrust.Doubt(time: at(31 * day), passed: .seconds(day - 1)), ClockTrust.Doubt(time: at(-9 * day), passed: .seconds(day - 1)),
+    ])
+    func aDoubtThatMakesNoSenseIsNone(_ doubt: ClockTrust.Doubt) {
+        var trust = ClockTrust(last: at(0), steady: .zero)
+        trust.resume(doubt, now: at(30 * day), steady: .zero)
+        #expect(trust.judge(at(30 * day), steady: .zero) == .ahead)
+        #expect(trust.judge(at(31 * day - 60), steady: steady(day - 60)) == .ahead)
+        #expect(trust.judge(at(31 * day), steady: steady(day)) == .believed)
+    }
+
+    /// What is left of a doubt that is over: it is from before what was believed last.
+    @Test func aDoubtThatIsOverIsNotTakenUp() {
+        var trust = ClockTrust(last: at(30 * day), steady: .zero)
+        trust.resume(ClockTrust.Doubt(time: at(29 * day), passed: .seconds(60)), now: at(32 * day), steady: .zero)
+        #expect(trust.judge(at(32 * day), steady: .zero) == .believed)
+    }
+
+    /// A clock that is behind stops nothing, and one that is right after it is not taken for one that leapt.
+    @Test func onlyADoubtOfAClockThatIsAheadIsKept() {
+        var trust = ClockTrust(last: at(40 * day), steady: .zero)
+        #expect(trust.judge(at(30 * day), steady: .zero) == .behind)
+        #expect(trust.doubt(at(30 * day), steady: .zero) == nil)
+        #expect(trust.judge(at(90 * day), steady: steady(60)) == .ahead)
+        #expect(trust.doubt(at(90 * day), steady: steady(60)) == ClockTrust.Doubt(time: at(90 * day), passed: .zero))
+        #expect(trust.judge(at(40 * day), steady: steady(120)) == .believed)
+        #expect(trust.doubt(at(40 * day), steady: steady(120)) == nil)
     }
 
     /// It makes nothing old, and is not taken for the time until it has gone on for a day.
@@ -86,8 +192,8 @@ private let day: Int64 = 86_400
         #expect(long.judge(at(9 * day), steady: steady(5 + day)) == .believed)
     }
 
-    /// The store itself: nothing goes while the clock is doubted, one report says so, and what was believed is known after a
-    /// restart.
+    /// The store itself: nothing goes while the clock is doubted, one report says so, and what was believed and how long it
+    /// was doubted is known after a restart.
     @Test func nothingIsErasedByAClockThatLeaps() async throws {
         let folder = try TemporaryFolder()
         let path = folder.path("store.db")
@@ -120,10 +226,19 @@ private let day: Int64 = 86_400
         #expect(try await eventually { passes.withLock { $0 } > seen + 1 })
         #expect(reports.all.count == 2 && reports.all.allSatisfy { $0.messages == 0 && $0.events == 0 })
         #expect(try await store.message(ofEvent: "e")?.bytes != nil && ClockNote(of: path).read() == at(10 * day))
-        // It has gone on for a day: it was right.
-        times.withLock { $0 = (at(401 * day), 60 + day) }
+        // Half a day, and the other half after the system started anew: it was right.
+        let half = day / 2
+        times.withLock { $0 = (at(400 * day + half), 60 + half) }
+        let doubt = ClockTrust.Doubt(time: at(400 * day + half), passed: .seconds(half))
+        #expect(try await eventually { ClockNote(of: path).readDoubt() == doubt })
+        await store.close()
+        times.withLock { $0 = (at(402 * day), 5) }
+        store = try open()
+        #expect(try await eventually { reports.all.count { $0.isClockDoubted } == 3 })
+        #expect(reports.all.count == 3 && reports.all.allSatisfy { $0.messages == 0 && $0.events == 0 })
+        times.withLock { $0 = (at(402 * day + half), 5 + half) }
         #expect(try await eventually { reports.all.contains { $0.messages == 1 } })
-        #expect(ClockNote(of: path).read() == at(401 * day))
+        #expect(ClockNote(of: path).read() == at(402 * day + half) && ClockNote(of: path).readDoubt() == nil)
         await store.close()
     }
 }

@@ -11,6 +11,12 @@ import Testing
         for event in events { _ = try await store.commit(entry("m-\(event)", events: [event], to: names, at: at(10))) }
     }
 
+    private func commit(_ id: String, _ type: String, to store: any HistoryStore) async throws {
+        var given = entry("m-\(id)", events: [id], to: ["s"], at: at(10))
+        given.verdict.hooks[0].events[0].type = type
+        _ = try await store.commit(given)
+    }
+
     private func states(_ store: any HistoryStore, _ filter: DeliveryFilter = DeliveryFilter()) async throws -> [String] {
         try await store.deliveries(matching: filter, after: 0, limit: 99).map {
             "\($0.eventID) \($0.subscription) \($0.state.rawValue) \($0.attempts) \($0.reason)"
@@ -290,18 +296,13 @@ import Testing
     func orderHoldsByEventType(_ kind: StoreKind) async throws {
         let folder = try TemporaryFolder()
         let store = try kind.make(in: folder)
-        func commit(_ id: String, _ type: String) async throws {
-            var given = entry("m-\(id)", events: [id], to: ["s"], at: at(10))
-            given.verdict.hooks[0].events[0].type = type
-            _ = try await store.commit(given)
-        }
         func claim(_ seconds: Int64) async throws -> [String] {
             try await store.claimInOrder(subscription: "s", now: at(seconds), lease: .seconds(5), limit: 9).map(\.event.id)
         }
-        try await commit("a1", "a")
-        try await commit("a2", "a")
+        try await commit("a1", "a", to: store)
+        try await commit("a2", "a", to: store)
         #expect(try await claim(10) == ["a1"])
-        try await commit("b1", "b")
+        try await commit("b1", "b", to: store)
         #expect(try await claim(11) == ["b1"])
         #expect(try await claim(12) == [])
         try await store.finish([DeliveryResult(id: 1, state: .retry(at: at(60)), reason: "x")], now: at(13))
@@ -313,6 +314,56 @@ import Testing
         try await store.finish([DeliveryResult(id: 1, state: .dead, reason: "x")], now: at(61))
         #expect(try await claim(62) == ["a2"])
         #expect(try await store.nextDueInOrder(subscription: "unknown") == nil)
+        await store.close()
+    }
+
+    /// Leases have ended by a clock that leapt, and those who hold them are still at work.
+    @Test(arguments: StoreKind.allCases)
+    func whatTheCallerHoldsIsNotHandedOutAgain(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        func claim(_ limit: Int, _ held: Set<Int64>) async throws -> [ClaimedDelivery] {
+            try await store.claimDue(subscription: "s", now: at(5000), lease: .seconds(5), limit: limit, excluding: held)
+        }
+        try await ready(store, events: ["a", "b"])
+        #expect(try await store.claimDue(subscription: "s", now: at(10), lease: .seconds(5), limit: 9).map(\.id) == [1, 2])
+        _ = try await store.commit(entry("m-c", events: ["c"], to: ["s"], at: at(20)))
+        #expect(try await store.nextDue(subscription: "s") == at(15))
+        #expect(try await store.nextDue(subscription: "s", excluding: [1, 2]) == at(20))
+        // They come before the third and take none of its room.
+        #expect(try await claim(1, [1, 2]).map(\.id) == [3])
+        #expect(try await claim(9, [1, 2, 3]) == [])
+        #expect(try await store.nextDue(subscription: "s", excluding: [1, 2]) == at(5005))
+        #expect(try await store.nextDue(subscription: "s", excluding: [1, 2, 3]) == nil)
+        // No attempt was counted that was not made.
+        #expect(try await states(store) == ["a s leased 1 ", "b s leased 1 ", "c s leased 1 "])
+        try await store.finish([DeliveryResult(id: 2, state: .retry(at: at(5000)), reason: "x")], now: at(5000))
+        // Nobody holds the first any more, and its lease has ended.
+        let again = try await claim(9, [3])
+        #expect(again.map(\.id) == [1, 2] && again.map(\.attempt) == [2, 2])
+        await store.close()
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func orderHoldsBehindWhatTheCallerHolds(_ kind: StoreKind) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        func claim(_ seconds: Int64, _ held: Set<Int64>) async throws -> [Int64] {
+            try await store.claimInOrder(
+                subscription: "s", now: at(seconds), lease: .seconds(5), limit: 9, excluding: held
+            ).map(\.id)
+        }
+        try await commit("a1", "a", to: store)
+        #expect(try await claim(10, []) == [1])
+        try await commit("a2", "a", to: store)
+        try await commit("b1", "b", to: store)
+        #expect(try await store.nextDueInOrder(subscription: "s", excluding: [1]) == at(10))
+        #expect(try await claim(5000, [1]) == [3])
+        #expect(try await claim(5000, [1, 3]) == [])
+        #expect(try await store.nextDueInOrder(subscription: "s", excluding: [1]) == at(5005))
+        #expect(try await store.nextDueInOrder(subscription: "s", excluding: [1, 3]) == nil)
+        try await store.finish([DeliveryResult(id: 1, state: .delivered, reason: "")], now: at(5001))
+        #expect(try await claim(5001, [3]) == [2])
         await store.close()
     }
 }

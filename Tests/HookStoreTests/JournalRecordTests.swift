@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test func claimsAreReadBack() throws {
-        let claim = WriteJob.Claim(subscription: "s", now: at(9), lease: .seconds(30), limit: 9)
+        let claim = WriteJob.Claim(subscription: "s", now: at(9), lease: .seconds(30), limit: 9, excluded: [])
         let written = octets(JournalFormat.Kind.claims) { $0.add([5, 1, .max], claim) }
         try written.withUnsafeBytes { head in
             var read = try #require(JournaledClaims(head))

@@ -98,6 +98,31 @@ func entry(
         deliveries: Dictionary(events.map { ($0, subscriptions) }, uniquingKeysWith: { first, _ in first }))
 }
 
+extension EventStore {
+    /// For one who has nothing under way.
+    func claimDue(
+        subscription: String, now: Timestamp, lease: Duration, limit: Int
+    ) async throws(StoreError) -> [ClaimedDelivery] {
+        try await claimDue(subscription: subscription, now: now, lease: lease, limit: limit, excluding: [])
+    }
+
+    func nextDue(subscription: String) async throws(StoreError) -> Timestamp? {
+        try await nextDue(subscription: subscription, excluding: [])
+    }
+}
+
+extension DeliveryStore {
+    func claimInOrder(
+        subscription: String, now: Timestamp, lease: Duration, limit: Int
+    ) async throws(StoreError) -> [ClaimedDelivery] {
+        try await claimInOrder(subscription: subscription, now: now, lease: lease, limit: limit, excluding: [])
+    }
+
+    func nextDueInOrder(subscription: String) async throws(StoreError) -> Timestamp? {
+        try await nextDueInOrder(subscription: subscription, excluding: [])
+    }
+}
+
 /// Counts what happens on other threads.
 final class Tally<Value: Sendable>: Sendable {
     private let values = Mutex<[Value]>([])

@@ -298,13 +298,13 @@ extension ListenerTableTests {
             completion(.failure(.closed))
         }
         func claimDue(
-            subscription: String, now: Timestamp, lease: Duration, limit: Int
+            subscription: String, now: Timestamp, lease: Duration, limit: Int, excluding excluded: Set<Int64>
         ) async throws(StoreError) -> [ClaimedDelivery] { [] }
         func finish(_ results: [DeliveryResult], now: Timestamp) async throws(StoreError) {}
         func probe() async {
             while isHanging.withLock({ $0 }), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
         }
-        func nextDue(subscription: String) async throws(StoreError) -> Timestamp? { nil }
+        func nextDue(subscription: String, excluding excluded: Set<Int64>) async throws(StoreError) -> Timestamp? { nil }
         func events(after sequence: Int64, limit: Int) async throws(StoreError) -> [StoredEvent] { [] }
         func onNewDeliveries(_ handler: @escaping @Sendable (Set<String>) -> Void) {}
     }
