@@ -15,18 +15,19 @@ extension HookConnection {
         let edge = site.current
         let now = edge.now()
         touch()
-        connection = Self.connection(head)
+        connection = RequestFraming.connection(head)
         if isEnding { connection = .ends }
         isHead = head.method == .HEAD
         let id = WebRequest.makeID()
         requestID = id
-        guard let method = Self.method(head), Self.namesHost(head) else { return refuse(RequestFraming.malformed) }
         if let answer = RequestFraming.refusal(head) { return refuse(answer) }
+        guard let method = head.method == .POST ? .post : HTTPRequest.Method(head.method.rawValue) else {
+            return refuse(RequestFraming.malformed)
+        }
         var request = WebRequest(
             method: method, target: head.uri, headers: head.headers, peer: address, id: id, receivedAt: now)
-        if let forwarded = request[.forwardedFor] {
-            request.peer = WebRequest.peer(address, forwarded: forwarded, isTrustedProxy: edge.isTrustedProxy)
-        }
+        request.peer = WebRequest.peer(
+            address, forwarded: head.headers[canonicalForm: HTTPField.Name.forwardedFor.rawName], isTrustedProxy: edge.isTrustedProxy)
         self.edge = edge
         switch edge.endpoint.step(request) {
         case .answer(let answer): answerUnread(request, answer)
@@ -83,32 +84,5 @@ extension HookConnection {
         } else {
             NIOThreadPool.singleton.submit { _ in edge.endpoint.receive(post, octets, completion) }
         }
-    }
-}
-
-extension HookConnection {
-    /// nil for a request that cannot be followed: of another version, or for a tunnel.
-    fileprivate static func method(_ head: HTTPRequestHead) -> HTTPRequest.Method? {
-        guard head.version.major == 1, head.method != .CONNECT else { return nil }
-        return head.method == .POST ? .post : HTTPRequest.Method(head.method.rawValue)
-    }
-
-    /// RFC 9112 section 3.2: exactly once.
-    fileprivate static func namesHost(_ head: HTTPRequestHead) -> Bool {
-        head.version.minor == 0
-            || head.headers.count(where: { $0.name.utf8.count == 4 && $0.name.lowercased() == "host" }) == 1
-    }
-
-    /// RFC 9112 sections 9.3 and 9.6: options in any case of letters, perhaps among others.
-    fileprivate static func connection(_ head: HTTPRequestHead) -> AnswerWriter.Connection {
-        var saysKeepAlive = false
-        for field in head.headers where field.name.utf8.count == 10 && field.name.lowercased() == "connection" {
-            let options = field.value.lowercased().split(separator: ",").map { $0.filter { $0 != " " && $0 != "\t" } }
-            // Nobody here speaks another protocol, and the decoder reads nothing behind a request for one.
-            if options.contains("close") || options.contains("upgrade") { return .ends }
-            if options.contains("keep-alive") { saysKeepAlive = true }
-        }
-        if head.version.minor > 0 { return .stays }
-        return saysKeepAlive ? .staysForOld : .ends
     }
 }

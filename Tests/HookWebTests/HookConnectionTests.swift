@@ -237,6 +237,7 @@ enum Requests {
     @Test(arguments: [
         ("HTTP/1.1", "", true), ("HTTP/1.1", "Connection: close\r\n", false), ("HTTP/1.1", "Connection: a, Close\r\n", false),
         ("HTTP/1.1", "Connection: a\r\nConnection: close\r\n", false), ("HTTP/1.1", "Connection: closed\r\n", true),
+        ("HTTP/1.1", "Connection: cl ose\r\n", true), ("HTTP/1.1", "Connection: a,,\tclose \r\n", false),
         ("HTTP/1.0", "", false), ("HTTP/1.0", "Connection: Keep-Alive\r\n", true),
     ])
     func connectionsStayOrEnd(version: String, fields: String, stays: Bool) throws {
