@@ -75,16 +75,23 @@ extension HookConnection {
         isHead = false
     }
 
-    /// Says no more, and gives the client time to read what was said.
+    /// Says no more, and gives the client time to read what was said. Who does not read it is silent, as far as the idle
+    /// limit goes.
     func finishOutput() {
-        guard phase != .closing, phase != .closed else { return }
+        guard phase != .closing, phase != .closed, let context else { return }
         phase = .closing
         inputs.removeAll()
         forgetRequest()
+        cancelDeadline()
         needsFlush = false
-        context?.flush()
-        context?.close(mode: .output, promise: nil)
-        schedule(Self.lingerTime) { $0.close() }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
+        // Not before: where the client has ended its side, the end of this one closes the socket and forgets what waits.
+        written.futureResult.assumeIsolated().whenComplete { _ in
+            guard self.phase == .closing else { return }
+            self.context?.close(mode: .output, promise: nil)
+            self.schedule(Self.lingerTime) { $0.close() }
+        }
     }
 
     func close() {

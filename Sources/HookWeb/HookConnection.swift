@@ -212,8 +212,8 @@ final class HookConnection: ChannelDuplexHandler {
         defer { isHandling = false }
         switch (input, phase) {
         case (_, .closed), (_, .waiting): break
-        case (.end, .closing), (.end, .idle), (.end, .collecting), (.end, .skipping): close()
         case (_, .closing): break
+        case (.end, .idle), (.end, .collecting), (.end, .skipping): finishOutput()
         case (.malformed(let isTooLarge), _): refuse(isTooLarge ? RequestFraming.headerTooLarge : RequestFraming.malformed)
         case (.part(.head(let head)), _): begin(head)
         case (.part(.body(let buffer)), .collecting): collect(buffer)
