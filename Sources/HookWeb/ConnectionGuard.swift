@@ -237,8 +237,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         let written = lastWrite ?? context.eventLoop.makeSucceededVoidFuture()
         written.assumeIsolated().whenComplete { _ in
             guard context.channel.isActive else { return }
-            context.close(mode: .output, promise: nil)
             self.schedule(Self.lingerTime, context) { $1.close(promise: nil) }
+            context.close(mode: .output, promise: nil)
         }
     }
 

@@ -89,8 +89,8 @@ extension HookConnection {
         // Not before: where the client has ended its side, the end of this one closes the socket and forgets what waits.
         written.futureResult.assumeIsolated().whenComplete { _ in
             guard self.phase == .closing else { return }
-            self.context?.close(mode: .output, promise: nil)
             self.schedule(Self.lingerTime) { $0.close() }
+            self.context?.close(mode: .output, promise: nil)
         }
     }
 

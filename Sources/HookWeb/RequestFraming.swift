@@ -15,7 +15,8 @@ enum RequestFraming {
     /// The answer to a request that nobody can follow, or whose body cannot be taken apart; nil for others. The connection
     /// ends with it.
     ///
-    /// RFC 9112 section 3.2: there is one `Host`, perhaps none in HTTP/1.0. RFC 9110 section 9.3.6: `CONNECT` asks for a tunnel, and this is no proxy.
+    /// RFC 9112 section 3.2: there is one `Host`, perhaps none in HTTP/1.0. RFC 9110 section 9.3.6: `CONNECT` asks for a
+    /// tunnel, and this is no proxy.
     static func refusal(_ head: HTTPRequestHead) -> WebAnswer? {
         let hosts = head.headers["Host"].count
         guard head.version.major == 1, head.method != .CONNECT, hosts == 1 || (hosts == 0 && head.version.minor == 0) else {
