@@ -66,6 +66,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         self.drainTime = drainTime
     }
 
+    /// Nothing that comes counts any more.
+    private var isOver: Bool { isClosing || refusal != nil || (isLast && !isReading) }
+
     func channelActive(context: ChannelHandlerContext) {
         let peer = context.channel.remoteAddress?.ipAddress ?? "unix"
         if places.take(peer) { self.peer = peer }
@@ -83,10 +86,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let isOver = isClosing || refusal != nil
         switch unwrapInboundIn(data) {
         case .head(let head):
-            if isLast || isOver { return }
+            if isOver { return }
             isReading = true
             answersDue += 1
             let fields = head.headerFields
@@ -168,6 +170,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if isOver { return }
         if let refused = error as? FramingGuard.Refused { return refuse(refused.answer, context) }
         guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
         refuse(error == .headerOverflow ? RequestFraming.headerTooLarge : RequestFraming.malformed, context)
@@ -200,7 +203,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Answers in place of the layer above what goes no further, and ends the connection; nothing behind it counts.
     private func refuse(_ answer: WebAnswer, _ context: ChannelHandlerContext) {
-        guard !isClosing, refusal == nil, isReading || !isLast else { return }
+        if isOver { return }
         refusal = (answer, isReading)
         deadline?.cancel()
         // Nobody above may take what there is for a request.

@@ -128,7 +128,8 @@ final class HookConnection: ChannelDuplexHandler {
         if let error = error as? HTTPParserError {
             take(.malformed(isTooLarge: error == .headerOverflow))
             flush()
-        } else if phase != .closing {
+        } else if phase != .closing, !(error is ByteToMessageDecoderError) {
+            // Not for what comes behind octets that could not be read: answers may be due.
             close()
         }
     }

@@ -68,13 +68,13 @@ private final class Guarded {
 
     var isOpen: Bool { channel.isActive }
 
-    /// Whether the layer above was told that a request has no end.
-    var wasTruncated: Bool {
+    /// What the layer above was told of first since the last time.
+    func error() -> (any Error)? {
         do {
             try channel.throwIfErrorCaught()
-            return false
+            return nil
         } catch {
-            return error is RequestTruncated
+            return error
         }
     }
 }
@@ -149,8 +149,11 @@ private final class Guarded {
         for _ in 0..<before { try connection.request() }
         if isUnderWay { try connection.request(isWhole: false) }
         connection.malformed()
-        connection.malformed()
-        #expect(connection.wasTruncated == isUnderWay)
+        // What comes behind it.
+        connection.channel.pipeline.fireErrorCaught(
+            ByteToMessageDecoderError.dataReceivedInErrorState(HTTPParserError.invalidMethod, ByteBuffer()))
+        let error = connection.error()
+        #expect(isUnderWay ? error is RequestTruncated : error == nil)
         _ = try connection.parts()
         try connection.request()
         #expect(try connection.parts() == "")

@@ -215,6 +215,18 @@ enum Requests {
         #expect(client.statuses() == [202] && client.isOpen)
     }
 
+    /// Posts before octets that are no request are answered, also when more such octets come.
+    @Test func whatIsNoRequestWaitsForItsTurn() throws {
+        let client = try Client(Desk(isPrompt: false))
+        client.send(Requests.post("a") + "BAD\r\n\r\n")
+        client.send("WORSE\r\n\r\n")
+        #expect(client.isOpen && client.answers().isEmpty)
+        client.desk.answerNext()
+        #expect(client.statuses() == [202, 400] && client.wire.hasOutputEnded && client.isOpen)
+        client.advance(3)
+        #expect(!client.isOpen)
+    }
+
     @Test func whoSendsTooMuchAheadIsNotRead() throws {
         let client = try Client(Desk(isPrompt: false))
         client.send(Requests.post("a"))
