@@ -23,15 +23,15 @@ struct AdminEdge: Sendable {
         case .answer(let ready): answer = ready
         case .work(let work): answer = await work()
         case .body(let limit, let prefix, let then):
-            let announced = request.headers[.contentLength].flatMap { Int($0) }
-            if let announced, announced > limit {
+            let announced = AnnouncedBody(incoming)
+            if let length = announced.length, length > limit {
                 answer = await then(nil)
             } else {
                 // RFC 9110 section 10.1.1: the client waits for a word before it sends the body.
-                if request.headers[.expect]?.lowercased() == "100-continue" {
+                if announced.isOnDemand {
                     try await writer.writeInformationalHead(HTTPResponse(status: .continue))
                 }
-                answer = await then(try await collect(request.body, announced, limit: limit, prefix: prefix))
+                answer = await then(try await collect(request.body, announced.length, limit: limit, prefix: prefix))
             }
         }
         try await writer.write(response: head(of: answer, to: incoming), body: body(of: answer, to: incoming))

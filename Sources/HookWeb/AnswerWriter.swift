@@ -14,6 +14,15 @@ struct AnswerWriter {
         /// The same, said to a client of HTTP/1.0, which would not expect it.
         case staysForOld
         case ends
+
+        /// The value of the field; nil where none is needed.
+        var option: String? {
+            switch self {
+            case .stays: nil
+            case .staysForOld: "keep-alive"
+            case .ends: "close"
+            }
+        }
     }
 
     static let proceed: StaticString = "HTTP/1.1 100 Continue\r\n\r\n"
@@ -52,11 +61,7 @@ struct AnswerWriter {
             buffer.writeString(id)
             buffer.writeStaticString("\r\n")
         }
-        switch connection {
-        case .stays: break
-        case .staysForOld: buffer.writeStaticString("Connection: keep-alive\r\n")
-        case .ends: buffer.writeStaticString("Connection: close\r\n")
-        }
+        if let option = connection.option { buffer.writeString("Connection: \(option)\r\n") }
         // RFC 9110 section 8.6: none with 204.
         if answer.status != 204 {
             buffer.writeStaticString("Content-Length: ")

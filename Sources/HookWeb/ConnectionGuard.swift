@@ -1,8 +1,9 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Stands in each connection between the HTTP decoder and the rest and keeps it within limits:
-// places, the time a body may take, what is still read of a request that was answered early.
-// It answers what is not HTTP, and it makes sure that half a body never passes for a whole one.
+// Stands in each connection to the management side between the HTTP decoder and the rest and keeps it
+// within limits: places, the time a body may take, what is still read of a request that was answered early.
+// It answers what is not HTTP when its turn has come, makes sure that half a body never passes for a whole
+// one, and ends the connection so that the client comes to read what it was answered.
 
 import HookModel
 import HTTPTypes
@@ -31,19 +32,27 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var answersDue = 0
     /// The answer to the oldest of them has begun.
     private var isAnswering = false
+    /// For the rest of a request, and once the output has ended for the connection.
     private var deadline: Scheduled<Void>?
-    /// The client asked for the end of the connection in a spelling that the layer above does not know.
-    private var closesAfterAnswer = false
     /// Of the request that came last.
     private var body = AnnouncedBody()
-    /// The client was told that the connection ends, and nothing it says behind that counts.
+    /// The client of HTTP/1.0 is told that the connection stays.
+    private var isOld = false
+    /// The connection ends with the answer to it: the client asked for that, or was told. Nothing behind it counts.
     private var isLast = false
     /// Octets still taken of a request that was answered already; nil where there is none.
     private var lingering: Int?
+    /// What is to be said once what came before is answered, and whether the head of the request in question went up.
+    private var refusal: (answer: WebAnswer, isOfRequestUnderWay: Bool)?
+    /// Nothing more is said; the other side may read what was.
+    private var isClosing = false
+    /// Of the answer that was given last.
+    private var lastWrite: EventLoopFuture<Void>?
     /// The listener stops: the connection ends with the request in progress, or the one that comes at this moment.
     private var isEnding = false
     /// The layer above was told so.
     private var hasToldEnd = false
+    private var drainDeadline: Scheduled<Void>?
 
     /// How long what a client goes on sending after it was answered is still read, for its sake (`RequestFraming.drainLimit`).
     private static let lingerTime = TimeAmount.seconds(2)
@@ -57,6 +66,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         self.drainTime = drainTime
     }
 
+    /// Nothing that comes counts any more.
+    private var isOver: Bool { isClosing || refusal != nil || (isLast && !isReading) }
+
     func channelActive(context: ChannelHandlerContext) {
         let peer = context.channel.remoteAddress?.ipAddress ?? "unix"
         if places.take(peer) { self.peer = peer }
@@ -67,20 +79,21 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     func channelInactive(context: ChannelHandlerContext) {
         if let peer { places.release(peer) }
         peer = nil
-        deadline?.cancel()
+        isClosing = true
+        for timer in [deadline, drainDeadline] { timer?.cancel() }
         inputEnded(context)
         context.fireChannelInactive()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let part = unwrapInboundIn(data)
-        if isLast, !part.isBody { return }
-        switch part {
+        switch unwrapInboundIn(data) {
         case .head(let head):
+            if isOver { return }
             isReading = true
             answersDue += 1
-            closesAfterAnswer = Self.closes(head.headerFields[.connection])
             let fields = head.headerFields
+            isOld = fields[.connection] == AnswerWriter.Connection.staysForOld.option
+            isLast = fields[.connection] == AnswerWriter.Connection.ends.option
             body = AnnouncedBody(
                 length: fields[.contentLength], encoding: fields[.transferEncoding], expect: fields[.expect])
         case .body(let buffer):
@@ -90,9 +103,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
                 if left < buffer.readableBytes { context.close(promise: nil) }
                 return
             }
+            if !isReading || isOver { return }
         case .end:
-            isReading = false
             lingering = nil
+            if !isReading || isOver { return }
+            isReading = false
             deadline?.cancel()
             deadline = nil
         }
@@ -104,50 +119,58 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// A request that came in one piece needs no clock.
     func channelReadComplete(context: ChannelHandlerContext) {
         if isReading, deadline == nil, lingering == nil {
-            schedule(requestTimeout, context) { $0.requestTimedOut($1) }
+            schedule(requestTimeout, context) { $0.refuse(.refusal(.timedOut), $1) }
         }
         context.fireChannelReadComplete()
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard !isClosing else {
+            promise?.fail(ChannelError.outputClosed)
+            return
+        }
         switch unwrapOutboundIn(data) {
+        case .head(let head) where head.status == .continue:
+            // The body comes now, and may be too long still.
+            body.isOnDemand = false
+            context.write(data, promise: promise)
         case .head(var head):
-            isAnswering = head.status.kind != .informational
+            isAnswering = true
             // RFC 9112 sections 9.3 and 9.6: who will not read a body says that the connection ends.
-            if head.status == .continue {
-                // It comes now, and may be too long still.
-                body.isOnDemand = false
-            } else if isAnswering, body.mayBeMissing || body.exceedsDrainLimit, isReading, answersDue == 1 {
-                isLast = true
-                closesAfterAnswer = true
-            }
-            if isEnding || isLast, isAnswering {
-                head.headerFields[.connection] = "close"
-                return context.write(wrapOutboundOut(.head(head)), promise: promise)
-            }
-        case .body: break
+            let isUnread = isReading && (body.mayBeMissing || body.exceedsDrainLimit)
+            if answersDue == 1, isEnding || isUnread { isLast = true }
+            let connection: AnswerWriter.Connection = isLast && answersDue == 1 ? .ends : isOld ? .staysForOld : .stays
+            head.headerFields[.connection] = connection.option
+            context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .body: context.write(data, promise: promise)
         case .end:
+            let written = promise ?? context.eventLoop.makePromise()
+            lastWrite = written.futureResult
+            context.write(data, promise: written)
             isAnswering = false
             answersDue -= 1
-            if isReading, answersDue == 0 {
-                lingering = RequestFraming.drainLimit
-                schedule(Self.lingerTime, context) { $1.close(promise: nil) }
-            }
-            if closesAfterAnswer, answersDue == 0 {
-                context.writeAndFlush(data, promise: promise)
-                return context.close(mode: .output, promise: nil)
-            }
+            answered(context)
         }
-        context.write(data, promise: promise)
     }
 
-    /// RFC 9112 section 9.6: an option in any case of letters, perhaps among others.
-    private static func closes(_ connection: String?) -> Bool {
-        guard let connection, connection != "close" else { return false }
-        return connection.lowercased().split(separator: ",").contains { $0.drop { $0 == " " }.prefix(5) == "close" }
+    private func answered(_ context: ChannelHandlerContext) {
+        if isReading, answersDue == 0 {
+            lingering = RequestFraming.drainLimit
+            schedule(Self.lingerTime, context) { $1.close(promise: nil) }
+        }
+        if refusal != nil { return refuseInTurn(context) }
+        if isLast, answersDue == 0 { finish(context) }
+    }
+
+    /// The layers above end a connection where they know of no more to say; how it ends is decided here.
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if mode == .output, !isClosing { finish(context) }
+        guard mode == .output || (mode == .all && isClosing) else { return context.close(mode: mode, promise: promise) }
+        context.channel.closeFuture.cascade(to: promise)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if isOver { return }
         if let refused = error as? FramingGuard.Refused { return refuse(refused.answer, context) }
         guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
         refuse(error == .headerOverflow ? RequestFraming.headerTooLarge : RequestFraming.malformed, context)
@@ -158,10 +181,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
         isEnding = true
         if answersDue > 0 {
-            schedule(drainTime, context) { $1.close(promise: nil) }
+            drainDeadline = later(drainTime, context) { $1.close(promise: nil) }
             tellEnd(context)
         } else {
-            context.eventLoop.assumeIsolated().scheduleTask(in: Self.lastCall) { self.tellEnd(context) }
+            drainDeadline = later(Self.lastCall, context) { $0.tellEnd($1) }
         }
     }
 
@@ -178,27 +201,48 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireErrorCaught(RequestTruncated())
     }
 
-    private func requestTimedOut(_ context: ChannelHandlerContext) {
-        refuse(.refusal(.timedOut), context)
+    /// Answers in place of the layer above what goes no further, and ends the connection; nothing behind it counts.
+    private func refuse(_ answer: WebAnswer, _ context: ChannelHandlerContext) {
+        if isOver { return }
+        refusal = (answer, isReading)
+        deadline?.cancel()
+        // Nobody above may take what there is for a request.
+        inputEnded(context)
+        refuseInTurn(context)
     }
 
-    /// Answers in place of the layer above, if that has not begun to, and closes.
-    private func refuse(_ answer: WebAnswer, _ context: ChannelHandlerContext) {
-        let isNext = !isAnswering && answersDue == (isReading ? 1 : 0)
-        isReading = false
-        deadline?.cancel()
-        if isNext {
-            var fields = answer.fields
-            fields[.connection] = "close"
-            fields[.contentLength] = String(answer.body.count)
-            let head = HTTPResponse(status: .init(code: answer.status), headerFields: fields)
+    /// Requests that came before are answered first; one that was answered early gets no second answer.
+    private func refuseInTurn(_ context: ChannelHandlerContext) {
+        guard let refusal, !isAnswering else { return }
+        let own = refusal.isOfRequestUnderWay ? 1 : 0
+        guard answersDue <= own else { return }
+        if answersDue == own {
+            var fields = refusal.answer.fields
+            fields[.connection] = AnswerWriter.Connection.ends.option
+            fields[.contentLength] = String(refusal.answer.body.count)
+            let head = HTTPResponse(status: .init(code: refusal.answer.status), headerFields: fields)
             context.write(wrapOutboundOut(.head(head)), promise: nil)
-            context.write(wrapOutboundOut(.body(ByteBuffer(bytes: answer.body))), promise: nil)
-            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+            context.write(wrapOutboundOut(.body(ByteBuffer(bytes: refusal.answer.body))), promise: nil)
+            let written = context.eventLoop.makePromise(of: Void.self)
+            lastWrite = written.futureResult
+            context.write(wrapOutboundOut(.end(nil)), promise: written)
         }
-        // Nobody above may answer as well, or take what there is for a request.
-        context.fireErrorCaught(RequestTruncated())
-        context.close(promise: nil)
+        finish(context)
+    }
+
+    /// Says no more, and gives the client time to read what was said: as long as a request may take, and a little patience
+    /// once it is sent.
+    private func finish(_ context: ChannelHandlerContext) {
+        isClosing = true
+        schedule(requestTimeout, context) { $1.close(promise: nil) }
+        context.flush()
+        // Not before: where the client has ended its side, the end of this one closes the socket and forgets what waits.
+        let written = lastWrite ?? context.eventLoop.makeSucceededVoidFuture()
+        written.assumeIsolated().whenComplete { _ in
+            guard context.channel.isActive else { return }
+            self.schedule(Self.lingerTime, context) { $1.close(promise: nil) }
+            context.close(mode: .output, promise: nil)
+        }
     }
 
     private func schedule(
@@ -206,13 +250,14 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         _ action: @escaping (ConnectionGuard, ChannelHandlerContext) -> Void
     ) {
         deadline?.cancel()
-        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) { action(self, context) }
+        deadline = later(time, context, action)
     }
-}
 
-extension HTTPRequestPart {
-    fileprivate var isBody: Bool {
-        if case .body = self { true } else { false }
+    private func later(
+        _ time: TimeAmount, _ context: ChannelHandlerContext,
+        _ action: @escaping (ConnectionGuard, ChannelHandlerContext) -> Void
+    ) -> Scheduled<Void> {
+        context.eventLoop.assumeIsolated().scheduleTask(in: time) { action(self, context) }
     }
 }
 

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
-// Where a request ends, in so far as its header says so and the decoder does not judge it: codings
-// nobody here undoes, and bodies that may never come. Pure.
+// Where a request and its connection end, in so far as the header says so and the decoder does not
+// judge it: codings nobody here undoes, bodies that may never come, who stays. Pure.
 
 import HTTPTypes
 import NIOCore
@@ -12,29 +12,41 @@ enum RequestFraming {
     /// is closed with unread input is reset, and the answer lost.
     static let drainLimit = 4 << 20
 
-    /// The answer to a request whose body cannot be taken apart; nil for others. The connection ends with it.
+    /// The answer to a request that nobody can follow, or whose body cannot be taken apart; nil for others. The connection
+    /// ends with it.
     ///
+    /// RFC 9112 section 3.2: there is one `Host`, perhaps none in HTTP/1.0. RFC 9110 section 9.3.6: `CONNECT` asks for a
+    /// tunnel, and this is no proxy.
+    static func refusal(_ head: HTTPRequestHead) -> WebAnswer? {
+        let hosts = head.headers["Host"].count
+        guard head.version.major == 1, head.method != .CONNECT, hosts == 1 || (hosts == 0 && head.version.minor == 0) else {
+            return malformed
+        }
+        return head.headers.contains(name: "Transfer-Encoding") ? refusal(ofCodings: words("Transfer-Encoding", head), head) : nil
+    }
+
     /// RFC 9112 section 6.1: a coding besides `chunked` is answered 501; `chunked` is the last one and stands there once;
     /// in HTTP/1.0 the framing is faulty. Section 7.1: it has no parameters. Another reader of what is in doubt, a proxy
     /// say, might see another request.
-    static func refusal(_ head: HTTPRequestHead) -> WebAnswer? {
-        var codings: [String]?
-        for field in head.headers where field.name.utf8.count == 17 && field.name.lowercased() == "transfer-encoding" {
-            let words = field.value.lowercased().split(separator: ",").map(withoutBlanks)
-            codings = (codings ?? []) + words.filter { !$0.isEmpty }
-        }
-        guard let codings else { return nil }
+    private static func refusal(ofCodings codings: [String], _ head: HTTPRequestHead) -> WebAnswer? {
         guard head.version.minor > 0, codings.last == "chunked", codings.count(where: { $0 == "chunked" }) == 1 else {
             return malformed
         }
         return codings.count == 1 ? nil : unknownCoding
     }
 
-    /// RFC 9110 section 5.6.1: blanks may stand around a word of a list, not inside of it.
-    private static func withoutBlanks(_ word: Substring) -> String {
-        func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" }
-        guard let last = word.lastIndex(where: { !isBlank($0) }) else { return "" }
-        return String(word[...last].drop(while: isBlank))
+    /// What becomes of the connection behind the answer (RFC 9112 sections 9.3 and 9.6).
+    static func connection(_ head: HTTPRequestHead) -> AnswerWriter.Connection {
+        let options = words("Connection", head)
+        // Nobody here speaks another protocol, and the decoder reads nothing behind a request for one.
+        if options.contains("close") || options.contains("upgrade") { return .ends }
+        if head.version.minor > 0 { return .stays }
+        return options.contains("keep-alive") ? .staysForOld : .ends
+    }
+
+    /// The members of a list in lower case; empty ones count for nothing (RFC 9110 section 5.6.1).
+    private static func words(_ name: String, _ head: HTTPRequestHead) -> [String] {
+        head.headers[canonicalForm: name].filter { !$0.isEmpty }.map { $0.lowercased() }
     }
 
     static let malformed = WebAnswer.error(
@@ -47,7 +59,7 @@ enum RequestFraming {
 
 /// What a header says of the body behind it. The decoder has seen that the length is a number.
 struct AnnouncedBody {
-    /// nil where none is said, as before chunks.
+    /// nil where none is said, as before chunks; one that no `Int` can be is the largest.
     var length: Int?
     var isChunked = false
     /// The client waits for a word before it sends it (RFC 9110 section 10.1.1).
@@ -64,7 +76,7 @@ struct AnnouncedBody {
 extension AnnouncedBody {
     init(length: String?, encoding: String?, expect: String?) {
         self.init(
-            length: length.flatMap { Int($0) }, isChunked: encoding != nil,
+            length: length.map { Int($0) ?? .max }, isChunked: encoding != nil,
             isOnDemand: expect?.lowercased() == "100-continue")
     }
 
@@ -73,29 +85,3 @@ extension AnnouncedBody {
             length: request[.contentLength], encoding: request[.transferEncoding], expect: request[.expect])
     }
 }
-
-/// `RequestFraming.refusal` for the management side, whose next handlers do not see the version of a request. Nothing behind a request
-/// that is refused is looked at.
-final class FramingGuard: ChannelInboundHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    typealias InboundOut = HTTPServerRequestPart
-
-    /// Why a request goes no further.
-    struct Refused: Error {
-        let answer: WebAnswer
-    }
-
-    private var hasRefused = false
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !hasRefused else { return }
-        if case .head(let head) = unwrapInboundIn(data), let answer = RequestFraming.refusal(head) {
-            hasRefused = true
-            return context.fireErrorCaught(Refused(answer: answer))
-        }
-        context.fireChannelRead(data)
-    }
-}
-
-@available(*, unavailable)
-extension FramingGuard: Sendable {}

@@ -102,10 +102,10 @@ struct WebRequest: Sendable {
     ///
     /// - Parameters:
     ///   - address: of the connection; `unix` for a Unix socket.
-    ///   - forwarded: what X-Forwarded-For says.
-    static func peer(_ address: String, forwarded: String?, isTrustedProxy: (String) -> Bool) -> String {
-        guard let forwarded, address == "unix" || isTrustedProxy(address) else { return address }
-        let hops = forwarded.split(separator: ",").suffix(20).map { String($0.drop { $0 == " " }.prefix { $0 != " " }) }
+    ///   - forwarded: the members of X-Forwarded-For.
+    static func peer(_ address: String, forwarded: [Substring], isTrustedProxy: (String) -> Bool) -> String {
+        guard !forwarded.isEmpty, address == "unix" || isTrustedProxy(address) else { return address }
+        let hops = forwarded.suffix(20).map { String($0) }
         let client = hops.last { !isTrustedProxy($0) } ?? hops.first
         return client.flatMap { RateLimiter.isAddress($0) ? $0 : nil } ?? address
     }

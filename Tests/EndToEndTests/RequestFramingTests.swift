@@ -17,6 +17,8 @@ import Testing
         ("Transfer-Encoding:\r\nContent-Length: 2\r\n", "{}", 400),
         ("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", chunks, 400),
         ("Content-Length: 2\r\nContent-Length: 3\r\n", "{}", 400),
+        ("Content-Length: 9223372036854775808\r\n", "", 413),
+        ("Host: y\r\nContent-Length: 2\r\n", "{}", 400),
     ]
 
     /// The answer, and whether the connection ended by itself soon.
@@ -34,8 +36,7 @@ import Testing
         let web = try WebInstallation("http: { idleTimeout: 30s }", listen: #"admin: ["127.0.0.1:0"]"#)
         try web.start()
         let key = try web.key("org.permission.hook.create")
-        let parts = try web.listener("admin").split(separator: ":").map(String.init)
-        let admin = (host: parts[0], port: parts[1])
+        let admin = try web.admin
         let authorization = "Authorization: Bearer \(key)\r\n"
         func check(_ address: (host: String, port: String), _ line: String, _ fields: String, _ body: String, _ status: Int) throws {
             let (answer, didEnd) = try Self.ask(address, line, fields, body)
@@ -56,13 +57,48 @@ import Testing
         #expect(try web.installation.events().isEmpty)
     }
 
+    /// Whoever asks for the end of the connection, or speaks HTTP/1.0 and does not ask for more, waits for nothing.
+    @Test func connectionsEndWithoutTheClient() throws {
+        let web = try WebInstallation("http: { idleTimeout: 30s }", listen: #"admin: ["127.0.0.1:0"]"#)
+        try web.start()
+        let path = try web.path(WebInstallation.contact)
+        for (address, status) in [(try web.http, 202), (try web.admin, 404)] {
+            for (version, fields) in [("1.0", ""), ("1.1", "Connection: close\r\n"), ("1.1", "Connection: a, Close\r\n")] {
+                let (answer, didEnd) = try Self.ask(address, "POST \(path) HTTP/\(version)", fields + "Content-Length: 2\r\n", "{}")
+                #expect(answer.status == status && answer.fields["connection"] == "close" && didEnd, "\(version) \(fields)")
+            }
+            let connection = try Connection(address, timeout: 10)
+            for _ in 0..<2 {
+                connection.send("POST \(path) HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}")
+                let answer = try WebInstallation.parse(connection.answer())
+                #expect(answer.status == status && answer.fields["connection"] == "keep-alive")
+            }
+        }
+    }
+
+    /// What is no request does not take the answers to those before it along.
+    @Test func requestsBeforeABadOneAreAnswered() throws {
+        let web = try WebInstallation(listen: #"admin: ["127.0.0.1:0"]"#)
+        try web.start()
+        let path = try web.path(WebInstallation.contact)
+        let good = "POST \(path) HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+        let bad = ["BAD\r\n\r\n", "POST \(path) HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx"]
+        for (address, status) in [(try web.http, 202), (try web.admin, 404)] {
+            for bad in bad {
+                let connection = try Connection(address, timeout: 10)
+                connection.send(good + good + good + bad + good)
+                let statuses = connection.rest().split(separator: "HTTP/1.1 ").compactMap { Int($0.prefix(3)) }
+                #expect(statuses == [status, status, status, 400], "\(bad)")
+            }
+        }
+    }
+
     /// A body that was asked for is read, and the connection goes on.
     @Test func whoWaitsForAWordIsHeardBehindIt() throws {
         let web = try WebInstallation(listen: #"admin: ["127.0.0.1:0"]"#)
         try web.start()
         let key = try web.key("org.permission.hook.create")
-        let connection = try Connection(
-            { (host: String($0[0]), port: String($0[1])) }(try web.listener("admin").split(separator: ":")), timeout: 10)
+        let connection = try Connection(try web.admin, timeout: 10)
         let head = "POST /v1/hooks/form HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(key)\r\nExpect: 100-continue\r\n"
         for _ in 0..<2 {
             connection.send("\(head)Content-Length: 2\r\n\r\n")

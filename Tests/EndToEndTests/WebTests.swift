@@ -29,12 +29,9 @@ final class WebInstallation {
         }
     }
 
-    var http: (host: String, port: String) {
-        get throws {
-            let parts = try listener("http").split(separator: ":")
-            return (String(parts[0]), String(parts[1]))
-        }
-    }
+    var http: (host: String, port: String) { get throws { try installation.address(of: "http") } }
+
+    var admin: (host: String, port: String) { get throws { try installation.address(of: "admin") } }
 
     /// What `serve` printed of a listener.
     func listener(_ name: String) throws -> Substring {

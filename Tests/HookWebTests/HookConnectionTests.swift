@@ -45,23 +45,65 @@ final class Desk: PostReceiver {
     }
 }
 
+/// What an embedded channel lacks of a socket: each side ends on its own, and writes may wait. Counts what is read.
+final class Wire: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+
+    private(set) var reads = 0
+    private(set) var hasOutputEnded = false
+    private var hasInputEnded = false
+    /// What is written waits, as when the client does not read it.
+    private var isStuck = false
+    private var waiting: [(data: NIOAny, promise: EventLoopPromise<Void>?)] = []
+    private var context: ChannelHandlerContext?
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func stick() { isStuck = true }
+
+    func release() {
+        isStuck = false
+        for (data, promise) in waiting { context?.write(data, promise: promise) }
+        waiting = []
+        context?.flush()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        reads += 1
+        context.read()
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if isStuck { waiting.append((data, promise)) } else { context.write(data, promise: promise) }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event as? ChannelEvent == .inputClosed { hasInputEnded = true }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    /// The end of the second side closes the socket, and what waits is lost.
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if mode == .output { hasOutputEnded = true }
+        if mode == .output, !hasInputEnded {
+            promise?.succeed(())
+            return
+        }
+        for write in waiting { write.promise?.fail(ChannelError.ioOnClosedChannel) }
+        waiting = []
+        context.close(promise: promise)
+    }
+}
+
 /// One connection to a site with the hooks of `Fixture`.
 final class Client {
     let channel = EmbeddedChannel()
     let site: HookSite
     let desk: Desk
-    private let reads = Reads()
-
-    /// Counts what the connection asks for.
-    final class Reads: ChannelOutboundHandler {
-        typealias OutboundIn = ByteBuffer
-        var count = 0
-
-        func read(context: ChannelHandlerContext) {
-            count += 1
-            context.read()
-        }
-    }
+    let wire = Wire()
 
     static let limits = WebLimits(
         connections: 3, connectionsPerPeer: 3, bodySize: 100, headerFieldSize: 200, headerSize: 1000, headerFields: 10,
@@ -81,7 +123,7 @@ final class Client {
     init(_ desk: Desk = Desk(), site: HookSite? = nil) throws {
         self.desk = desk
         self.site = site ?? Self.site(desk)
-        try channel.pipeline.syncOperations.addHandler(reads)
+        try channel.pipeline.syncOperations.addHandler(wire)
         _ = try self.site.open(channel).wait()
         try channel.connect(to: SocketAddress(ipAddress: "192.0.2.1", port: 1)).wait()
     }
@@ -112,9 +154,9 @@ final class Client {
 
     /// Whether one more read is asked for where the last one has ended.
     func wantsMore() -> Bool {
-        let before = reads.count
+        let before = wire.reads
         channel.read()
-        return reads.count > before
+        return wire.reads > before
     }
 
     var isOpen: Bool { channel.isActive }
@@ -171,6 +213,18 @@ enum Requests {
         #expect(client.statuses() == [202, 404, 413, 405] && client.desk.entities.count == 3)
         client.desk.answerNext()
         #expect(client.statuses() == [202] && client.isOpen)
+    }
+
+    /// Posts before octets that are no request are answered, also when more such octets come.
+    @Test func whatIsNoRequestWaitsForItsTurn() throws {
+        let client = try Client(Desk(isPrompt: false))
+        client.send(Requests.post("a") + "BAD\r\n\r\n")
+        client.send("WORSE\r\n\r\n")
+        #expect(client.isOpen && client.answers().isEmpty)
+        client.desk.answerNext()
+        #expect(client.statuses() == [202, 400] && client.wire.hasOutputEnded && client.isOpen)
+        client.advance(3)
+        #expect(!client.isOpen)
     }
 
     @Test func whoSendsTooMuchAheadIsNotRead() throws {
@@ -237,6 +291,7 @@ enum Requests {
     @Test(arguments: [
         ("HTTP/1.1", "", true), ("HTTP/1.1", "Connection: close\r\n", false), ("HTTP/1.1", "Connection: a, Close\r\n", false),
         ("HTTP/1.1", "Connection: a\r\nConnection: close\r\n", false), ("HTTP/1.1", "Connection: closed\r\n", true),
+        ("HTTP/1.1", "Connection: cl ose\r\n", true), ("HTTP/1.1", "Connection: a,,\tclose \r\n", false),
         ("HTTP/1.0", "", false), ("HTTP/1.0", "Connection: Keep-Alive\r\n", true),
     ])
     func connectionsStayOrEnd(version: String, fields: String, stays: Bool) throws {
@@ -247,7 +302,11 @@ enum Requests {
         #expect(Client.statuses(answers) == (stays ? [202, 202] : [202]))
         #expect(answers.contains("Connection: close\r\n") == !stays)
         #expect(answers.contains("Connection: keep-alive\r\n") == (stays && version == "HTTP/1.0"))
-        client.advance(3)
+        // The server says that it has said everything, and does not wait for the client to end the connection.
+        #expect(client.wire.hasOutputEnded == !stays && client.isOpen)
+        client.advance(1)
+        #expect(client.isOpen)
+        client.advance(2)
         #expect(client.isOpen == stays)
     }
 
@@ -272,6 +331,18 @@ enum Requests {
         client.desk.answerNext()
         #expect(client.statuses() == [202])
         #expect(!client.isOpen)
+    }
+
+    /// A client that says no more and is slow to read gets every answer, and one that does not read is let go.
+    @Test(arguments: [true, false]) func whatIsNotWrittenYetOutlastsTheInput(isRead: Bool) throws {
+        let client = try Client()
+        client.wire.stick()
+        client.send(Requests.post("a") + Requests.post("b"))
+        client.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        client.advance(9)
+        #expect(client.isOpen && client.answers().isEmpty)
+        if isRead { client.wire.release() } else { client.advance(2) }
+        #expect(client.statuses() == (isRead ? [202, 202] : []) && !client.isOpen)
     }
 
     @Test func slowBodiesAndSilenceEnd() throws {
