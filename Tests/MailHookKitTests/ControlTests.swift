@@ -75,6 +75,18 @@ import Testing
         #expect(await Self.answer { shutdown($0, Int32(SHUT_WR)) } == .failure(.ended))
     }
 
+    /// Of a daemon that does not take the request.
+    @Test func anAnswerBeforeTheRequestIsHeard() throws {
+        var descriptors: [Int32] = [-1, -1]
+        #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0)
+        let (client, daemon) = (descriptors[0], descriptors[1])
+        defer { close(client) }
+        let answer = ControlAnswer(error: ControlAnswer.tooManyConnections).line + [0x0A]
+        #expect(send(daemon, answer, answer.count, Int32(MSG_NOSIGNAL)) == answer.count)
+        close(daemon)
+        #expect(try ControlClient.exchange(ControlRequest.activity.line, client) == answer)
+    }
+
     /// What a client hears that waits a second for each piece. Both sides wait, so each has a thread of its own.
     private static func answer(
         of daemon: @escaping @Sendable (Int32) -> Void

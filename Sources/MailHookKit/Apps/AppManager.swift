@@ -216,6 +216,10 @@ extension AppManager {
                 the files are changed, but the running daemon does not say that it has taken it over
                   It may still do so. When it answers again, \(reloadHint); its log tells what came of it.
                 """, exitStatus: SysExit.temporaryFailure)
+        case .busy:
+            throw SetupError(
+                "the files are changed, but the running daemon has too many control connections and has not taken it over: "
+                    + reloadHint, exitStatus: SysExit.temporaryFailure)
         case .notPermitted:
             throw SetupError(
                 "the files are changed, but the running daemon belongs to another user: \(reloadHint)",

@@ -192,6 +192,8 @@ struct ControlAnswer: Sendable {
 
     /// Of a daemon that is older than the command.
     static let unknownRequest = "no request this version knows"
+    /// Of a daemon that did not look at the request.
+    static let tooManyConnections = "the daemon has too many control connections and has done nothing; try again later"
 
     init(count: Int = 0, activities: [String: SubscriptionActivity]? = nil, error: String? = nil) {
         self.count = count

@@ -49,6 +49,8 @@ enum RunningDaemon {
         case refused(String)
         /// It gave no answer, and may do it still.
         case unknown
+        /// It has too many control connections, and did nothing.
+        case busy
         /// The daemon belongs to somebody else.
         case notPermitted
     }
@@ -62,6 +64,7 @@ enum RunningDaemon {
             guard let line = try? ControlClient.exchange(ControlRequest.reload.line, descriptor),
                 let answer = ControlAnswer(line: line)
             else { return .unknown }
+            if answer.error == ControlAnswer.tooManyConnections { return .busy }
             if answer.error != ControlAnswer.unknownRequest { return answer.error.map { .refused($0) } ?? .done }
         } catch {
             if case .busy = error { return .unknown }

@@ -15,7 +15,7 @@ struct AppsCommand: ParsableCommand {
             and event name, so they survive upgrades. Files may also be changed by hand; `mailhookd check` then tells \
             where the rules were not kept. A running daemon takes each change over at once. Exit status: \
             65 when a definition is refused, 1 when there is no such app; when the files are changed and the daemon has not \
-            taken it over, 69 if it refused, 75 if it did not answer and 77 if it belongs to another user.
+            taken it over, 69 if it refused, 75 if it did not answer or had too many control connections, and 77 if it belongs to another user.
             """,
         subcommands: [List.self, Install.self, Upgrade.self, Disable.self, Enable.self, Uninstall.self])
 
