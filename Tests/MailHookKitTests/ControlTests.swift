@@ -22,8 +22,8 @@ import Testing
         filter.before = Timestamp(seconds: 1_800_000_001)
         let event = Event(id: "evt_1", type: "a.b", json: Array(#"{"id":"evt_1","data":{"n":34.90,"t":"ü\n"}}"#.utf8))
         return [
-            .change(filter, .redrive), .change(DeliveryFilter(), .cancel), .activity, .reload, .erase(.messageID("a \"b\"@x")),
-            .erase(.event("evt_1")),
+            .change(filter, .redrive), .change(DeliveryFilter(), .cancel), .activity, .reload(withoutApps: false),
+            .reload(withoutApps: true), .erase(.messageID("a \"b\"@x")), .erase(.event("evt_1")),
             .set(name: "s", .paused, reason: "by hand"),
             .add([
                 AddedEvent(event: event, subscriptions: ["s", "t"], message: 7, replaces: true),
@@ -35,6 +35,11 @@ import Testing
     @Test(arguments: requests) func survivesTheWire(_ request: ControlRequest) {
         #expect(!request.line.contains(0x0A))
         #expect(ControlRequest(line: request.line) == request)
+    }
+
+    /// Of a command that is older than the daemon.
+    @Test func aPlainReloadIsNotWithoutApps() {
+        #expect(ControlRequest(line: Array(#"{"op":"reload"}"#.utf8)) == .reload(withoutApps: false))
     }
 
     @Test(arguments: [

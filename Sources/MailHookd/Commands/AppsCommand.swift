@@ -141,7 +141,7 @@ private func perform(_ request: SetupRequest, _ change: (AppManager) throws(AppE
     Terminal.print(result.report.joined(separator: "\n"))
     guard result.isChanged else { return }
     do throws(SetupError) {
-        if let notice = try AppManager.announceChange(setup) { Terminal.printError(notice) }
+        if let notice = try AppManager.announce(result, setup) { Terminal.printError(notice) }
     } catch {
         throw fail(error.description, status: error.exitStatus)
     }
