@@ -70,7 +70,7 @@ struct SubscriptionLoop: Sendable {
         await withDiscardingTaskGroup { storeCalls in
             await withDiscardingTaskGroup { sinkCalls in
                 while true {
-                    if let step = steps.next(clock) { machine.clockWasSet(by: step) }
+                    followClock(&machine, &steps)
                     switch machine.next(now: clock.now()) {
                     case .deliver(let batch): sinkCalls.addTask { await deliver(batch) }
                     case .enqueue(let deliveries): sink.queue?.add(deliveries, now: clock.now())
@@ -151,7 +151,7 @@ extension SubscriptionLoop {
         _ mail: Mailbox<Message>.Mail, _ machine: inout StateMachine, _ reports: inout Reports, _ steps: inout ClockSteps
     ) {
         // First of all: how long an endpoint has been down is asked below.
-        if let step = steps.next(clock) { machine.clockWasSet(by: step) }
+        followClock(&machine, &steps)
         if mail.isSignalled { machine.newDeliveries() }
         let now = clock.now()
         for message in mail.messages {
@@ -199,5 +199,12 @@ extension SubscriptionLoop {
             case .probe(let answer): answer()
             }
         }
+    }
+
+    /// What is shown of a breaker moves along with it.
+    private func followClock(_ machine: inout StateMachine, _ steps: inout ClockSteps) {
+        guard let step = steps.next(clock) else { return }
+        machine.clockWasSet(by: step)
+        note([], [], machine.breaker, clock.now())
     }
 }

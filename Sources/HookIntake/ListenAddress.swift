@@ -7,10 +7,11 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     case tcp(host: String, port: Int)
     case unix(path: String)
 
-    /// `HOST:PORT`, `[IPV6]:PORT`, or an absolute path; nil for anything else.
+    /// `HOST:PORT`, `[IPV6]:PORT`, or an absolute path, of which empty parts and `.` are left out, so that one socket has
+    /// one name; nil for anything else.
     public init?(_ text: String) {
         if text.hasPrefix("/") {
-            self = .unix(path: text)
+            self = .unix(path: "/" + text.split(separator: "/").filter { $0 != "." }.joined(separator: "/"))
             return
         }
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),

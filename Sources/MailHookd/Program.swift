@@ -10,8 +10,9 @@ import MailHookKit
 @main
 enum Program {
     static func main() async {
-        occupyStandardDescriptors()
         let arguments = CommandLine.arguments
+        if arguments.dropFirst().first == ServeCommand.configuration.commandName { ReloadSignals.expect() }
+        occupyStandardDescriptors()
         if arguments.count > 2, arguments[1] == "extract", !arguments.dropFirst(2).contains(where: isOption) {
             exit(extract(Array(arguments.dropFirst(2))))
         }

@@ -78,6 +78,24 @@ import Testing
         #expect(try installation.stop() == 0)
     }
 
+    /// The daemon goes on without apps when it is told so, and takes one again.
+    @Test func theLastAppIsTakenAwayBesideTheDaemon() throws {
+        let installation = try Installation()
+        try installation.start()
+        #expect(try installation.swaks().status == 0)
+        let definition = installation.folder.appendingPathComponent("apps/ecommstore.json")
+        let copy = try installation.write("copy.json", String(contentsOf: definition, encoding: .utf8))
+        let uninstalled = try installation.command(["apps", "uninstall", "ecommstore"])
+        #expect(uninstalled.status == 0 && uninstalled.errors.contains("has taken it over"), "\(uninstalled)")
+        let refusal = try installation.swaks()
+        #expect(refusal.status == 24 && refusal.output.contains("550 5.1.1"), "\(refusal.output)")
+        #expect(try installation.reload().contains(" reloaded "))
+        let installed = try installation.command(["apps", "install", copy.path])
+        #expect(installed.status == 0 && installed.errors.contains("has taken it over"), "\(installed)")
+        #expect(try installation.swaks().status == 0)
+        #expect(try installation.stop() == 0)
+    }
+
     /// The reason comes at once, from the daemon that refuses.
     @Test func aRefusedReloadIsTold() throws {
         let installation = try Installation()

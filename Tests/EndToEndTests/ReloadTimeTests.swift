@@ -71,6 +71,28 @@ private final class Gate {
         #expect(try daemon.wait(seconds: 40).status == 0)
     }
 
+    /// The signal is pending when the program begins, and comes as soon as it can.
+    private static func daemon(_ installation: Installation, beginsWith signal: String) throws -> Child {
+        try Child(
+            "/usr/bin/env",
+            [
+                "--block-signal=\(signal)", "sh", "-c", "kill -\(signal) $$; exec \"$@\"", "sh", Installation.binary, "serve", "--config",
+                installation.configurationFile.path,
+            ])
+    }
+
+    @Test func whenTheProcessBegins() throws {
+        let installation = try Installation()
+        let daemon = try Self.daemon(installation, beginsWith: "HUP")
+        try eventually("the reload: \(daemon.errors)") { daemon.errors.contains(" reloaded ") || !daemon.isRunning }
+        #expect(Self.count(" info reloading", daemon) == 1)
+        daemon.signal(SIGTERM)
+        #expect(try daemon.wait(seconds: 40).status == 0)
+        let stopped = try Self.daemon(installation, beginsWith: "TERM").wait(seconds: 40)
+        // Should it come as late as when it is waited for, it is a stop like others.
+        #expect(stopped.status == SIGTERM || stopped.status == 0, "\(stopped)")
+    }
+
     @Test func thoseThatWaitAreOne() throws {
         let installation = try Installation()
         try installation.start()

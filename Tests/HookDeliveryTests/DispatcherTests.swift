@@ -205,6 +205,29 @@ private final class Switch: Sendable {
         await store.close()
     }
 
+    /// A year ahead and back: how long an endpoint is left alone is shown by the clock there is.
+    @Test func anOpenBreakerIsShownByTheClockThatWasSet() async throws {
+        let store = try MemoryStore()
+        let ahead = 366.0 * 86_400
+        clock.set(by: ahead)
+        try await commit(store, ["a"], to: ["s"])
+        let subscription = try subscription("s") {
+            var settings = BreakerSettings()
+            (settings.failures, settings.pause) = (1, .seconds(60))
+            $0.breaker = settings
+        }
+        try await run(store, [subscription], ["s": ScriptedSink { _ in .retry(reason: "http_500") }]) { dispatcher in
+            func isOpenFor(aboutAMinuteFrom start: Timestamp) -> Bool {
+                guard let activity = dispatcher.monitor.activity(of: "s"), let until = activity.openUntil else { return false }
+                return activity.breaker == .open && (Duration.seconds(48)...Duration.seconds(72)).contains(until.duration(since: start))
+            }
+            try await eventually("an open breaker") { isOpenFor(aboutAMinuteFrom: clock.now()) }
+            clock.set(by: -ahead)
+            try await eventually("the time it is open until") { isOpenFor(aboutAMinuteFrom: start) }
+        }
+        await store.close()
+    }
+
     /// An hour is not longer than deliveries are put off; but what was never tried was not put off at all.
     @Test func whatIsMadeByAClockThatIsAheadIsNotLate() async throws {
         let store = try MemoryStore()

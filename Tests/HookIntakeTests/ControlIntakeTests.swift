@@ -30,15 +30,20 @@ import Testing
 
     /// Asks on a thread of its own, for those of tests are few and the daemon's end needs one.
     ///
-    /// - Parameter onBeat: called after the second blank, or where there is none.
+    /// - Parameters:
+    ///   - isLast: whether it says that no other request follows.
+    ///   - onBeat: called after the second blank, or where there is none.
     private static func ask(
-        _ path: String, _ request: String, onBeat: @escaping @Sendable () -> Void = {}
+        _ path: String, _ request: String, isLast: Bool = false, onBeat: @escaping @Sendable () -> Void = {}
     ) async -> String {
         await withCheckedContinuation { continuation in
             Thread.detachNewThread {
                 let client = connection(path)
                 defer { close(client) }
-                #expect(send(client, request, request.utf8.count, Int32(MSG_NOSIGNAL)) == request.utf8.count)
+                let (sent, cause) = (send(client, request, request.utf8.count, Int32(MSG_NOSIGNAL)), errno)
+                // Who finds no place may be told before it asks.
+                #expect(sent == request.utf8.count || cause == EPIPE, "errno \(cause)")
+                if isLast { shutdown(client, Int32(SHUT_WR)) }
                 var answer = ""
                 while answer.last != "\n" {
                     let more = receive(client)
@@ -66,7 +71,7 @@ import Testing
         ) async {
             let (ready, isReady) = AsyncStream.makeStream(of: Void.self)
             let intake = ControlIntake(
-                path: path, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                path: path, refusal: Array("full".utf8), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
                 heartbeatInterval: heartbeatInterval,
                 onReady: {
                     onReady()
@@ -114,6 +119,31 @@ import Testing
         for request in ["b", "c"] { #expect(await Self.ask(path, request + "\n").hasSuffix("done\n")) }
         await daemon.stop()
         #expect(daemon.requests == ["b", "c"])
+    }
+
+    /// With more than what sockets hold, of which nothing may be missing.
+    @Test(.timeLimit(.minutes(1))) func whoHasSaidAllIsAnswered() async throws {
+        let daemon = Daemon()
+        await daemon.start(heartbeatInterval: .seconds(3600)) {
+            // Until it is known that nothing follows.
+            try? await Task.sleep(for: .milliseconds(200))
+            return [UInt8](repeating: 0x78, count: 1 << 20)
+        }
+        let answer = await Self.ask(daemon.path, "a\n", isLast: true)
+        #expect(answer.utf8.count == 1 + 1 << 20 + 1 && answer.hasPrefix(" x") && answer.hasSuffix("x\n"), "\(answer.utf8.count)")
+        await daemon.stop()
+    }
+
+    @Test(.timeLimit(.minutes(1))) func whoFindsNoPlaceIsTold() async throws {
+        let daemon = Daemon()
+        await daemon.start { Array("done".utf8) }
+        let clients = (0..<ControlIntake.connectionLimit).map { _ in Self.connection(daemon.path) }
+        #expect(await Self.ask(daemon.path, "a\n") == "full\n")
+        #expect(daemon.requests.isEmpty)
+        clients.forEach { close($0) }
+        var answer = ""
+        while !answer.hasSuffix("done\n") { answer = await Self.ask(daemon.path, "b\n") }
+        await daemon.stop()
     }
 
     /// More than what sockets hold is answered to a client that does not read, which asks once more.

@@ -22,8 +22,8 @@ import Testing
         filter.before = Timestamp(seconds: 1_800_000_001)
         let event = Event(id: "evt_1", type: "a.b", json: Array(#"{"id":"evt_1","data":{"n":34.90,"t":"ü\n"}}"#.utf8))
         return [
-            .change(filter, .redrive), .change(DeliveryFilter(), .cancel), .activity, .reload, .erase(.messageID("a \"b\"@x")),
-            .erase(.event("evt_1")),
+            .change(filter, .redrive), .change(DeliveryFilter(), .cancel), .activity, .reload(withoutApps: false),
+            .reload(withoutApps: true), .erase(.messageID("a \"b\"@x")), .erase(.event("evt_1")),
             .set(name: "s", .paused, reason: "by hand"),
             .add([
                 AddedEvent(event: event, subscriptions: ["s", "t"], message: 7, replaces: true),
@@ -35,6 +35,11 @@ import Testing
     @Test(arguments: requests) func survivesTheWire(_ request: ControlRequest) {
         #expect(!request.line.contains(0x0A))
         #expect(ControlRequest(line: request.line) == request)
+    }
+
+    /// Of a command that is older than the daemon.
+    @Test func aPlainReloadIsNotWithoutApps() {
+        #expect(ControlRequest(line: Array(#"{"op":"reload"}"#.utf8)) == .reload(withoutApps: false))
     }
 
     @Test(arguments: [
@@ -73,6 +78,18 @@ import Testing
         #expect(String(decoding: line, as: UTF8.self) == "{\"count\":3}\n" && ControlAnswer(line: line)?.count == 3)
         #expect(await Self.answer { _ in } == .failure(.silent))
         #expect(await Self.answer { shutdown($0, Int32(SHUT_WR)) } == .failure(.ended))
+    }
+
+    /// Of a daemon that does not take the request.
+    @Test func anAnswerBeforeTheRequestIsHeard() throws {
+        var descriptors: [Int32] = [-1, -1]
+        #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0)
+        let (client, daemon) = (descriptors[0], descriptors[1])
+        defer { close(client) }
+        let answer = ControlAnswer(error: ControlAnswer.tooManyConnections).line + [0x0A]
+        #expect(send(daemon, answer, answer.count, Int32(MSG_NOSIGNAL)) == answer.count)
+        close(daemon)
+        #expect(try ControlClient.exchange(ControlRequest.activity.line, client) == answer)
     }
 
     /// What a client hears that waits a second for each piece. Both sides wait, so each has a thread of its own.

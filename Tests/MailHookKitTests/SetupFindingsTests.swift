@@ -32,6 +32,9 @@ import Testing
         (#"smtp: ["[0::0]:25"], lmtp: ["192.0.2.1:25"]"#, "listen.lmtp[0]: 192.0.2.1:25 cannot be beside [0::0]:25"),
         (#"smtp: ["[::1]:25", "[0:0::1]:25"]"#, "listen.smtp[1]: [0:0::1]:25 cannot be beside [::1]:25"),
         (#"smtp: ["localhost:25"], http: ["LOCALHOST:25"]"#, "listen.http[0]: LOCALHOST:25"),
+        (#"smtp: ["[::ffff:127.0.0.1]:25"], http: ["127.1:25"]"#, "listen.http[0]: 127.1:25 cannot be beside [::ffff:127.0.0.1]:25"),
+        (#"lmtp: ["/run/a.sock"], admin: ["/run//./a.sock"]"#, "listen.admin[0]: /run/a.sock is taken already (listen.lmtp[0])"),
+        (#"lmtp: ["/nowhere/data/./control.sock"]"#, "listen.lmtp[0]: /nowhere/data/control.sock is taken already (the daemon's own socket)"),
         (#"lmtp: ["/run/a.sock"], admin: ["/run/a.sock"]"#, "listen.admin[0]: /run/a.sock is taken already (listen.lmtp[0])"),
         (#"lmtp: ["/nowhere/data/receive.sock"]"#, "listen.lmtp[0]: /nowhere/data/receive.sock is taken already (the daemon's own socket)"),
     ])
@@ -48,11 +51,21 @@ import Testing
         #"smtp: ["127.0.0.1:0", "127.0.0.1:0", "0.0.0.0:0"]"#, #"smtp: ["0.0.0.0:25", "[::]:25"]"#, #"smtp: ["0.0.0.0:25", "[0::0]:25"]"#,
         #"smtp: ["127.0.0.1:25", "127.0.0.2:25", "[::1]:25"]"#, #"smtp: ["0.0.0.0:25", "[::1]:25"]"#,
         #"smtp: ["127.0.0.1:25"], lmtp: ["127.0.0.1:24", "/run/a.sock", "/run/b.sock"]"#,
-        #"smtp: ["mail.example.com:25"], lmtp: ["127.0.0.1:25"]"#,
+        #"smtp: ["mail.example.com:25"], lmtp: ["127.0.0.1:25"]"#, #"smtp: ["[::ffff:0.0.0.0]:25", "[::]:25"]"#, #"smtp: ["[::]:25", "0:25"]"#,
+        #"lmtp: ["/run/a.sock", "/run/..a.sock", "/run/.a.sock"]"#,
     ])
     func listenersBesideEachOther(listen: String) throws {
         let setup = try Self.load("listen: { \(listen) }").get()
         #expect(setup.warnings.isEmpty, "\(setup.warnings)")
+    }
+
+    /// Which of the two it is, the machine says.
+    @Test func localhostIsAnAddressOfThisMachine() throws {
+        let clashes = try ["127.0.0.1", "[::1]"].filter { address in
+            guard case .failure(let failure) = try Self.load(#"listen: { smtp: ["localhost:25"], http: ["\#(address):25"] }"#) else { return false }
+            return failure.diagnostics.map(\.reason) == ["\(address):25 cannot be beside localhost:25 (listen.smtp[0]): one includes the other"]
+        }
+        #expect(clashes.count == 1, "\(clashes)")
     }
 
     /// Whatever order names come in: those of a dictionary come in another one each time.

@@ -20,6 +20,8 @@ public struct AppChange: Sendable {
     public var report: [String]
     /// False where everything was so already.
     public var isChanged: Bool
+    /// Whether it was the last app that was taken away.
+    public var leavesNoApp = false
 }
 
 public struct AppManager: Sendable {
@@ -88,7 +90,8 @@ public struct AppManager: Sendable {
             throw AppError(description: error.description, exitStatus: SysExit.noPermission)
         }
         let hooks = current.hooks.map { "- \($0.eventName): its address is unknown from now on" }
-        return AppChange(report: ["removed \(app) \(current.version)"] + hooks, isChanged: true)
+        return AppChange(
+            report: ["removed \(app) \(current.version)"] + hooks, isChanged: true, leavesNoApp: setup.definitions.count == 1)
     }
 
     // MARK: - States
@@ -199,10 +202,11 @@ extension AppManager {
 
     /// Has a running daemon take a change over that is in the files.
     ///
+    /// - Parameter setup: what it was before the change.
     /// - Returns: a line for people; nil where no daemon runs.
     /// - Throws: where the daemon did not say that it has.
-    public static func announceChange(_ setup: Setup) throws(SetupError) -> String? {
-        switch RunningDaemon.reload(dataFolder: setup.configuration.data) {
+    public static func announce(_ change: AppChange, _ setup: Setup) throws(SetupError) -> String? {
+        switch RunningDaemon.reload(dataFolder: setup.configuration.data, withoutApps: change.leavesNoApp) {
         case .noDaemon: return nil
         case .done: return "the running daemon has taken it over"
         case .refused(let reasons):
@@ -216,6 +220,10 @@ extension AppManager {
                 the files are changed, but the running daemon does not say that it has taken it over
                   It may still do so. When it answers again, \(reloadHint); its log tells what came of it.
                 """, exitStatus: SysExit.temporaryFailure)
+        case .busy:
+            throw SetupError(
+                "the files are changed, but the running daemon has too many control connections and has not taken it over: "
+                    + reloadHint, exitStatus: SysExit.temporaryFailure)
         case .notPermitted:
             throw SetupError(
                 "the files are changed, but the running daemon belongs to another user: \(reloadHint)",

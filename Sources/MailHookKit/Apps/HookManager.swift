@@ -14,20 +14,21 @@ import Synchronization
 final class ReloadLink: Sendable {
     /// Not as the mutex's own value: each access would wrap it anew.
     private struct Reload: Sendable {
-        let call: @Sendable () async -> Reloader.Answer
+        let call: @Sendable (_ withoutApps: Bool) async -> Reloader.Answer
     }
 
     private let reload = Mutex<Reload?>(nil)
 
-    func connect(_ reload: @escaping @Sendable () async -> Reloader.Answer) {
+    func connect(_ reload: @escaping @Sendable (_ withoutApps: Bool) async -> Reloader.Answer) {
         self.reload.withLock { $0 = Reload(call: reload) }
     }
 
-    func callAsFunction() async -> Reloader.Answer {
+    /// - Parameter withoutApps: whether it is meant that no app is left.
+    func callAsFunction(withoutApps: Bool = false) async -> Reloader.Answer {
         guard let reload = reload.withLock({ $0 }) else {
             return .failure(SetupFailure(diagnostics: [Diagnostic(.error, file: "daemon", reason: "does not run yet")]))
         }
-        return await reload.call()
+        return await reload.call(withoutApps)
     }
 }
 

@@ -20,7 +20,10 @@ public enum SubscriptionListing {
     /// One line each: JSON, or words for people.
     ///
     /// - Parameter keys: whether signing keys of outbound webhooks are shown.
-    public static func lines(_ setup: Setup, json: Bool, keys: Bool = false) async throws(SetupError) -> [String] {
+    /// - Returns: the lines, and why a daemon that runs does not say how it goes; nil where it does, or none runs.
+    public static func lines(
+        _ setup: Setup, json: Bool, keys: Bool = false
+    ) async throws(SetupError) -> (lines: [String], notice: String?) {
         let folder = setup.configuration.data
         let stored: [StoredSubscription]
         do throws(StoreError) {
@@ -30,7 +33,13 @@ public enum SubscriptionListing {
         } catch {
             throw SetupError(storeError: error, dataFolder: folder)
         }
-        let activities = await activities(setup)
+        var activities: [String: SubscriptionActivity]?
+        var notice: String?
+        do throws(SetupError) {
+            activities = try ControlClient.daemonAnswer(.activity, dataFolder: folder)?.activities
+        } catch {
+            notice = "how deliveries go is not shown: \(error)"
+        }
         let configured = try setup.allSubscriptions()
         var rows = configured.map { Row(subscription: $0, name: $0.name) }
         // Those that were held back once and are not configured any more are shown as well.
@@ -38,21 +47,14 @@ public enum SubscriptionListing {
             rows.append(Row(subscription: nil, name: state.name))
         }
         let tokens = keys ? try setup.outboundKeys() : [:]
-        return rows.map { row in
+        let lines = rows.map { row in
             var row = row
             row.key = tokens[row.name]
             row.stored = stored.first { $0.name == row.name }
             row.activity = activities?[row.name]
             return json ? jsonLine(row) : text(row)
         }
-    }
-
-    /// nil where no daemon runs.
-    private static func activities(_ setup: Setup) async -> [String: SubscriptionActivity]? {
-        guard RunningDaemon.hasControl(setup.configuration.data), let client = try? await ControlClient(setup) else { return nil }
-        let answer = client.isDaemon ? try? await client.send(.activity) : nil
-        await client.close()
-        return answer?.activities
+        return (lines, notice)
     }
 
     private static func text(_ row: Row) -> String {

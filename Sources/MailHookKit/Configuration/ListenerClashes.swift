@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // Listeners that cannot be at the same time, told before one of them is bound. Names of hosts are only
-// compared with each other: where they lead is known when they are looked up.
+// compared with each other: where they lead is known when they are looked up. `localhost` needs no name server.
 
 import Glibc
 import HookIntake
@@ -16,8 +16,8 @@ struct ListenerClashes {
 
     private func findings() -> [Diagnostic] {
         var findings: [Diagnostic] = []
-        var earlier = [PipeSocket.path(configuration.data), ControlRequest.path(configuration.data)].map {
-            (name: "the daemon's own socket", address: ListenAddress.unix(path: $0))
+        var earlier = [PipeSocket.path(configuration.data), ControlRequest.path(configuration.data)].compactMap {
+            ListenAddress($0).map { (name: "the daemon's own socket", address: $0) }
         }
         for kind in ListenerKind.allCases {
             let addresses = configuration.listen.all.filter { $0.0 == kind }.map(\.1)
@@ -59,6 +59,7 @@ struct ListenerClashes {
         case (.tcp(let host, let port), .tcp(let otherHost, let otherPort)):
             // Port 0 is another one each time.
             guard port == otherPort, port != 0 else { return false }
+            let (one, other) = (Self.bound(one), Self.bound(other))
             guard let octets = one.octets, let others = other.octets else {
                 return host.lowercased() == otherHost.lowercased()
             }
@@ -68,6 +69,12 @@ struct ListenerClashes {
             return ipv6.isAny && !configuration.listen.takesAllIPv4(port) && Self.takesIPv4
         case (.unix, .tcp), (.tcp, .unix): return false
         }
+    }
+
+    /// `localhost` is one of two addresses (RFC 6761 section 6.3): the one that would be bound on this machine.
+    private static func bound(_ address: ListenAddress) -> ListenAddress {
+        guard address.host?.lowercased() == "localhost" else { return address }
+        return ListeningSocket.resolved(address) ?? address
     }
 
     /// ipv6(7): whether sockets of `[::]` take connections of IPv4 where nothing else is said.

@@ -33,16 +33,9 @@ final class ControlClient {
         signal(SIGPIPE, SIG_IGN)
         let end = ContinuousClock.now + Self.patience
         while true {
-            do throws(PipeSocket.Failure) {
-                target = .daemon(
-                    try PipeSocket.connection(ControlRequest.path(setup.configuration.data), within: Self.heartbeatTimeout))
+            if let descriptor = try Self.connection(setup.configuration.data) {
+                target = .daemon(descriptor)
                 return
-            } catch {
-                switch error {
-                case .noDaemon: break
-                case .busy, .noAnswer, .failed:
-                    throw SetupError("the daemon cannot be reached: \(error)", exitStatus: SysExit.temporaryFailure)
-                }
             }
             PipeDelivery.becomeOwner(of: setup.configuration.data)
             do throws(StoreError) {
@@ -68,14 +61,10 @@ final class ControlClient {
     }
 
     func send(_ request: ControlRequest) async throws(SetupError) -> ControlAnswer {
-        let answer: ControlAnswer?
         switch target {
-        case .daemon(let descriptor): answer = ControlAnswer(line: try Self.line(request, descriptor))
-        case .store(_, let operations): answer = await operations.answer(request)
+        case .daemon(let descriptor): try Self.answer(request, descriptor)
+        case .store(_, let operations): try Self.checked(await operations.answer(request))
         }
-        guard let answer else { throw SetupError("the daemon gave no answer", exitStatus: SysExit.temporaryFailure) }
-        if let error = answer.error { throw SetupError(error, exitStatus: SysExit.temporaryFailure) }
-        return answer
     }
 
     func close() async {
@@ -85,16 +74,45 @@ final class ControlClient {
         }
     }
 
-    private static func line(_ request: ControlRequest, _ descriptor: Int32) throws(SetupError) -> [UInt8] {
+    /// A request that only a daemon can answer; nil where none runs.
+    static func daemonAnswer(_ request: ControlRequest, dataFolder: String) throws(SetupError) -> ControlAnswer? {
+        guard let descriptor = try connection(dataFolder) else { return nil }
+        defer { Glibc.close(descriptor) }
+        return try answer(request, descriptor)
+    }
+
+    /// nil where no daemon runs.
+    private static func connection(_ dataFolder: String) throws(SetupError) -> Int32? {
+        do throws(PipeSocket.Failure) {
+            return try PipeSocket.connection(ControlRequest.path(dataFolder), within: heartbeatTimeout)
+        } catch {
+            switch error {
+            case .noDaemon: return nil
+            case .busy, .noAnswer, .failed:
+                throw SetupError("the daemon cannot be reached: \(error)", exitStatus: SysExit.temporaryFailure)
+            }
+        }
+    }
+
+    private static func checked(_ answer: ControlAnswer?) throws(SetupError) -> ControlAnswer {
+        guard let answer else { throw SetupError("the daemon gave no answer", exitStatus: SysExit.temporaryFailure) }
+        if let error = answer.error { throw SetupError(error, exitStatus: SysExit.temporaryFailure) }
+        return answer
+    }
+
+    private static func answer(_ request: ControlRequest, _ descriptor: Int32) throws(SetupError) -> ControlAnswer {
+        let line: [UInt8]
         do throws(Failure) {
-            return try exchange(request.line, descriptor)
+            line = try exchange(request.line, descriptor)
         } catch {
             let what = switch error {
             case .silent: "the daemon gives no sign of life"
             case .ended: "the daemon ended the connection without an answer"
             }
-            throw SetupError("\(what); what it was asked for may still be done", exitStatus: SysExit.temporaryFailure)
+            let doubt = request == .activity ? "" : "; what it was asked for may still be done"
+            throw SetupError(what + doubt, exitStatus: SysExit.temporaryFailure)
         }
+        return try checked(ControlAnswer(line: line))
     }
 
     /// A line for another one. The wait for each sign of life is the one `descriptor` has.
@@ -103,7 +121,9 @@ final class ControlClient {
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw errno == EAGAIN ? .silent : .ended }
+            if count < 0, errno == EAGAIN { throw .silent }
+            // A daemon that has ended the connection may have said why.
+            guard count > 0 else { break }
             rest = rest.dropFirst(count)
         }
         var answer: [UInt8] = []

@@ -33,7 +33,7 @@ struct ControlOperations: Sendable {
             case .add(let events): return ControlAnswer(count: try await store.add(events, now: now()))
             case .activity: return ControlAnswer(activities: dispatcher?.monitor.all)
             case .erase(let subject): return try await erase(subject)
-            case .reload: return await reloaded()
+            case .reload(let withoutApps): return await reloaded(withoutApps)
             }
         } catch {
             return ControlAnswer(error: "\(error)")
@@ -56,8 +56,8 @@ struct ControlOperations: Sendable {
         return ControlAnswer(count: count)
     }
 
-    private func reloaded() async -> ControlAnswer {
-        guard case .failure(let failure) = await reload?() else { return ControlAnswer(count: reload == nil ? 0 : 1) }
+    private func reloaded(_ withoutApps: Bool) async -> ControlAnswer {
+        guard case .failure(let failure) = await reload?(withoutApps: withoutApps) else { return ControlAnswer(count: reload == nil ? 0 : 1) }
         let errors = failure.diagnostics.filter { $0.severity == .error }.map(\.description)
         return ControlAnswer(error: errors.joined(separator: "\n"))
     }

@@ -14,8 +14,8 @@ enum ControlRequest: Sendable, Hashable {
     /// What the loops are doing.
     case activity
     case erase(ErasureSubject)
-    /// Read everything again.
-    case reload
+    /// Read everything again. Only `withoutApps` may that leave a daemon without any app that had some.
+    case reload(withoutApps: Bool)
 
     static func path(_ dataFolder: String) -> String { dataFolder + "/control.sock" }
 
@@ -40,7 +40,10 @@ enum ControlRequest: Sendable, Hashable {
             for event in events { Self.write(event, &writer) }
             writer.endArray()
         case .activity: writer.member("op", "activity")
-        case .reload: writer.member("op", "reload")
+        case .reload(let withoutApps):
+            writer.member("op", "reload")
+            writer.name("withoutApps")
+            writer.boolean(withoutApps)
         case .erase(let subject):
             writer.member("op", "erase")
             switch subject {
@@ -112,7 +115,7 @@ enum ControlRequest: Sendable, Hashable {
             guard !events.contains(nil) else { return nil }
             self = .add(events.compactMap { $0 })
         case "activity": self = .activity
-        case "reload": self = .reload
+        case "reload": self = .reload(withoutApps: root["withoutApps"]?.booleanValue ?? false)
         case "erase":
             // Both, or none, is no order to erase anything.
             switch (root["messageID"]?.string, root["event"]?.string) {
@@ -192,6 +195,8 @@ struct ControlAnswer: Sendable {
 
     /// Of a daemon that is older than the command.
     static let unknownRequest = "no request this version knows"
+    /// Of a daemon that did not look at the request.
+    static let tooManyConnections = "the daemon has too many control connections and has done nothing; try again later"
 
     init(count: Int = 0, activities: [String: SubscriptionActivity]? = nil, error: String? = nil) {
         self.count = count

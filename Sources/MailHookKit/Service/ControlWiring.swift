@@ -15,7 +15,10 @@ enum ControlWiring {
     ) -> ControlIntake {
         let operations = ControlOperations(
             store: store, dispatcher: dispatcher, logger: logger, now: Timestamp.now, reload: reload)
-        return ControlIntake(path: ControlRequest.path(dataFolder), logger: logger, onReady: onReady) {
+        return ControlIntake(
+            path: ControlRequest.path(dataFolder), refusal: ControlAnswer(error: ControlAnswer.tooManyConnections).line,
+            logger: logger, onReady: onReady
+        ) {
             await operations.answer($0)
         }
     }

@@ -199,8 +199,14 @@ extension ListenAddress {
         if case .tcp(let host, _) = self { host } else { nil }
     }
 
-    /// Of an address of IP, 4 or 16; nil for a host's name and for a Unix socket.
-    var octets: [UInt8]? { host.flatMap(NetworkRange.octets) }
+    /// Of an address of IP, 4 or 16; nil for a host's name and for a Unix socket. `127.1` and `0` are no names (inet(3)).
+    var octets: [UInt8]? {
+        host.flatMap { host in
+            if let octets = NetworkRange.octets(host) { return octets }
+            var address = in_addr()
+            return inet_aton(host, &address) == 0 ? nil : withUnsafeBytes(of: address) { Array($0) }
+        }
+    }
 
     var isIPv6: Bool { octets?.count == 16 }
 

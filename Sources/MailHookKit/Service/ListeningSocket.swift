@@ -27,15 +27,9 @@ enum ListeningSocket {
     private static func bindTCP(
         _ address: ListenAddress, _ host: String, _ port: Int, _ isOnlyIPv6: Bool, _ neighbours: [Int32]
     ) throws(ListenError) -> Int32 {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
-        var list: UnsafeMutablePointer<addrinfo>?
-        let status = getaddrinfo(host, String(port), &hints, &list)
-        guard status == 0, let found = list?.pointee else {
-            throw ListenError(address: address, reason: String(cString: gai_strerror(status)), isPermission: false)
-        }
+        let list = try lookUp(address, host, port)
         defer { freeaddrinfo(list) }
+        let found = list.pointee
         let descriptor = socket(found.ai_family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw failure(address, errno) }
         set(descriptor, SO_REUSEADDR, true)
@@ -49,6 +43,28 @@ enum ListeningSocket {
             throw failure(address, number)
         }
         return descriptor
+    }
+
+    /// What an address stands for; the first of them is bound. The caller frees it.
+    private static func lookUp(
+        _ address: ListenAddress, _ host: String, _ port: Int
+    ) throws(ListenError) -> UnsafeMutablePointer<addrinfo> {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
+        var list: UnsafeMutablePointer<addrinfo>?
+        let status = getaddrinfo(host, String(port), &hints, &list)
+        guard status == 0, let list else {
+            throw ListenError(address: address, reason: String(cString: gai_strerror(status)), isPermission: false)
+        }
+        return list
+    }
+
+    /// The address that `bind` takes for a host's name, which a name server may be asked for; nil where there is none.
+    static func resolved(_ address: ListenAddress) -> ListenAddress? {
+        guard case .tcp(let host, let port) = address, let list = try? lookUp(address, host, port) else { return nil }
+        defer { freeaddrinfo(list) }
+        return tcp(UnsafeRawPointer(list.pointee.ai_addr), list.pointee.ai_addrlen)
     }
 
     private static func bindUnix(

@@ -26,8 +26,12 @@ final class Reloader: Service {
         var isStopping = false
     }
 
-    /// Whoever waits for an answer; nil for a signal.
-    private typealias Request = CheckedContinuation<Answer, Never>?
+    private struct Request {
+        /// Whoever waits for an answer; nil for a signal.
+        var continuation: CheckedContinuation<Answer, Never>?
+        /// Whether it is meant that no app definition is left.
+        var withoutApps = false
+    }
 
     private let services: DaemonServices
     private let state = Mutex(State())
@@ -37,12 +41,12 @@ final class Reloader: Service {
     init(_ services: DaemonServices) {
         self.services = services
         (requests, request) = AsyncStream.makeStream()
-        services.reload.connect { [weak self] in await self?.reload() ?? Self.stopping }
+        services.reload.connect { [weak self] in await self?.reload(withoutApps: $0) ?? Self.stopping }
     }
 
-    func reload() async -> Answer {
+    func reload(withoutApps: Bool = false) async -> Answer {
         await withCheckedContinuation { continuation in
-            guard case .enqueued = request.yield(continuation) else {
+            guard case .enqueued = request.yield(Request(continuation: continuation, withoutApps: withoutApps)) else {
                 return continuation.resume(returning: Self.stopping)
             }
         }
@@ -54,23 +58,23 @@ final class Reloader: Service {
             defer { state.isSignalWaiting = true }
             return state.isSignalWaiting
         }
-        if !isWaiting { request.yield(nil) }
+        if !isWaiting { request.yield(Request()) }
     }
 
     func run() async {
         await withGracefulShutdownHandler {
             // What the first setup asks for is begun first; a signal may have come before.
             for await _ in services.beginning.stream {}
-            for await continuation in requests {
-                let answer = begins(continuation) ? await answer() : Self.stopping
-                continuation?.resume(returning: answer)
+            for await request in requests {
+                let answer = begins(request) ? await answer(request) : Self.stopping
+                request.continuation?.resume(returning: answer)
             }
         } onGracefulShutdown: { [self] in
             stop()
         }
         // Cancelled: nobody asks any more, and who did gets an answer.
         stop()
-        for await continuation in requests { continuation?.resume(returning: Self.stopping) }
+        for await request in requests { request.continuation?.resume(returning: Self.stopping) }
     }
 
     private func stop() {
@@ -82,7 +86,7 @@ final class Reloader: Service {
     /// Whether a request is to be done.
     private func begins(_ request: Request) -> Bool {
         state.withLock { state in
-            if request == nil { state.isSignalWaiting = false }
+            if request.continuation == nil { state.isSignalWaiting = false }
             return !state.isStopping
         }
     }
@@ -91,11 +95,11 @@ final class Reloader: Service {
         .failure(SetupFailure(diagnostics: [Diagnostic(.error, file: "daemon", reason: "is stopping")]))
     }
 
-    private func answer() async -> Answer {
+    private func answer(_ request: Request) async -> Answer {
         let (logger, notifier) = (services.logger, services.notifier)
         logger.info("reloading")
         notifier.reloading()
-        let answer = await attempt()
+        let answer = await attempt(request)
         switch answer {
         case .success(let report):
             report.warnings.forEach { log($0) }
@@ -111,12 +115,12 @@ final class Reloader: Service {
         return answer
     }
 
-    private func attempt() async -> Answer {
+    private func attempt(_ request: Request) async -> Answer {
         let running = services.current.value.setup
         switch Setup.load(running.request) {
         case .failure(let failure): return .failure(failure)
         case .success(let setup):
-            let fixed = running.whatCannotChange(to: setup) + running.lostApps(in: setup)
+            let fixed = running.whatCannotChange(to: setup) + (request.withoutApps ? [] : running.lostApps(in: setup))
             guard fixed.isEmpty else { return .failure(SetupFailure(diagnostics: setup.warnings + fixed)) }
             do throws(SetupFailure) {
                 await services.apply(try services.prepare(setup))

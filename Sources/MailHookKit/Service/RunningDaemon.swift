@@ -49,19 +49,24 @@ enum RunningDaemon {
         case refused(String)
         /// It gave no answer, and may do it still.
         case unknown
+        /// It has too many control connections, and did nothing.
+        case busy
         /// The daemon belongs to somebody else.
         case notPermitted
     }
 
     /// Has the daemon of a data folder read everything again, and waits for that as long as it gives signs of life.
-    static func reload(dataFolder: String) -> ReloadResult {
+    ///
+    /// - Parameter withoutApps: whether it is meant that no app is left.
+    static func reload(dataFolder: String, withoutApps: Bool) -> ReloadResult {
         do throws(PipeSocket.Failure) {
             let descriptor = try PipeSocket.connection(ControlRequest.path(dataFolder), within: ControlClient.heartbeatTimeout)
             defer { close(descriptor) }
             // One that hangs is not sent a signal as well: it would do in an hour what nobody waits for any more.
-            guard let line = try? ControlClient.exchange(ControlRequest.reload.line, descriptor),
+            guard let line = try? ControlClient.exchange(ControlRequest.reload(withoutApps: withoutApps).line, descriptor),
                 let answer = ControlAnswer(line: line)
             else { return .unknown }
+            if answer.error == ControlAnswer.tooManyConnections { return .busy }
             if answer.error != ControlAnswer.unknownRequest { return answer.error.map { .refused($0) } ?? .done }
         } catch {
             if case .busy = error { return .unknown }

@@ -11,9 +11,23 @@ import UnixSignals
 /// Holds SIGHUP back from its creation on, when it would end a process that is about to read its configuration. What comes
 /// meanwhile is answered by a reload once the daemon runs.
 public struct ReloadSignals: Sendable {
+    private static let cameEarly = Atomic(false)
+
     fileprivate let signals: UnixSignalsSequence
 
     public init() async { signals = await UnixSignalsSequence(trapping: .sighup) }
+
+    /// Keeps SIGHUP from ending the process until one of these is there: the first thing that a daemon's process does, which
+    /// has to start threads before it can wait for anything. It is not blocked instead, because a main thread that runs
+    /// tasks waits with no signal blocked.
+    public static func expect() {
+        // Made here, and not by the handler (signal-safety(7)).
+        cameEarly.store(false, ordering: .relaxed)
+        signal(SIGHUP) { _ in ReloadSignals.cameEarly.store(true, ordering: .relaxed) }
+    }
+
+    /// Whether one came before `signals` took over; true once.
+    fileprivate static func takeEarly() -> Bool { cameEarly.exchange(false, ordering: .relaxed) }
 }
 
 /// The last service to end, so that it hears a second signal while the others stop.
@@ -45,6 +59,7 @@ final class SignalService: Service {
     func run() async {
         await cancelWhenGracefulShutdown { [self] in
             await withDiscardingTaskGroup { group in
+                if ReloadSignals.takeEarly() { reload() }
                 group.addTask { [self] in for await _ in reloads.signals { reload() } }
                 var isStopping = false
                 for await signal in stops {

@@ -15,7 +15,7 @@ struct AppsCommand: ParsableCommand {
             and event name, so they survive upgrades. Files may also be changed by hand; `mailhookd check` then tells \
             where the rules were not kept. A running daemon takes each change over at once. Exit status: \
             65 when a definition is refused, 1 when there is no such app; when the files are changed and the daemon has not \
-            taken it over, 69 if it refused, 75 if it did not answer and 77 if it belongs to another user.
+            taken it over, 69 if it refused, 75 if it did not answer or had too many control connections, and 77 if it belongs to another user.
             """,
         subcommands: [List.self, Install.self, Upgrade.self, Disable.self, Enable.self, Uninstall.self])
 
@@ -141,7 +141,7 @@ private func perform(_ request: SetupRequest, _ change: (AppManager) throws(AppE
     Terminal.print(result.report.joined(separator: "\n"))
     guard result.isChanged else { return }
     do throws(SetupError) {
-        if let notice = try AppManager.announceChange(setup) { Terminal.printError(notice) }
+        if let notice = try AppManager.announce(result, setup) { Terminal.printError(notice) }
     } catch {
         throw fail(error.description, status: error.exitStatus)
     }

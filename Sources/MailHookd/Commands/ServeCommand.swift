@@ -57,7 +57,7 @@ struct ServeCommand: AsyncParsableCommand {
         request.smtp = smtp
         request.lmtp = lmtp
         request.http = http
-        // Before anything is read: who changes the configuration now and asks for a reload must not end the daemon.
+        // Before anything is read: who changes the configuration now is answered by a reload.
         let reloadSignals = await ReloadSignals()
         let setup = try loadSetup(request, showWarnings: true)
         do {

@@ -25,7 +25,9 @@ struct SubscriptionsCommand: AsyncParsableCommand {
         func run() async throws {
             let setup = try loadSetup(options.request)
             do {
-                try await SubscriptionListing.lines(setup, json: json, keys: keys).forEach { Terminal.print($0) }
+                let (lines, notice) = try await SubscriptionListing.lines(setup, json: json, keys: keys)
+                lines.forEach { Terminal.print($0) }
+                if let notice { Terminal.printError("mailhookd: \(notice)") }
             } catch {
                 throw fail(error.description, status: error.exitStatus)
             }
