@@ -11,13 +11,13 @@ extension SubscriptionLoop {
     /// Deliveries that are made due in one transaction.
     private static let hastenPage = 2000
 
-    func claim(_ limit: Int, _ lease: Duration, excluding held: Set<Int64>) async {
+    func claim(_ limit: Int, _ lease: Duration, excluding underWay: Set<Int64>) async {
         let now = clock.now()
         do throws(StoreError) {
             let deliveries =
                 subscription.isOrdered
-                ? try await store.claimInOrder(subscription: name, now: now, lease: lease, limit: limit, excluding: held)
-                : try await store.claimDue(subscription: name, now: now, lease: lease, limit: limit, excluding: held)
+                ? try await store.claimInOrder(subscription: name, now: now, lease: lease, limit: limit, excluding: underWay)
+                : try await store.claimDue(subscription: name, now: now, lease: lease, limit: limit, excluding: underWay)
             mailbox.post(.claimed(deliveries, limit: limit, at: now))
         } catch {
             mailbox.post(.claimFailed(error))
@@ -60,7 +60,7 @@ extension SubscriptionLoop {
                 let now = clock.now()
                 let reason = "endpoint_down"
                 try await store.finish(
-                    page.map { DeliveryResult(id: $0.id, state: .dead, reason: reason) },
+                    page.map { DeliveryResult(id: $0.id, state: .givenUp, reason: reason) },
                     adding: page.compactMap {
                         reporter().dead(
                             $0.id, event: $0.eventID, type: $0.eventType, attempts: $0.attempts, subscription: name,
@@ -116,13 +116,13 @@ extension SubscriptionLoop {
         }
     }
 
-    func lookUpNextDue(excluding held: Set<Int64>) async {
+    func lookUpNextDue(excluding underWay: Set<Int64>) async {
         do throws(StoreError) {
             mailbox.post(
                 .foundNextDue(
                     subscription.isOrdered
-                        ? try await store.nextDueInOrder(subscription: name, excluding: held)
-                        : try await store.nextDue(subscription: name, excluding: held)))
+                        ? try await store.nextDueInOrder(subscription: name, excluding: underWay)
+                        : try await store.nextDue(subscription: name, excluding: underWay)))
         } catch {
             mailbox.post(.lookUpFailed(error))
         }

@@ -43,7 +43,7 @@ extension SubscriptionLoop {
                 case .delivered:
                     activity.delivered += 1
                     activity.lastDeliveredAt = now
-                case .retry, .dead:
+                case .retry, .dead, .givenUp:
                     activity.failed += 1
                     if result.state == .dead { activity.dead += 1 }
                     activity.lastFailedAt = now
@@ -73,7 +73,7 @@ extension SubscriptionLoop {
                 switch result.state {
                 case .delivered, .untried: .debug
                 case .retry: .info
-                case .dead: .warning
+                case .dead, .givenUp: .warning
                 }
             guard level >= logger.logLevel else { continue }
             let message: Logger.Message =
@@ -81,7 +81,7 @@ extension SubscriptionLoop {
                 case .delivered: "event delivered"
                 case .untried: "delivery was put back untried"
                 case .retry: "delivery failed and will be tried again"
-                case .dead: "delivery is dead"
+                case .dead, .givenUp: "delivery is dead"
                 }
             logger.log(
                 level: level, message,

@@ -37,6 +37,11 @@ extension SubscriptionLoop {
         /// Ids of what was claimed or handed until its result is stored. A clock that leaps ends leases, so the store is told
         /// which ones it must not hand out again.
         private(set) var held: Set<Int64> = []
+        /// Of those, which were held when the store told of new deliveries: among them may be one that was begun anew, which
+        /// no claim finds before its attempt has ended.
+        private var heldAtSignal: Set<Int64> = []
+        /// The store told again, and others may be held by now.
+        private var isSignalledSince = false
         /// Claimed and not yet tried, oldest last, so that taking one is cheap.
         private var waiting: [LeasedDelivery] = []
         private var calls = 0
@@ -79,6 +84,11 @@ extension SubscriptionLoop {
 extension SubscriptionLoop.StateMachine {
     /// The store has new deliveries.
     mutating func newDeliveries() {
+        lookAgain()
+        if heldAtSignal.isEmpty { heldAtSignal = held } else { isSignalledSince = true }
+    }
+
+    private mutating func lookAgain() {
         mayBeDue = true
         isClaimStale = true
     }
@@ -225,13 +235,16 @@ extension SubscriptionLoop.StateMachine {
     mutating func finished(_ stored: [DeliveryResult]) {
         isFinishing = false
         storeWorked()
-        if settings.isOrdered { newDeliveries() }
+        if settings.isOrdered { lookAgain() }
         for result in stored {
             held.remove(result.id)
+            if heldAtSignal.remove(result.id) != nil || isSignalledSince { lookAgain() }
             guard let due = result.state.due else { continue }
             if let known = nextDue { nextDue = min(known, due) }
             if isLookingUp { dueMeanwhile = min(dueMeanwhile ?? due, due) }
         }
+        guard heldAtSignal.isEmpty, isSignalledSince else { return }
+        (heldAtSignal, isSignalledSince) = (held, false)
     }
 
     mutating func claimFailed(now: Timestamp) {
@@ -499,7 +512,7 @@ extension DeliveryResult.State {
     fileprivate var due: Timestamp? {
         switch self {
         case .retry(let due), .untried(let due): due
-        case .delivered, .dead: nil
+        case .delivered, .dead, .givenUp: nil
         }
     }
 
@@ -507,7 +520,7 @@ extension DeliveryResult.State {
         switch self {
         case .retry(let due): self = .retry(at: due.advanced(by: step))
         case .untried(let due): self = .untried(at: due.advanced(by: step))
-        case .delivered, .dead: break
+        case .delivered, .dead, .givenUp: break
         }
     }
 }

@@ -77,14 +77,14 @@ struct SubscriptionLoop: Sendable {
                     case .recall: sink.queue?.recall()
                     case .cancelCalls: cancelCalls(&sinkCalls)
                     case .claim(let limit, let lease):
-                        let held = machine.held
-                        storeCalls.addTask { await claim(limit, lease, excluding: held) }
+                        let underWay = machine.held
+                        storeCalls.addTask { await claim(limit, lease, excluding: underWay) }
                     case .finish(let results):
                         let events = reports.take(results)
                         if events.isEmpty { finish(results) } else { storeCalls.addTask { await finish(results, events) } }
                     case .lookUpNextDue:
-                        let held = machine.held
-                        storeCalls.addTask { await lookUpNextDue(excluding: held) }
+                        let underWay = machine.held
+                        storeCalls.addTask { await lookUpNextDue(excluding: underWay) }
                     case .disable(let reason): storeCalls.addTask { await disable(reason) }
                     case .expire(let time): storeCalls.addTask { await expire(before: time) }
                     case .hasten(let time, let untried): storeCalls.addTask { await hasten(dueAfter: time, untried) }

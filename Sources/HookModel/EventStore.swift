@@ -65,7 +65,7 @@ public struct ClaimedDelivery: Sendable, Hashable {
     }
 }
 
-/// How an attempt ended.
+/// How an attempt ended. One at a delivery that was begun anew meanwhile (`events redrive`) changes nothing.
 public struct DeliveryResult: Sendable, Hashable {
     public enum State: Sendable, Hashable {
         case delivered
@@ -73,6 +73,8 @@ public struct DeliveryResult: Sendable, Hashable {
         case dead
         /// Handed out and not tried: due again then, and the attempt does not count.
         case untried(at: Timestamp)
+        /// Dead without having been handed out once more.
+        case givenUp
     }
 
     public var id: Int64

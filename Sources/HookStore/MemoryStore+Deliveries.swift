@@ -55,6 +55,7 @@ extension MemoryStore: HistoryStore {
         try await ask { content in
             content.messages.contains { $0.verdicts.contains { $0.eventName == eventName } }
                 || content.events.contains { $0.message > 0 && $0.stored.event.type == eventName }
+                || content.deliveries.contains { content.events[$0.event].stored.event.type == eventName }
         }
     }
 

@@ -235,7 +235,7 @@ struct MemoryContent {
     mutating func finish(_ result: DeliveryResult, _ now: Timestamp) {
         guard result.id >= 1, result.id <= deliveries.count else { return }
         let index = Int(result.id) - 1
-        guard !deliveries[index].state.isFinal else { return }
+        guard deliveries[index].state == .leased || result.state == .givenUp && deliveries[index].state == .waiting else { return }
         deliveries[index].changedAt = now
         if case .untried(let due) = result.state {
             deliveries[index].state = .waiting
@@ -251,7 +251,7 @@ struct MemoryContent {
         }
         switch result.state {
         case .delivered: deliveries[index].state = .delivered
-        case .dead: deliveries[index].state = .dead
+        case .dead, .givenUp: deliveries[index].state = .dead
         case .retry(let due):
             deliveries[index].state = .waiting
             deliveries[index].due = due

@@ -17,12 +17,12 @@ final class ResultRows: @unchecked Sendable {
         finish = try connection.prepare(
             """
             UPDATE deliveries SET state = ?2, due = coalesce(?3, due), reason = ?4, changed_at = ?5
-            WHERE id = ?1 AND state < 2
+            WHERE id = ?1 AND state BETWEEN ?6 AND 1
             """)
         insertAttempt = try connection.prepare(
             """
             INSERT INTO attempts (delivery, number, ended_at, reason, detail)
-            SELECT id, attempts, ?2, ?3, ?4 FROM deliveries WHERE id = ?1 AND state < 2
+            SELECT id, attempts, ?2, ?3, ?4 FROM deliveries WHERE id = ?1 AND state BETWEEN ?5 AND 1
             """)
         trimAttempts = try connection.prepare(
             """
@@ -37,7 +37,7 @@ final class ResultRows: @unchecked Sendable {
         giveBack = try connection.prepare(
             """
             UPDATE deliveries SET state = 0, attempts = max(0, attempts - 1), due = ?2, changed_at = ?3
-            WHERE id = ?1 AND state < 2
+            WHERE id = ?1 AND state = 1
             """)
     }
 
@@ -60,14 +60,20 @@ final class ResultRows: @unchecked Sendable {
         case .retry(let due):
             finish.bind(2, Schema.DeliveryState.waiting)
             finish.bind(3, due.microseconds)
-        case .dead:
+        case .dead, .givenUp:
             finish.bind(2, Schema.DeliveryState.dead)
             finish.bindNull(3)
         case .untried: return
         }
         finish.bind(4, result.reason)
         finish.bind(5, now.microseconds)
+        finish.bind(6, Self.leastState(for: result))
         try finish.run()
+    }
+
+    /// What was begun anew since it was handed out waits again: the result is that of the attempt before, and changes nothing.
+    private static func leastState(for result: DeliveryResult) -> Int64 {
+        result.state == .givenUp ? Schema.DeliveryState.waiting : Schema.DeliveryState.leased
     }
 
     /// Keeps a failed attempt. Of successes the delivery itself tells.
@@ -76,6 +82,7 @@ final class ResultRows: @unchecked Sendable {
         insertAttempt.bind(2, now.microseconds)
         insertAttempt.bind(3, result.reason)
         insertAttempt.bind(4, result.detail)
+        insertAttempt.bind(5, Self.leastState(for: result))
         try insertAttempt.run()
         trimAttempts.bind(1, result.id)
         trimAttempts.bind(2, StoredAttempt.limit)

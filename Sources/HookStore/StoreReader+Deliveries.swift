@@ -129,6 +129,7 @@ extension StoreReader {
             """
             SELECT EXISTS (SELECT 1 FROM messages, json_each(messages.verdicts) WHERE value ->> 0 = ?1)
                 OR EXISTS (SELECT 1 FROM later_events l JOIN events e ON e.sequence = l.event WHERE e.type = ?1)
+                OR EXISTS (SELECT 1 FROM deliveries d JOIN events e ON e.sequence = d.event WHERE e.type = ?1)
             """)
         row.bind(1, eventName)
         return try row.step() && row.integer(0) != 0

@@ -159,7 +159,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             schedule(Self.lingerTime, context) { $1.close(promise: nil) }
         }
         if refusal != nil { return refuseInTurn(context) }
-        if isLast, answersDue == 0 { finish(context) }
+        if isLast || isEnding, answersDue == 0 { finish(context) }
     }
 
     /// The layers above end a connection where they know of no more to say; how it ends is decided here.
@@ -180,12 +180,17 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         if event as? ChannelEvent == .inputClosed { inputEnded(context) }
         guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
         isEnding = true
-        if answersDue > 0 {
-            drainDeadline = later(drainTime, context) { $1.close(promise: nil) }
-            tellEnd(context)
+        if answersDue > 0 || isClosing {
+            drain(context)
         } else {
-            drainDeadline = later(Self.lastCall, context) { $0.tellEnd($1) }
+            drainDeadline = later(Self.lastCall, context) { $0.drain($1) }
         }
+    }
+
+    /// However slowly the client reads or sends, the connection ends in time.
+    private func drain(_ context: ChannelHandlerContext) {
+        drainDeadline = later(drainTime, context) { $1.close(promise: nil) }
+        tellEnd(context)
     }
 
     private func tellEnd(_ context: ChannelHandlerContext) {

@@ -38,10 +38,10 @@ public struct MIMEMessage: Sendable {
     /// that are UTF-8 are taken as that, and others as windows-1252.
     public func text(of part: MIMEPart) -> [UInt8] { Charset.utf8(body(of: part), charset(of: part)) }
 
-    /// What `text(of:)` begins with, of the first `limit` octets of the encoded body; nil where there are no more than that.
-    /// The last 8 octets can be others than those of the whole, for the cut may go through a character or its encoding.
+    /// What `text(of:)` begins with, of the first `limit` octets of the encoded body; nil where there are no more than that,
+    /// or where they do not tell: a file of uuencode may begin behind other text, which is not part of it then. The last 8 octets can be others than those of the whole, for the cut may go through a character or its encoding.
     public func textStart(of part: MIMEPart, limit: Int) -> [UInt8]? {
-        guard part.body.count > limit else { return nil }
+        guard part.body.count > limit, part.encoding != .uuencode else { return nil }
         var octets = part.bytes.withUnsafeBufferPointer {
             TransferDecoder.decode(Bytes(rebasing: $0[part.body.prefix(limit)]), part.encoding)
         }

@@ -15,7 +15,7 @@ struct MessageBuffer: Sendable {
     private let limit: Int
     private let bareNewline: SMTPServerConfiguration.BareNewline
 
-    /// - Parameter sizeHint: the sender's word: it may save copies, not claim memory.
+    /// - Parameter sizeHint: octets, by the sender's word or by what it sent before: it may save copies, not claim memory.
     init(limit: Int, sizeHint: Int, bareNewline: SMTPServerConfiguration.BareNewline) {
         self.limit = limit
         self.bareNewline = bareNewline

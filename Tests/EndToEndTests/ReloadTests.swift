@@ -265,7 +265,7 @@ extension Installation {
             #expect(try Connection(("127.0.0.1", port)).reply().hasPrefix("220 "))
         }
         // From one protocol to the other.
-        try installation.edit("smtp: [", "lmtp: [")
+        try installation.edit("smtp: [", "smtp: [], lmtp: [")
         #expect(try installation.reload().contains(" reloaded "))
         let other = try Connection(("127.0.0.1", port))
         #expect(try other.reply().hasPrefix("220 "))

@@ -186,6 +186,46 @@ import Testing
         #expect(machine.held == [2, 3])
     }
 
+    /// The store hands out nothing that is held, so the loop has to look again once the attempt under way has ended.
+    @Test func whatIsBegunAnewWhileItIsHeldIsClaimedLater() {
+        var machine = machine(concurrency: 3)
+        var generator = SplitMix64(state: 1)
+        func claims() -> Bool {
+            guard case .claim(let limit, _) = machine.next(now: start) else { return false }
+            machine.claimed([], limit: limit, claimedAt: start)
+            return true
+        }
+        /// The attempt at `id` ends, and its result is stored.
+        func ends(_ id: Int64) {
+            _ = machine.tried([delivery(id)], [.delivered], took: .zero, now: start, using: &generator)
+            guard case .finish(let results) = machine.next(now: start) else { return }
+            machine.finished(results)
+        }
+        guard case .claim(let limit, _) = machine.next(now: start) else { return }
+        machine.claimed([delivery(1), delivery(2)], limit: limit, claimedAt: start)
+        for id: Int64 in [1, 2] { #expect(machine.next(now: start) == .deliver([delivery(id)])) }
+        machine.newDeliveries()
+        #expect(claims() && machine.next(now: start) == .lookUpNextDue)
+        machine.foundNextDue(nil, now: start)
+        #expect(!claims())
+        ends(2)
+        #expect(claims())
+        // One that is taken while another is waited for, and begun anew.
+        machine.handed([leased(3)])
+        #expect(machine.next(now: start) == .deliver([delivery(3)]))
+        machine.newDeliveries()
+        #expect(claims())
+        ends(3)
+        #expect(claims())
+        ends(1)
+        #expect(claims())
+        // Nothing was told of since.
+        machine.handed([leased(4)])
+        #expect(machine.next(now: start) == .deliver([delivery(4)]))
+        ends(4)
+        #expect(!claims())
+    }
+
     @Test func storeFailuresAreWaitedOut() {
         var machine = machine()
         guard case .claim = machine.next(now: start) else { return }

@@ -76,6 +76,28 @@ import Testing
         }
     }
 
+    /// A file of uuencode is all of the text, also where other text stands before it.
+    @Test(arguments: [0, 30, 2_000])
+    func bodiesInUuencode(filler: Int) {
+        let octets = Array(("[" + String(repeating: "1,", count: 400) + "1]").utf8)
+        func letter(_ value: UInt8) -> String { String(UnicodeScalar(value == 0 ? 0x60 : value + 0x20)) }
+        var file = "begin 644 order\n"
+        for start in stride(from: 0, to: octets.count, by: 45) {
+            let line = octets[start..<min(start + 45, octets.count)]
+            file += letter(UInt8(line.count))
+            var rest = Array(line) + Array(repeating: 0, count: (3 - line.count % 3) % 3)
+            while !rest.isEmpty {
+                let (a, b, c) = (rest[0], rest[1], rest[2])
+                file += letter(a >> 2) + letter((a & 3) << 4 | b >> 4) + letter((b & 15) << 2 | c >> 6) + letter(c & 63)
+                rest.removeFirst(3)
+            }
+            file += "\n"
+        }
+        let text = String(repeating: "Some words before the file.\n", count: filler / 28)
+        let mail = "Content-Type: text/plain\nContent-Transfer-Encoding: x-uuencode\n\n\(text)\(file)`\nend\n"
+        #expect(found(mail) == ["1 body 0 json \(String(decoding: octets, as: UTF8.self))"])
+    }
+
     @Test func flowedBodyIsUnwrapped() {
         let mail = "Content-Type: text/plain; format=flowed; delsp=yes\n\n{\"text\": \"one \nword\",\n \"b\": 2}\n"
         #expect(found(mail) == ["1 body 0 json {\"text\": \"oneword\",\n\"b\": 2}"])

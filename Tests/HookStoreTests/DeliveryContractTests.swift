@@ -48,6 +48,7 @@ import Testing
         let store = try kind.make(in: folder)
         try await ready(store, events: ["a", "b", "c", "d"])
         try await ready(store, events: ["e"], to: ["t"])
+        for name in ["s", "t"] { _ = try await store.claimDue(subscription: name, now: at(10), lease: .seconds(5), limit: 9) }
         for id in 1...2 { try await store.finish([DeliveryResult(id: Int64(id), state: .retry(at: at(9000)), reason: "x")], now: at(11)) }
         try await store.finish([DeliveryResult(id: 3, state: .dead, reason: "x")], now: at(11))
         try await store.finish([DeliveryResult(id: 4, state: .retry(at: at(8000)), reason: "x")], now: at(11))
@@ -262,9 +263,11 @@ import Testing
         func event(_ type: String, of message: Int64?) -> AddedEvent {
             AddedEvent(event: Event(id: type, type: type, json: [123, 125]), subscriptions: [], message: message)
         }
-        _ = try await store.add([event("app.later", of: 1), event("mailhookd.x", of: nil)], now: at(5))
+        var due = event("app.due", of: nil)
+        due.subscriptions = ["s"]
+        _ = try await store.add([event("app.later", of: 1), event("mailhookd.x", of: nil), due], now: at(5))
         for (name, isKnown) in [
-            ("app.event", true), ("app.\"second\"", true), ("app.later", true), ("mailhookd.x", false), ("app.even", false),
+            ("app.event", true), ("app.\"second\"", true), ("app.later", true), ("app.due", true), ("mailhookd.x", false), ("app.even", false),
             ("b@example.com", false), ("", false),
         ] {
             #expect(try await store.hasHook(named: name) == isKnown, "\(name)")
@@ -341,6 +344,27 @@ import Testing
         // Nobody holds the first any more, and its lease has ended.
         let again = try await claim(9, [3])
         #expect(again.map(\.id) == [1, 2] && again.map(\.attempt) == [2, 2])
+        await store.close()
+    }
+
+    /// The result of an attempt that began before says nothing about what was begun anew, with other content perhaps.
+    @Test(arguments: StoreKind.allCases, [DeliveryResult.State.delivered, .retry(at: Timestamp(microseconds: 9_000_000_000)), .dead, .untried(at: Timestamp(microseconds: 9_000_000_000))])
+    func whatIsBegunAnewOutlastsTheAttemptBefore(_ kind: StoreKind, _ state: DeliveryResult.State) async throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        try await ready(store, events: ["a"])
+        #expect(try await store.claimDue(subscription: "s", now: at(10), lease: .seconds(5), limit: 9).map(\.attempt) == [1])
+        let renewed = Event(id: "a", type: "app.event", json: Array("{\"id\":\"a\",\"n\":2}".utf8))
+        #expect(try await store.add([AddedEvent(event: renewed, subscriptions: ["s"], replaces: true)], now: at(11)) == 1)
+        try await store.finish([DeliveryResult(id: 1, state: state, reason: state == .delivered ? "" : "x")], now: at(12))
+        #expect(try await states(store) == ["a s waiting 0 "])
+        #expect(try await store.attempts(ofDelivery: 1).isEmpty)
+        let again = try await store.claimDue(subscription: "s", now: at(12), lease: .seconds(5), limit: 9)
+        #expect(again.map(\.event.json) == [renewed.json] && again.map(\.attempt) == [1])
+        // One that waits can be given up all the same.
+        try await store.finish([DeliveryResult(id: 1, state: .untried(at: at(13)), reason: "x")], now: at(13))
+        try await store.finish([DeliveryResult(id: 1, state: .givenUp, reason: "endpoint_down")], now: at(14))
+        #expect(try await states(store) == ["a s dead 0 endpoint_down"])
         await store.close()
     }
 

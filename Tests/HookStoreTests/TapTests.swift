@@ -95,7 +95,7 @@ final class TestTap: DeliveryTap {
             let attempts = try await store.attempts(ofDelivery: stored.id)
             switch state {
             case .delivered: #expect(stored.state == .delivered && stored.attempts == 1 && attempts == [])
-            case .dead: #expect(stored.state == .dead && stored.reason == "why" && attempts.map(\.detail) == ["said"])
+            case .dead, .givenUp: #expect(stored.state == .dead && stored.reason == "why" && attempts.map(\.detail) == ["said"])
             case .retry: #expect(stored.state == .waiting && stored.due == at(2500) && attempts.map(\.number) == [1])
             case .untried: #expect(stored.state == .waiting && stored.attempts == 0 && stored.due == at(2100))
             }

@@ -144,6 +144,35 @@ private final class Guarded {
     // MARK: - Refusals
 
     /// Answers that are due come first, in order; then the refusal, then the end.
+    /// Neither a client that does not read nor a request that takes long holds up the end of the listener.
+    @Test(arguments: ["answered", "late", "silent"]) func theEndOfTheListenerIsBounded(_ way: String) throws {
+        let connection = try Guarded()
+        if way == "answered" {
+            connection.wire.stick()
+            try connection.request([.connection: "close"])
+            connection.answer()
+        }
+        connection.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        if way == "late" { try connection.request() }
+        connection.channel.embeddedEventLoop.advanceTime(by: .milliseconds(2_900))
+        #expect(connection.isOpen)
+        connection.channel.embeddedEventLoop.advanceTime(by: .milliseconds(400))
+        #expect(!connection.isOpen)
+    }
+
+    /// The layer above ends the connection behind its answer; a client that reads slowly gets all of it.
+    @Test func anAnswerThatTheEndOfTheListenerMetIsReadToItsEnd() throws {
+        let connection = try Guarded()
+        connection.wire.stick()
+        try connection.request()
+        connection.channel.write(HTTPResponsePart.head(HTTPResponse(status: .ok)), promise: nil)
+        connection.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        connection.channel.writeAndFlush(HTTPResponsePart.end(nil), promise: nil)
+        connection.channel.close(promise: nil)
+        connection.advance(2)
+        #expect(connection.isOpen)
+    }
+
     @Test(arguments: [0, 1, 3], [true, false]) func aRefusalWaitsForItsTurn(before: Int, isUnderWay: Bool) throws {
         let connection = try Guarded()
         for _ in 0..<before { try connection.request() }

@@ -11,6 +11,7 @@ extension JournalFormat {
         static let retry: UInt8 = 2
         static let dead: UInt8 = 3
         static let untried: UInt8 = 4
+        static let givenUp: UInt8 = 5
     }
 }
 
@@ -26,6 +27,7 @@ extension RecordWriter {
             case .retry(let due): add(JournalFormat.Ending.retry, due)
             case .dead: add(JournalFormat.Ending.dead, nil)
             case .untried(let due): add(JournalFormat.Ending.untried, due)
+            case .givenUp: add(JournalFormat.Ending.givenUp, nil)
             }
             add(result.reason)
             add(result.detail)
@@ -61,6 +63,7 @@ struct JournaledResults {
         case JournalFormat.Ending.delivered: state = .delivered
         case JournalFormat.Ending.retry: state = .retry(at: Timestamp(microseconds: fields.number(Int64.self)))
         case JournalFormat.Ending.dead: state = .dead
+        case JournalFormat.Ending.givenUp: state = .givenUp
         case JournalFormat.Ending.untried: state = .untried(at: Timestamp(microseconds: fields.number(Int64.self)))
         default: return nil
         }

@@ -198,7 +198,10 @@ extension AppManager {
     /// Octets of a definition.
     public static let definitionLimit = AppDefinitionReader.sizeLimit
 
-    private static let reloadHint = "have it reload (systemctl reload mailhookd, or SIGHUP)"
+    /// A reload that nobody said more of does not take the last app away.
+    private static func hint(_ change: AppChange) -> String {
+        change.leavesNoApp ? "restart it (systemctl restart mailhookd)" : "have it reload (systemctl reload mailhookd, or SIGHUP)"
+    }
 
     /// Has a running daemon take a change over that is in the files.
     ///
@@ -212,21 +215,21 @@ extension AppManager {
         case .refused(let reasons):
             throw SetupError(
                 "the files are changed, but the running daemon has not taken it over, because its reload was refused:\n"
-                    + reasons.split(separator: "\n").map { "  \($0)\n" }.joined() + "  Mend that, then \(reloadHint).",
+                    + reasons.split(separator: "\n").map { "  \($0)\n" }.joined() + "  Mend that, then \(hint(change)).",
                 exitStatus: SysExit.unavailable)
         case .unknown:
             throw SetupError(
                 """
                 the files are changed, but the running daemon does not say that it has taken it over
-                  It may still do so. When it answers again, \(reloadHint); its log tells what came of it.
+                  It may still do so. When it answers again, \(hint(change)); its log tells what came of it.
                 """, exitStatus: SysExit.temporaryFailure)
         case .busy:
             throw SetupError(
                 "the files are changed, but the running daemon has too many control connections and has not taken it over: "
-                    + reloadHint, exitStatus: SysExit.temporaryFailure)
+                    + hint(change), exitStatus: SysExit.temporaryFailure)
         case .notPermitted:
             throw SetupError(
-                "the files are changed, but the running daemon belongs to another user: \(reloadHint)",
+                "the files are changed, but the running daemon belongs to another user: \(hint(change))",
                 exitStatus: SysExit.noPermission)
         }
     }

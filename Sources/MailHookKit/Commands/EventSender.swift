@@ -32,6 +32,9 @@ struct EventSender {
         waitingDeliveries += event.subscriptions.count
     }
 
+    /// Whether it waits to be sent, and is not in the store yet.
+    func holds(_ id: String) -> Bool { waiting.contains { $0.event.id == id } }
+
     /// Sends what waits. To be called once behind the last event.
     mutating func flush() async throws(SetupError) {
         guard !waiting.isEmpty else { return }

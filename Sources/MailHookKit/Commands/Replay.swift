@@ -104,6 +104,7 @@ public struct Replay: Sendable {
                     let found = differences(old.map(\.event), maker.events(of: message))
                     for (difference, event) in found {
                         // Of another message: a post that was refused because it used the key of that one.
+                        if difference == .new, sender?.holds(event.id) ?? false { continue }
                         if difference == .new, let owner = try await store.messageNumber(ofEvent: event.id), owner != message.id {
                             continue
                         }

@@ -1,7 +1,7 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // Listeners that cannot be at the same time, told before one of them is bound. Names of hosts are only
-// compared with each other: where they lead is known when they are looked up. `localhost` needs no name server.
+// compared with each other: where they lead is known when they are looked up. `localhost` is looked up; that seldom needs a name server.
 
 import Glibc
 import HookIntake
