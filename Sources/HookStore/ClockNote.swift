@@ -25,6 +25,13 @@ struct ClockNote: Sendable {
 
     func write(_ time: Timestamp) { write(time, length: 0, to: path) }
 
+    /// Whether there is something of that name, whatever it is.
+    var hasDoubt: Bool {
+        var status = stat()
+        return lstat(doubtPath, &status) == 0
+    }
+
+    /// nil where it cannot be read.
     func readDoubt() -> ClockTrust.Doubt? {
         guard let status = status(doubtPath), let time = Self.time(status) else { return nil }
         return ClockTrust.Doubt(time: time, passed: .seconds(status.st_size))
@@ -33,7 +40,7 @@ struct ClockNote: Sendable {
     /// - Parameter doubt: nil if there is none any more.
     func write(_ doubt: ClockTrust.Doubt?) {
         guard let doubt else {
-            unlink(doubtPath)
+            remove(doubtPath)
             return
         }
         write(doubt.time, length: Int(doubt.passed / .seconds(1)), to: doubtPath)
@@ -58,7 +65,7 @@ struct ClockNote: Sendable {
     /// The length before the time, which the change of it sets.
     private func write(_ time: Timestamp, length: Int, to path: String) {
         // A link leads to a file that is none of ours.
-        if status(path) == nil { unlink(path) }
+        if status(path) == nil { remove(path) }
         let descriptor = StorePlace.openOrMake(path, mode: 0o600)
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }

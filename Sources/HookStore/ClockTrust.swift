@@ -27,31 +27,40 @@ struct ClockTrust: Sendable {
     static let largestStep = Duration.seconds(3600)
     /// And at the start: for how long a machine may have been off.
     static let longestDowntime = Duration.seconds(7 * 24 * 3600)
+    /// How long a clock that is ahead has to go on from there.
     static let probation = Duration.seconds(24 * 3600)
+    /// And one that is behind. To believe it makes nothing old: it only has a later leap ahead be doubted.
+    static let settling = Duration.seconds(3600)
 
     /// The last time that was believed, by the clock and by one that nobody sets.
     private var believed: (time: Timestamp, steady: Duration)?
     private var slack = longestDowntime
     /// When the clock came to be what it is, or this run began, where that is not believed; and what had passed before.
-    private var doubted: (time: Timestamp, steady: Duration, passed: Duration)?
+    private var doubted: (time: Timestamp, steady: Duration, passed: Duration, isAhead: Bool)?
 
     /// - Parameter last: the last time that was believed before; nil if that is not known.
     init(last: Timestamp?, steady: Duration) { believed = last.map { ($0, steady) } }
 
-    /// Goes on with the doubt of the run before, where the clock may have gone on from there. One that makes no sense is none.
-    mutating func resume(_ doubt: Doubt, now: Timestamp, steady: Duration) {
-        let off = now.duration(since: doubt.time)
-        guard let believed, doubt.time > believed.time, (.zero..<Self.probation).contains(doubt.passed),
-            (.zero - Self.largestStep...Self.longestDowntime).contains(off)
-        else { return }
-        doubted = (now, steady, doubt.passed)
-        // Or a leap of less than a week would be believed for a restart.
+    /// What to remember for the next run: the time that was believed last.
+    var last: Timestamp? { believed?.time }
+
+    /// Goes on with the doubt of the run before, where the clock may have gone on from there. Where it has not, and where
+    /// nobody can tell what the doubt was (nil), it begins anew: the clock is no better for a restart.
+    mutating func resume(_ doubt: Doubt?, now: Timestamp, steady: Duration) {
+        guard let believed else { return }
+        // It is over.
+        if let doubt, doubt.time <= believed.time { return }
+        // Or a leap of less than a week would be believed.
         slack = Self.largestStep
+        guard let doubt, (.zero..<Self.probation).contains(doubt.passed),
+            (.zero - Self.largestStep...Self.longestDowntime).contains(now.duration(since: doubt.time))
+        else { return }
+        doubted = (now, steady, doubt.passed, isAhead: true)
     }
 
     /// What to keep for the next run after `judge`; nil where the clock is not ahead.
     func doubt(_ now: Timestamp, steady: Duration) -> Doubt? {
-        guard let believed, let doubted, Self.lead(of: now, over: believed, steady) > .zero else { return nil }
+        guard let doubted, doubted.isAhead else { return nil }
         return Doubt(time: now, passed: doubted.passed + steady - doubted.steady)
     }
 
@@ -62,18 +71,23 @@ struct ClockTrust: Sendable {
         guard let believed else { return believe(now, steady) }
         let ahead = Self.lead(of: now, over: believed, steady)
         if max(ahead, .zero - ahead) <= slack { return believe(now, steady) }
-        if let doubted {
-            let moved = Self.lead(of: now, over: (doubted.time, doubted.steady), steady)
-            if max(moved, .zero - moved) > Self.largestStep {
-                // Another leap has a day of its own.
-                self.doubted = (now, steady, .zero)
-            } else if doubted.passed + steady - doubted.steady >= Self.probation {
-                return believe(now, steady)
-            }
-        } else {
-            doubted = (now, steady, .zero)
+        guard let doubted else { return doubt(now, steady, isAhead: ahead > .zero) }
+        let moved = Self.lead(of: now, over: (doubted.time, doubted.steady), steady)
+        if max(moved, .zero - moved) <= Self.largestStep {
+            let passed = doubted.passed + steady - doubted.steady
+            if passed >= (doubted.isAhead ? Self.probation : Self.settling) { return believe(now, steady) }
+            return doubted.isAhead ? .ahead : .behind
         }
-        return ahead < .zero ? .behind : .ahead
+        // Another leap has a day of its own. Where it leads up from a time before the one that was believed, that one may
+        // have been the error: the earlier makes less old.
+        guard !doubted.isAhead, moved > .zero else { return doubt(now, steady, isAhead: ahead > .zero) }
+        self.believed = (doubted.time, doubted.steady)
+        return doubt(now, steady, isAhead: true)
+    }
+
+    private mutating func doubt(_ now: Timestamp, _ steady: Duration, isAhead: Bool) -> Verdict {
+        doubted = (now, steady, .zero, isAhead)
+        return isAhead ? .ahead : .behind
     }
 
     private mutating func believe(_ now: Timestamp, _ steady: Duration) -> Verdict {

@@ -10,6 +10,8 @@ public protocol HistoryStore: InspectableStore, DeliveryStore {
     func messageNumber(ofEvent id: String) async throws(StoreError) -> Int64?
     /// Events that were made of a message, in their order.
     func events(ofMessage id: Int64) async throws(StoreError) -> [StoredEvent]
+    /// A message and the events that were made of it, in one look.
+    func messageAndEvents(_ id: Int64) async throws(StoreError) -> (message: StoredMessage, events: [StoredEvent])?
     /// Messages whose digest begins with these octets (at least 8), oldest first, at most `limit`.
     func messages(digestPrefix: [UInt8], limit: Int) async throws(StoreError) -> [StoredMessage]
     /// About the first message that was received at `time` or later; some behind it may have been received before.

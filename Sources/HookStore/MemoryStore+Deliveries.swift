@@ -23,6 +23,12 @@ extension MemoryStore: HistoryStore {
         try await ask { content in content.events.filter { $0.message == id }.map(\.stored) }
     }
 
+    public func messageAndEvents(_ id: Int64) async throws(StoreError) -> (message: StoredMessage, events: [StoredEvent])? {
+        try await ask { content in
+            content.message(id).map { message in (message, content.events.filter { $0.message == id }.map(\.stored)) }
+        }
+    }
+
     public func messages(digestPrefix: [UInt8], limit: Int) async throws(StoreError) -> [StoredMessage] {
         guard digestPrefix.count >= 8 else { return [] }
         return try await ask { content in

@@ -111,15 +111,15 @@ final class RetentionSweeper: @unchecked Sendable {
         guard let steady = task.steady?() else { return .believed }
         var known = trust ?? remembered(now, steady)
         let verdict = known.judge(now, steady: steady)
+        if let last = known.last, last != trust?.last { note.write(last) }
         trust = known
-        if verdict == .believed { note.write(now) }
         note.write(known.doubt(now, steady: steady))
         return verdict
     }
 
     private func remembered(_ now: Timestamp, _ steady: Duration) -> ClockTrust {
         var trust = ClockTrust(last: note.read(), steady: steady)
-        if let doubt = note.readDoubt() { trust.resume(doubt, now: now, steady: steady) }
+        if note.hasDoubt { trust.resume(note.readDoubt(), now: now, steady: steady) }
         return trust
     }
 

@@ -25,6 +25,13 @@ extension SQLiteStore: HistoryStore {
         try await reads.read(ifAbsent: []) { reader throws(StoreError) in try reader.events(ofMessage: id) }
     }
 
+    public func messageAndEvents(_ id: Int64) async throws(StoreError) -> (message: StoredMessage, events: [StoredEvent])? {
+        try await reads.read(ifAbsent: nil) { reader throws(StoreError) in
+            guard let message = try reader.message(id) else { return nil }
+            return (message, try reader.events(ofMessage: id))
+        }
+    }
+
     public func messages(digestPrefix: [UInt8], limit: Int) async throws(StoreError) -> [StoredMessage] {
         try await reads.read(ifAbsent: []) { reader throws(StoreError) in
             try reader.messages(digestPrefix: digestPrefix, limit: limit)

@@ -96,6 +96,21 @@ import Testing
         #expect(try installation.stop() == 0)
     }
 
+    /// A reload by itself would be refused for having no app: only a restart helps.
+    @Test func howTheLastAppGoesAfterARefusal() throws {
+        let installation = try Installation()
+        try installation.start()
+        let configuration = try String(contentsOf: installation.configurationFile, encoding: .utf8)
+        try (configuration + "\nstopTimeout: 31s\n").write(to: installation.configurationFile, atomically: true, encoding: .utf8)
+        let uninstalled = try installation.command(["apps", "uninstall", "ecommstore"])
+        #expect(uninstalled.status == 69 && uninstalled.errors.contains("stopTimeout"), "\(uninstalled)")
+        #expect(uninstalled.errors.contains("restart it") && !uninstalled.errors.contains("SIGHUP"), "\(uninstalled.errors)")
+        #expect(try installation.stop() == 0)
+        try installation.start()
+        #expect(try installation.swaks().output.contains("550 5.1.1"))
+        #expect(try installation.stop() == 0)
+    }
+
     /// The reason comes at once, from the daemon that refuses.
     @Test func aRefusedReloadIsTold() throws {
         let installation = try Installation()

@@ -47,7 +47,7 @@ private let day: Int64 = 86_400
     @Test func eachLeapHasADayOfItsOwn() {
         var trust = ClockTrust(last: at(400 * day), steady: steady(0))
         #expect(trust.judge(at(0), steady: steady(0)) == .behind)
-        #expect(trust.judge(at(day - 3600), steady: steady(day - 3600)) == .behind)
+        #expect(trust.judge(at(3599), steady: steady(3599)) == .behind)
         // A day after the first doubt, and an hour after the leap.
         #expect(trust.judge(at(800 * day), steady: steady(day - 1800)) == .ahead)
         #expect(trust.judge(at(800 * day + 3600), steady: steady(day + 1800)) == .ahead)
@@ -91,8 +91,14 @@ private let day: Int64 = 86_400
         for path in [note.path, note.doubtPath] {
             #expect(mkdir(path, 0o700) == 0)
             #expect(note.read() == nil && note.readDoubt() == nil)
+            #expect(note.hasDoubt == (path == note.doubtPath))
             #expect(rmdir(path) == 0)
         }
+        #expect(mkdir(note.doubtPath, 0o700) == 0)
+        note.write(ClockTrust.Doubt(time: at(5), passed: .seconds(1)))
+        #expect(note.readDoubt()?.passed == .seconds(1))
+        note.write(nil)
+        #expect(!note.hasDoubt)
         // A link is neither read nor followed.
         let other = folder.path("other")
         #expect(close(creat(other, 0o600)) == 0)
@@ -142,8 +148,35 @@ private let day: Int64 = 86_400
         #expect(next.judge(at(4 * day + 60), steady: steady(day)) == .believed)
         // It was set right while nothing ran.
         var right = ClockTrust(last: at(0), steady: .zero)
-        right.resume(doubt, now: at(2 * day), steady: .zero)
-        #expect(right.judge(at(2 * day), steady: .zero) == .believed)
+        right.resume(doubt, now: at(1800), steady: .zero)
+        #expect(right.judge(at(1800), steady: .zero) == .believed)
+        // It was set, to which time nobody knows, or nobody can read what the doubt was.
+        for unclear in [doubt, nil] {
+            var other = ClockTrust(last: at(0), steady: .zero)
+            other.resume(unclear, now: at(2 * day), steady: .zero)
+            #expect(other.judge(at(2 * day), steady: .zero) == .ahead)
+            #expect(other.judge(at(3 * day - 60), steady: steady(day - 60)) == .ahead)
+            #expect(other.judge(at(3 * day), steady: steady(day)) == .believed)
+        }
+    }
+
+    /// A clock that starts 400 days ahead each time, and is set right soon: a time that was believed wrongly once makes no
+    /// other wrong time right.
+    @Test func aWrongTimeThatWasBelievedOnceDoesNoHarm() throws {
+        var trust = ClockTrust(last: at(400 * day), steady: .zero)
+        #expect(trust.judge(at(0), steady: .zero) == .behind)
+        #expect(trust.judge(at(300 * day), steady: steady(60)) == .ahead)
+        var next = ClockTrust(last: try #require(trust.last), steady: .zero)
+        next.resume(try #require(trust.doubt(at(300 * day), steady: steady(60))), now: at(300 * day + 60), steady: .zero)
+        #expect(next.judge(at(300 * day + 60), steady: .zero) == .ahead)
+        #expect(next.judge(at(400 * day), steady: steady(120)) == .ahead)
+        #expect(next.judge(at(180), steady: steady(180)) == .believed)
+        // What goes on for an hour is what the next run goes by.
+        var settled = ClockTrust(last: at(400 * day), steady: .zero)
+        #expect(settled.judge(at(0), steady: .zero) == .behind)
+        #expect(settled.judge(at(3600), steady: steady(3600)) == .believed)
+        var later = ClockTrust(last: try #require(settled.last), steady: .zero)
+        #expect(later.judge(at(400 * day), steady: .zero) == .ahead)
     }
 
     @Test(arguments: [
@@ -166,18 +199,19 @@ private let day: Int64 = 86_400
         #expect(trust.judge(at(32 * day), steady: .zero) == .believed)
     }
 
-    /// A clock that is behind stops nothing, and one that is right after it is not taken for one that leapt.
+    /// A clock that is behind stops nothing, and what follows a leap from there is measured by it.
     @Test func onlyADoubtOfAClockThatIsAheadIsKept() {
         var trust = ClockTrust(last: at(40 * day), steady: .zero)
         #expect(trust.judge(at(30 * day), steady: .zero) == .behind)
         #expect(trust.doubt(at(30 * day), steady: .zero) == nil)
         #expect(trust.judge(at(90 * day), steady: steady(60)) == .ahead)
         #expect(trust.doubt(at(90 * day), steady: steady(60)) == ClockTrust.Doubt(time: at(90 * day), passed: .zero))
-        #expect(trust.judge(at(40 * day), steady: steady(120)) == .believed)
-        #expect(trust.doubt(at(40 * day), steady: steady(120)) == nil)
+        #expect(trust.judge(at(40 * day), steady: steady(120)) == .ahead)
+        #expect(trust.judge(at(30 * day), steady: steady(180)) == .believed)
+        #expect(trust.doubt(at(30 * day), steady: steady(180)) == nil)
     }
 
-    /// It makes nothing old, and is not taken for the time until it has gone on for a day.
+    /// It makes nothing old, and is not taken for the time until it has gone on for an hour.
     @Test func aClockThatIsBehindStopsNothing() {
         var trust = ClockTrust(last: at(400 * day), steady: steady(0))
         #expect(trust.judge(at(0), steady: steady(1)) == .behind)

@@ -22,6 +22,7 @@ import Testing
         DeliveryResult(id: .max, state: .retry(at: at(5)), reason: "http_503", detail: "später"),
         DeliveryResult(id: 3, state: .dead, reason: "http_410", detail: ""),
         DeliveryResult(id: 4, state: .untried(at: at(-6)), reason: "not_tried"),
+        DeliveryResult(id: 5, state: .givenUp, reason: "endpoint_down"),
     ]
 
     private static func all(_ read: inout JournaledResults) -> [DeliveryResult] {
@@ -34,7 +35,7 @@ import Testing
         let written = octets(JournalFormat.Kind.results) { $0.add(Self.results, now: at(9)) }
         try written.withUnsafeBytes { head in
             var read = try #require(JournaledResults(head))
-            #expect(read.now == at(9) && read.count == 4)
+            #expect(read.now == at(9) && read.count == Self.results.count)
             #expect(Self.all(&read) == Self.results)
             let end = read.next()
             #expect(end == nil)
@@ -44,7 +45,7 @@ import Testing
             written[..<length].withUnsafeBytes { head in
                 guard var read = JournaledResults(UnsafeRawBufferPointer(head)) else { return }
                 let whole = Self.all(&read)
-                #expect(whole.count < 4 && whole == Array(Self.results.prefix(whole.count)))
+                #expect(whole.count < Self.results.count && whole == Array(Self.results.prefix(whole.count)))
             }
         }
     }

@@ -161,25 +161,44 @@ import Testing
 
     // MARK: - Replay
 
+    /// A post with the idempotency key `key`.
+    private static func post(_ body: String, _ setup: Setup) throws -> MessageEntry {
+        let directory = try setup.directory()
+        let envelope = Envelope(source: .http, mailFrom: nil, recipients: ["/v1/hooks/form/t"])
+        let bytes = ReceivedPost.entityHeader(contentType: "application/json") + Array(body.utf8)
+        let post = ReceivedPost(
+            hook: try #require(directory.hooks.first),
+            message: ReceivedMessage(envelope: envelope, bytes: bytes, receivedAt: .now()), identity: "key", requestID: "req")
+        return MessageEntry(message: post.message, verdict: setup.postProcessor(directory).process(post), deliveries: [:])
+    }
+
+    /// Both were refused for the key of a post that is forgotten since: one of them has the event now, also in one request.
+    @Test func ofTwoRefusedPostsOneIsReplayed() async throws {
+        let place = try Place()
+        var entries = try [#"{"a":2}"#, #"{"a":3}"#].map { try Self.post($0, place.setup) }
+        let id = try #require(entries[0].verdict.hooks.first?.events.first?.id)
+        for index in entries.indices { entries[index].verdict.hooks[0].events = [] }
+        try await place.fill { [entries] store in
+            for entry in entries { _ = try await store.commit(entry) }
+        }
+        var replay = Replay(since: "1h")
+        replay.isDryRun = false
+        let summary = try await replay.run(place.setup) { _ in }
+        #expect(summary.counts == [.new: 1] && summary.deliveries == 1)
+        try await place.fill { store in
+            let event = try #require(try await store.event(id: id)).event
+            #expect(String(decoding: event.json, as: UTF8.self).contains(#""data":{"a":2}"#))
+        }
+    }
+
     /// The event of a post is erased, its octets are not: it is made anew. Another post that was refused for its key is not.
     @Test func aRefusedPostDoesNotTakeThePlaceOfAnErasedEvent() async throws {
         let place = try Place()
-        let directory = try place.setup.directory()
-        let processor = place.setup.postProcessor(directory)
-        let hook = try #require(directory.hooks.first)
-        func entry(_ body: String) throws -> MessageEntry {
-            let envelope = Envelope(source: .http, mailFrom: nil, recipients: ["/v1/hooks/form/t"])
-            let bytes = ReceivedPost.entityHeader(contentType: "application/json") + Array(body.utf8)
-            let post = ReceivedPost(
-                hook: hook, message: ReceivedMessage(envelope: envelope, bytes: bytes, receivedAt: .now()), identity: "key",
-                requestID: "req")
-            return MessageEntry(message: post.message, verdict: processor.process(post), deliveries: [:])
-        }
-        let first = try entry(#"{"a":1}"#)
+        let first = try Self.post(#"{"a":1}"#, place.setup)
         let id = try #require(first.verdict.hooks.first?.events.first?.id)
         try await place.fill { store in
             #expect(try await store.commit(first).newEvents == 1)
-            #expect(try await store.commit(try entry(#"{"a":2}"#)).hasForeignEvents)
+            #expect(try await store.commit(try Self.post(#"{"a":2}"#, place.setup)).hasForeignEvents)
             let policy = RetentionPolicy(
                 ages: .init(messages: nil, events: .seconds(60)), delivered: nil, dead: nil, duplicates: nil, size: nil)
             let (reports, report) = AsyncStream.makeStream(of: RetentionReport.self)

@@ -35,6 +35,7 @@ import Testing
         (#"smtp: ["[::ffff:127.0.0.1]:25"], http: ["127.1:25"]"#, "listen.http[0]: 127.1:25 cannot be beside [::ffff:127.0.0.1]:25"),
         (#"lmtp: ["/run/a.sock"], admin: ["/run//./a.sock"]"#, "listen.admin[0]: /run/a.sock is taken already (listen.lmtp[0])"),
         (#"lmtp: ["/nowhere/data/./control.sock"]"#, "listen.lmtp[0]: /nowhere/data/control.sock is taken already (the daemon's own socket)"),
+        (#"lmtp: ["/tmp/a.sock"], admin: ["/tmp/../tmp/a.sock"]"#, "listen.admin[0]: /tmp/../tmp/a.sock is the same socket as /tmp/a.sock"),
         (#"lmtp: ["/run/a.sock"], admin: ["/run/a.sock"]"#, "listen.admin[0]: /run/a.sock is taken already (listen.lmtp[0])"),
         (#"lmtp: ["/nowhere/data/receive.sock"]"#, "listen.lmtp[0]: /nowhere/data/receive.sock is taken already (the daemon's own socket)"),
     ])

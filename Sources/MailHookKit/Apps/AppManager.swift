@@ -90,8 +90,9 @@ public struct AppManager: Sendable {
             throw AppError(description: error.description, exitStatus: SysExit.noPermission)
         }
         let hooks = current.hooks.map { "- \($0.eventName): its address is unknown from now on" }
-        return AppChange(
-            report: ["removed \(app) \(current.version)"] + hooks, isChanged: true, leavesNoApp: setup.definitions.count == 1)
+        // As it is now: two that take the last two away at the same time both read that there were two.
+        let isLast = (try? Setup.load(request).get())?.definitions.isEmpty ?? (setup.definitions.count == 1)
+        return AppChange(report: ["removed \(app) \(current.version)"] + hooks, isChanged: true, leavesNoApp: isLast)
     }
 
     // MARK: - States

@@ -95,12 +95,11 @@ public struct Replay: Sendable {
                 let page = try await store.messageNumbers(from: first, since: start, limit: Self.pageSize)
                 next = page.last.map { $0 + 1 }
                 for number in page {
-                    guard let message = try await store.message(number), message.receivedAt <= now else { continue }
+                    guard let (message, old) = try await store.messageAndEvents(number), message.receivedAt <= now else { continue }
                     guard message.bytes != nil else {
                         summary.messagesGone += 1
                         continue
                     }
-                    let old = try await store.events(ofMessage: message.id)
                     let found = differences(old.map(\.event), maker.events(of: message))
                     for (difference, event) in found {
                         // Of another message: a post that was refused because it used the key of that one.

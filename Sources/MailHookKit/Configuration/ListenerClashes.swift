@@ -47,7 +47,9 @@ struct ListenerClashes {
         let reason =
             address == other.address
             ? "\(address) is taken already (\(other.name))"
-            : "\(address) cannot be beside \(other.address) (\(other.name)): one includes the other"
+            : address.port == nil
+                ? "\(address) is the same socket as \(other.address) (\(other.name))"
+                : "\(address) cannot be beside \(other.address) (\(other.name)): one includes the other"
         if let flag = flag(kind) { return Diagnostic(.error, file: flag, reason: reason) }
         return Diagnostic(
             .error, file: configuration.file ?? "configuration", place: "listen.\(kind.rawValue)[\(index)]", reason: reason)
@@ -55,7 +57,7 @@ struct ListenerClashes {
 
     private func clash(_ one: ListenAddress, _ other: ListenAddress) -> Bool {
         switch (one, other) {
-        case (.unix(let path), .unix(let otherPath)): return path == otherPath
+        case (.unix(let path), .unix(let otherPath)): return path == otherPath || Self.place(path) == Self.place(otherPath)
         case (.tcp(let host, let port), .tcp(let otherHost, let otherPort)):
             // Port 0 is another one each time.
             guard port == otherPort, port != 0 else { return false }
@@ -69,6 +71,13 @@ struct ListenerClashes {
             return ipv6.isAny && !configuration.listen.takesAllIPv4(port) && Self.takesIPv4
         case (.unix, .tcp), (.tcp, .unix): return false
         }
+    }
+
+    /// A socket of the same name in the same folder is the same, whatever links lead there.
+    private static func place(_ path: String) -> String {
+        guard let slash = path.lastIndex(of: "/"), let folder = realpath(String(path[...slash]), nil) else { return path }
+        defer { free(folder) }
+        return String(cString: folder) + path[slash...]
     }
 
     /// `localhost` is one of two addresses (RFC 6761 section 6.3): the one that would be bound on this machine.
