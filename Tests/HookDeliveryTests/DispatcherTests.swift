@@ -277,6 +277,30 @@ private final class Switch: Sendable {
         await store.close()
     }
 
+    /// The attempt under way ends and says nothing of it: what was begun anew goes out behind it, once.
+    @Test(arguments: [true, false]) func whatIsBegunAnewGoesOutBehindTheAttempt(isOrdered: Bool) async throws {
+        let store = try MemoryStore()
+        let isHanging = Mutex(true)
+        let sink = ScriptedSink { _ in
+            while isHanging.withLock({ $0 }), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
+            return .dead(reason: "http_400")
+        }
+        try await commit(store, ["a"], to: ["s"])
+        try await run(store, [try subscription("s") { $0.isOrdered = isOrdered }], ["s": sink]) { _ in
+            try await eventually("an attempt under way") { sink.events == ["a"] }
+            let event = try #require(try await store.event(id: "a")?.event)
+            #expect(try await store.add([AddedEvent(event: event, subscriptions: ["s"], replaces: true)], now: clock.now()) == 1)
+            try await settle()
+            #expect(sink.events == ["a"])
+            isHanging.withLock { $0 = false }
+            try await eventually("the end of the second") { try await store.counts().deliveriesDead == 1 }
+            try await settle()
+        }
+        #expect(sink.events == ["a", "a"])
+        #expect(try await store.deliveries(matching: DeliveryFilter(), after: 0, limit: 9).map(\.attempts) == [1])
+        await store.close()
+    }
+
     @Test func deathIsToldOnceAndWithoutEcho() async throws {
         let store = try MemoryStore()
         let ops = ScriptedSink { _ in .dead(reason: "http_400") }
