@@ -160,7 +160,7 @@ import Testing
 
     /// The store is told what it must not hand out, whatever became of the leases.
     @Test func whatIsHeldIsHeldUntilItsResultIsStored() {
-        var machine = machine(concurrency: 3)
+        var machine = machine(concurrency: 4)
         var generator = SplitMix64(state: 1)
         guard case .claim(let limit, _) = machine.next(now: start) else { return }
         #expect(machine.held == [])

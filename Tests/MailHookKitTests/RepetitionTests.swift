@@ -130,6 +130,7 @@ import Testing
             #expect(try await redrive.run(place.setup) == ids.count)
             let requests = daemon.additions.compactMap(\.self)
             #expect(requests.count == daemon.additions.count && requests.count <= 1 + ids.count / 100, "\(requests.count)")
+            #expect(requests.allSatisfy { $0.count <= 500 })
             #expect(requests.joined().map(\.event.id).sorted() == ids.sorted())
             #expect(requests.joined().allSatisfy { $0.subscriptions == ["s"] && $0.replaces })
         } else {
