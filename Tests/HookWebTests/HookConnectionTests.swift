@@ -428,7 +428,10 @@ enum Requests {
         #expect(!late.isOpen && late.desk.entities.isEmpty)
     }
 
-    @Test(arguments: [("100-continue", true, [100, 202]), ("100-Continue", true, [100, 202]), ("other", true, [202]), ("100-continue", false, [404])])
+    @Test(arguments: [
+        ("100-continue", true, [100, 202]), ("100-Continue", true, [100, 202]), ("100-continue ", true, [100, 202]),
+        ("other", true, [202]), ("100-continue", false, [404]),
+    ])
     func continues(expectation: String, isKnown: Bool, statuses: [Int]) throws {
         let client = try Client()
         let path = isKnown ? "tokform" : "nobody"
@@ -448,7 +451,7 @@ enum Requests {
     ])
     func whoWaitsForAWordAndGetsAnotherIsDone(status: Int, line: String, fields: String) throws {
         let client = try Client()
-        client.send("\(line) HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\(fields)\r\n\r\n")
+        client.send("\(line) HTTP/1.1\r\nHost: x\r\nExpect: 100-continue \t\r\n\(fields)\r\n\r\n")
         let answer = client.answers()
         #expect(Client.statuses(answer) == [status] && answer.contains("\r\nConnection: close\r\n"))
         client.send(String(repeating: "x", count: 101))
@@ -456,6 +459,13 @@ enum Requests {
         #expect(client.answers().isEmpty && client.desk.entities.isEmpty)
         client.advance(3)
         #expect(!client.isOpen)
+    }
+
+    /// RFC 9110 section 5.5.
+    @Test func blanksBehindAValueAreNoPartOfIt() throws {
+        let client = try Client()
+        client.send(Requests.post("a", "Authorization: Bearer sender \t\r\n", path: "/v1/hooks/web/tokweb"))
+        #expect(client.statuses() == [202])
     }
 
     @Test func whoWaitsForAWordWithoutABodyGoesOn() throws {
