@@ -27,8 +27,9 @@ extension HookConnection {
     /// Answers before the request is read; its rest is not kept.
     func answerEarly(_ answer: WebAnswer) {
         write(answer)
+        if connection == .ends { return finishOutput() }
         cancelDeadline()
-        phase = .skipping(left: RequestFraming.drainLimit)
+        phase = .skipping
         entity = []
         post = nil
     }
@@ -36,7 +37,7 @@ extension HookConnection {
     /// The answer is given and the request is read.
     func finishAnswer() {
         phase = .idle
-        if case .ends = connection { finishOutput() }
+        if connection == .ends { finishOutput() }
     }
 
     /// Answers in place of the endpoint, if that has not, and ends the connection.
@@ -73,6 +74,7 @@ extension HookConnection {
         announced = nil
         requestID = nil
         isHead = false
+        unwanted = 0
     }
 
     /// Says no more, and gives the client time to read what was said. Who does not read it is silent, as far as the idle

@@ -23,8 +23,8 @@ final class HookConnection: ChannelDuplexHandler {
         case collecting
         /// The request is complete and its answer is to come.
         case waiting
-        /// The answer was given; so many octets of the rest of the request are still taken.
-        case skipping(left: Int)
+        /// The answer was given; the rest of the request is still taken, to a limit.
+        case skipping
         /// The last answer was given, the other side may read it.
         case closing
         case closed
@@ -63,6 +63,8 @@ final class HookConnection: ChannelDuplexHandler {
     var requestID: String?
     var isHead = false
     var connection = AnswerWriter.Connection.stays
+    /// Octets of a body that came behind the answer.
+    var unwanted = 0
     /// Tells its answer from a late one of a request before.
     var number = 0
 
@@ -213,15 +215,15 @@ final class HookConnection: ChannelDuplexHandler {
         defer { isHandling = false }
         switch (input, phase) {
         case (_, .closed), (_, .waiting): break
+        case (.part(.body(let buffer)), .skipping), (.part(.body(let buffer)), .closing):
+            unwanted += buffer.readableBytes
+            // What comes after an answer is of no interest to anybody.
+            if unwanted > RequestFraming.drainLimit { close() }
         case (_, .closing): break
         case (.end, .idle), (.end, .collecting), (.end, .skipping): finishOutput()
         case (.malformed(let isTooLarge), _): refuse(isTooLarge ? RequestFraming.headerTooLarge : RequestFraming.malformed)
         case (.part(.head(let head)), _): begin(head)
         case (.part(.body(let buffer)), .collecting): collect(buffer)
-        case (.part(.body(let buffer)), .skipping(let left)):
-            phase = .skipping(left: left - buffer.readableBytes)
-            // What comes after an answer is of no interest to anybody.
-            if left < buffer.readableBytes { close() }
         case (.part(.end), .collecting): receive()
         case (.part(.end), .skipping):
             cancelDeadline()

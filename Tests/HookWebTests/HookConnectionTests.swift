@@ -391,12 +391,25 @@ enum Requests {
 
         let endless = try Client()
         endless.send("POST /v1/hooks/form/nobody HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
-        #expect(endless.answers().contains("\r\nConnection: close\r\n"))
+        #expect(endless.answers().contains("\r\nConnection: close\r\n") && endless.wire.hasOutputEnded)
         let piece = [UInt8](repeating: 0, count: 1 << 20)
         for _ in 0..<4 { endless.send(piece) }
         #expect(endless.isOpen)
         endless.send(piece)
         #expect(!endless.isOpen)
+    }
+
+    /// The server's side ends behind the last answer also while a body comes still, which is taken for a little while.
+    @Test(arguments: ["", "Connection: close\r\n"]) func theRestOfABodyMayComeBehindTheEnd(fields: String) throws {
+        let client = try Client()
+        client.send("POST /v1/hooks/form/nobody HTTP/1.1\r\nHost: x\r\n\(fields)Content-Length: 9\r\n\r\nabc")
+        let ends = !fields.isEmpty
+        #expect(client.statuses() == [404] && client.wire.hasOutputEnded == ends)
+        client.advance(1)
+        client.send("defghi" + Requests.post("next"))
+        #expect(client.isOpen && client.statuses() == (ends ? [] : [202]))
+        client.advance(2)
+        #expect(client.isOpen == !ends)
     }
 
     @Test func stopping() throws {
