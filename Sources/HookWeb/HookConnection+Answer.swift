@@ -53,6 +53,7 @@ extension HookConnection {
     func write(_ answer: WebAnswer) {
         guard let context else { return }
         touch()
+        hasAnswered = true
         if isEnding { connection = .ends }
         var buffer = context.channel.allocator.buffer(capacity: 512 + answer.body.count)
         writer.write(
@@ -81,6 +82,8 @@ extension HookConnection {
     /// limit goes.
     func finishOutput() {
         guard phase != .closing, phase != .closed, let context else { return }
+        // There is nothing to read; a handshake may not even be over, behind which alone anything is written.
+        guard hasAnswered else { return close() }
         phase = .closing
         inputs.removeAll()
         forgetRequest()

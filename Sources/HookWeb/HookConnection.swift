@@ -39,7 +39,6 @@ final class HookConnection: ChannelDuplexHandler {
 
     let site: HookSite
     private let limits: WebLimits
-    private let drainTime: TimeAmount
     var context: ChannelHandlerContext?
     var phase = Phase.idle
     /// What came while an answer was waited for.
@@ -49,6 +48,8 @@ final class HookConnection: ChannelDuplexHandler {
     var isHandling = false
     var needsFlush = false
     var writer = AnswerWriter()
+    /// There was an answer, which the client may be reading still.
+    var hasAnswered = false
 
     /// The place this connection has.
     private var place: String?
@@ -74,20 +75,16 @@ final class HookConnection: ChannelDuplexHandler {
     private var idleCheck: Scheduled<Void>?
     /// The listener stops: the connection ends with the request in progress, or the one that comes at this moment.
     var isEnding = false
-    private var drainDeadline: Scheduled<Void>?
+    private var lastCall: Scheduled<Void>?
 
     /// How long what a client goes on sending after it was answered is still read, for its sake (`RequestFraming.drainLimit`).
     static let lingerTime = TimeAmount.seconds(2)
-    /// A client that sends a request just when the listener stops did nothing wrong: what comes within this time is
-    /// still answered.
-    private static let lastCall = TimeAmount.milliseconds(250)
     /// Parts of requests that may wait; then nothing more is read.
     private static let inputLimit = 8
 
     init(site: HookSite) {
         self.site = site
         limits = site.current.limits
-        drainTime = site.drainTime
     }
 
     // MARK: - Events of the channel
@@ -141,12 +138,13 @@ final class HookConnection: ChannelDuplexHandler {
         guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
         guard !isEnding, phase != .closed else { return }
         isEnding = true
-        let isIdle = phase == .idle && inputs.isEmpty
-        let after = isIdle ? Self.lastCall : drainTime
-        drainDeadline = later(after) { handler in
-            if handler.phase == .idle { return handler.finishOutput() }
-            if !isIdle { return handler.close() }
-            handler.drainDeadline = handler.later(handler.drainTime) { $0.close() }
+        callLast()
+    }
+
+    /// Ends the connection once nothing is in progress. It lasts until `DrainDeadline` at most.
+    private func callLast() {
+        lastCall = later(DrainDeadline.lastCall) { handler in
+            if handler.phase == .idle, handler.inputs.isEmpty { handler.finishOutput() } else { handler.callLast() }
         }
     }
 
@@ -185,8 +183,8 @@ final class HookConnection: ChannelDuplexHandler {
         place = nil
         inputs.removeAll()
         forgetRequest()
-        for timer in [deadline, idleCheck, drainDeadline] { timer?.cancel() }
-        (deadline, idleCheck, drainDeadline) = (nil, nil, nil)
+        for timer in [deadline, idleCheck, lastCall] { timer?.cancel() }
+        (deadline, idleCheck, lastCall) = (nil, nil, nil)
     }
 
     // MARK: - Input
