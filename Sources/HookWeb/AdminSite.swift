@@ -13,12 +13,9 @@ import Synchronization
 final class AdminSite: WebSite {
     private let edge: Mutex<AdminEdge>
     private let places: ConnectionPlaces
-    /// How long a request may take to end once its listener stops.
-    private let drainTime: TimeAmount
 
-    init(_ edge: AdminEdge, drainTime: Duration) {
+    init(_ edge: AdminEdge) {
         self.edge = Mutex(edge)
-        self.drainTime = TimeAmount(drainTime)
         places = ConnectionPlaces(
             limit: edge.limits.connections, limitPerPeer: edge.limits.connectionsPerPeer,
             isExempt: { $0 == "unix" })
@@ -49,16 +46,14 @@ final class AdminSite: WebSite {
 
     /// For one more connection.
     private func connection() -> HTTP1Channel {
-        let (limits, places, drainTime) = (current.limits, places, drainTime)
+        let (limits, places) = (current.limits, places)
         let requestTimeout = TimeAmount(limits.requestTimeout)
         return HTTP1Channel(
             responder: { [self] request, writer, channel in
                 try await current.respond(to: request, writer, channel)
             },
             configuration: HTTP1Channel.Configuration(
-                additionalChannelHandlers: [
-                    ConnectionGuard(places: places, requestTimeout: requestTimeout, drainTime: drainTime)
-                ],
+                additionalChannelHandlers: [ConnectionGuard(places: places, requestTimeout: requestTimeout)],
                 idleTimeout: TimeAmount(limits.idleTimeout),
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: limits.headerFieldSize, maxHeaderListSize: limits.headerSize,

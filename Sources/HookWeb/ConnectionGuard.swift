@@ -1,9 +1,10 @@
 // Part of mailhookd. SPDX-License-Identifier: Apache-2.0
 //
 // Stands in each connection to the management side between the HTTP decoder and the rest and keeps it
-// within limits: places, the time a body may take, what is still read of a request that was answered early.
-// It answers what is not HTTP when its turn has come, makes sure that half a body never passes for a whole
-// one, and ends the connection so that the client comes to read what it was answered.
+// within limits: places, the time a body may take, the time a client may leave its answer unread, what is
+// still read of a request that was answered early. It answers what is not HTTP when its turn has come, makes
+// sure that half a body never passes for a whole one, and ends the connection so that the client comes to
+// read what it was answered.
 
 import HookModel
 import HTTPTypes
@@ -22,8 +23,6 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let places: ConnectionPlaces
     private let requestTimeout: TimeAmount
-    /// How long a request may take to end once the listener stops.
-    private let drainTime: TimeAmount
     /// The peer whose place this connection has.
     private var peer: String?
     /// A request's head came and its end did not.
@@ -48,22 +47,26 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var isClosing = false
     /// Of the answer that was given last.
     private var lastWrite: EventLoopFuture<Void>?
+    /// Parts of answers that wait for the client to read what came before.
+    private var unsent = 0
+    /// When such a part was written or sent last.
+    private var lastProgress = NIODeadline.uptimeNanoseconds(0)
+    private var progressCheck: Scheduled<Void>?
     /// The listener stops: the connection ends with the request in progress, or the one that comes at this moment.
     private var isEnding = false
     /// The layer above was told so.
     private var hasToldEnd = false
-    private var drainDeadline: Scheduled<Void>?
+    private var lastCall: Scheduled<Void>?
 
     /// How long what a client goes on sending after it was answered is still read, for its sake (`RequestFraming.drainLimit`).
     private static let lingerTime = TimeAmount.seconds(2)
-    /// A client that sends a request just when the listener stops did nothing wrong: what comes within this time is
-    /// still answered.
-    private static let lastCall = TimeAmount.milliseconds(250)
+    /// Octets of an answer that are written in one piece: who reads slowly is known by the pieces that were sent.
+    static let pieceSize = 64 << 10
 
-    init(places: ConnectionPlaces, requestTimeout: TimeAmount, drainTime: TimeAmount) {
+    /// - Parameter requestTimeout: for the body of a request, and for a client that reads nothing of its answer.
+    init(places: ConnectionPlaces, requestTimeout: TimeAmount) {
         self.places = places
         self.requestTimeout = requestTimeout
-        self.drainTime = drainTime
     }
 
     /// Nothing that comes counts any more.
@@ -80,7 +83,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         if let peer { places.release(peer) }
         peer = nil
         isClosing = true
-        for timer in [deadline, drainDeadline] { timer?.cancel() }
+        for timer in [deadline, progressCheck, lastCall] { timer?.cancel() }
         inputEnded(context)
         context.fireChannelInactive()
     }
@@ -142,14 +145,40 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             let connection: AnswerWriter.Connection = isLast && answersDue == 1 ? .ends : isOld ? .staysForOld : .stays
             head.headerFields[.connection] = connection.option
             context.write(wrapOutboundOut(.head(head)), promise: promise)
-        case .body: context.write(data, promise: promise)
-        case .end:
-            let written = promise ?? context.eventLoop.makePromise()
-            lastWrite = written.futureResult
-            context.write(data, promise: written)
+        case .body(var buffer):
+            while buffer.readableBytes > Self.pieceSize, let piece = buffer.readSlice(length: Self.pieceSize) {
+                send(.body(piece), nil, context)
+            }
+            send(.body(buffer), promise, context)
+        case .end(let trailer):
+            send(.end(trailer), promise, context)
             isAnswering = false
             answersDue -= 1
             answered(context)
+        }
+    }
+
+    /// Writes, and takes note when it is sent.
+    private func send(_ part: HTTPResponsePart, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) {
+        let sent = promise ?? context.eventLoop.makePromise()
+        lastWrite = sent.futureResult
+        unsent += 1
+        lastProgress = context.eventLoop.now
+        if progressCheck == nil { checkProgress(after: requestTimeout, context) }
+        sent.futureResult.assumeIsolated().whenComplete { _ in
+            self.unsent -= 1
+            self.lastProgress = context.eventLoop.now
+        }
+        context.write(wrapOutboundOut(part), promise: sent)
+    }
+
+    /// Lets go of who reads nothing for as long as a request may take. An answer as a whole may take longer.
+    private func checkProgress(after time: TimeAmount, _ context: ChannelHandlerContext) {
+        progressCheck = later(time, context) { handler, context in
+            handler.progressCheck = nil
+            guard handler.unsent > 0 else { return }
+            let left = handler.lastProgress + handler.requestTimeout - context.eventLoop.now
+            if left > .zero { handler.checkProgress(after: left, context) } else { context.close(promise: nil) }
         }
     }
 
@@ -162,10 +191,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         if isLast || isEnding, answersDue == 0 { finish(context) }
     }
 
-    /// The layers above end a connection where they know of no more to say; how it ends is decided here.
+    /// The layers above end a connection where they know of no more to say; how it ends is decided here. What is on its
+    /// way to the client is nothing they know of.
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        if mode == .output, !isClosing { finish(context) }
-        guard mode == .output || (mode == .all && isClosing) else { return context.close(mode: mode, promise: promise) }
+        if !isClosing, mode == .output || (mode == .all && unsent > 0) { finish(context) }
+        guard isClosing, mode != .input else { return context.close(mode: mode, promise: promise) }
         context.channel.closeFuture.cascade(to: promise)
     }
 
@@ -180,17 +210,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         if event as? ChannelEvent == .inputClosed { inputEnded(context) }
         guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
         isEnding = true
-        if answersDue > 0 || isClosing {
-            drain(context)
+        if answersDue > 0 {
+            tellEnd(context)
         } else {
-            drainDeadline = later(Self.lastCall, context) { $0.drain($1) }
+            lastCall = later(DrainDeadline.lastCall, context) { $0.tellEnd($1) }
         }
-    }
-
-    /// However slowly the client reads or sends, the connection ends in time.
-    private func drain(_ context: ChannelHandlerContext) {
-        drainDeadline = later(drainTime, context) { $1.close(promise: nil) }
-        tellEnd(context)
     }
 
     private func tellEnd(_ context: ChannelHandlerContext) {
@@ -227,19 +251,17 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             fields[.contentLength] = String(refusal.answer.body.count)
             let head = HTTPResponse(status: .init(code: refusal.answer.status), headerFields: fields)
             context.write(wrapOutboundOut(.head(head)), promise: nil)
-            context.write(wrapOutboundOut(.body(ByteBuffer(bytes: refusal.answer.body))), promise: nil)
-            let written = context.eventLoop.makePromise(of: Void.self)
-            lastWrite = written.futureResult
-            context.write(wrapOutboundOut(.end(nil)), promise: written)
+            send(.body(ByteBuffer(bytes: refusal.answer.body)), nil, context)
+            send(.end(nil), nil, context)
         }
         finish(context)
     }
 
-    /// Says no more, and gives the client time to read what was said: as long as a request may take, and a little patience
-    /// once it is sent.
+    /// Says no more, and gives the client time to read what was said: as long as it reads, and a little patience once it
+    /// is sent.
     private func finish(_ context: ChannelHandlerContext) {
         isClosing = true
-        schedule(requestTimeout, context) { $1.close(promise: nil) }
+        deadline?.cancel()
         context.flush()
         // Not before: where the client has ended its side, the end of this one closes the socket and forgets what waits.
         let written = lastWrite ?? context.eventLoop.makeSucceededVoidFuture()

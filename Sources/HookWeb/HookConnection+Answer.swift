@@ -27,8 +27,9 @@ extension HookConnection {
     /// Answers before the request is read; its rest is not kept.
     func answerEarly(_ answer: WebAnswer) {
         write(answer)
+        if connection == .ends { return finishOutput() }
         cancelDeadline()
-        phase = .skipping(left: RequestFraming.drainLimit)
+        phase = .skipping
         entity = []
         post = nil
     }
@@ -36,7 +37,7 @@ extension HookConnection {
     /// The answer is given and the request is read.
     func finishAnswer() {
         phase = .idle
-        if case .ends = connection { finishOutput() }
+        if connection == .ends { finishOutput() }
     }
 
     /// Answers in place of the endpoint, if that has not, and ends the connection.
@@ -52,6 +53,7 @@ extension HookConnection {
     func write(_ answer: WebAnswer) {
         guard let context else { return }
         touch()
+        hasAnswered = true
         if isEnding { connection = .ends }
         var buffer = context.channel.allocator.buffer(capacity: 512 + answer.body.count)
         writer.write(
@@ -73,12 +75,15 @@ extension HookConnection {
         announced = nil
         requestID = nil
         isHead = false
+        unwanted = 0
     }
 
     /// Says no more, and gives the client time to read what was said. Who does not read it is silent, as far as the idle
     /// limit goes.
     func finishOutput() {
         guard phase != .closing, phase != .closed, let context else { return }
+        // There is nothing to read; a handshake may not even be over, behind which alone anything is written.
+        guard hasAnswered else { return close() }
         phase = .closing
         inputs.removeAll()
         forgetRequest()

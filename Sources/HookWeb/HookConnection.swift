@@ -23,8 +23,8 @@ final class HookConnection: ChannelDuplexHandler {
         case collecting
         /// The request is complete and its answer is to come.
         case waiting
-        /// The answer was given; so many octets of the rest of the request are still taken.
-        case skipping(left: Int)
+        /// The answer was given; the rest of the request is still taken, to a limit.
+        case skipping
         /// The last answer was given, the other side may read it.
         case closing
         case closed
@@ -39,7 +39,6 @@ final class HookConnection: ChannelDuplexHandler {
 
     let site: HookSite
     private let limits: WebLimits
-    private let drainTime: TimeAmount
     var context: ChannelHandlerContext?
     var phase = Phase.idle
     /// What came while an answer was waited for.
@@ -49,6 +48,8 @@ final class HookConnection: ChannelDuplexHandler {
     var isHandling = false
     var needsFlush = false
     var writer = AnswerWriter()
+    /// There was an answer, which the client may be reading still.
+    var hasAnswered = false
 
     /// The place this connection has.
     private var place: String?
@@ -63,6 +64,8 @@ final class HookConnection: ChannelDuplexHandler {
     var requestID: String?
     var isHead = false
     var connection = AnswerWriter.Connection.stays
+    /// Octets of a body that came behind the answer.
+    var unwanted = 0
     /// Tells its answer from a late one of a request before.
     var number = 0
 
@@ -72,20 +75,16 @@ final class HookConnection: ChannelDuplexHandler {
     private var idleCheck: Scheduled<Void>?
     /// The listener stops: the connection ends with the request in progress, or the one that comes at this moment.
     var isEnding = false
-    private var drainDeadline: Scheduled<Void>?
+    private var lastCall: Scheduled<Void>?
 
     /// How long what a client goes on sending after it was answered is still read, for its sake (`RequestFraming.drainLimit`).
     static let lingerTime = TimeAmount.seconds(2)
-    /// A client that sends a request just when the listener stops did nothing wrong: what comes within this time is
-    /// still answered.
-    private static let lastCall = TimeAmount.milliseconds(250)
     /// Parts of requests that may wait; then nothing more is read.
     private static let inputLimit = 8
 
     init(site: HookSite) {
         self.site = site
         limits = site.current.limits
-        drainTime = site.drainTime
     }
 
     // MARK: - Events of the channel
@@ -139,12 +138,13 @@ final class HookConnection: ChannelDuplexHandler {
         guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
         guard !isEnding, phase != .closed else { return }
         isEnding = true
-        let isIdle = phase == .idle && inputs.isEmpty
-        let after = isIdle ? Self.lastCall : drainTime
-        drainDeadline = later(after) { handler in
-            if handler.phase == .idle { return handler.finishOutput() }
-            if !isIdle { return handler.close() }
-            handler.drainDeadline = handler.later(handler.drainTime) { $0.close() }
+        callLast()
+    }
+
+    /// Ends the connection once nothing is in progress. It lasts until `DrainDeadline` at most.
+    private func callLast() {
+        lastCall = later(DrainDeadline.lastCall) { handler in
+            if handler.phase == .idle, handler.inputs.isEmpty { handler.finishOutput() } else { handler.callLast() }
         }
     }
 
@@ -183,8 +183,8 @@ final class HookConnection: ChannelDuplexHandler {
         place = nil
         inputs.removeAll()
         forgetRequest()
-        for timer in [deadline, idleCheck, drainDeadline] { timer?.cancel() }
-        (deadline, idleCheck, drainDeadline) = (nil, nil, nil)
+        for timer in [deadline, idleCheck, lastCall] { timer?.cancel() }
+        (deadline, idleCheck, lastCall) = (nil, nil, nil)
     }
 
     // MARK: - Input
@@ -213,15 +213,15 @@ final class HookConnection: ChannelDuplexHandler {
         defer { isHandling = false }
         switch (input, phase) {
         case (_, .closed), (_, .waiting): break
+        case (.part(.body(let buffer)), .skipping), (.part(.body(let buffer)), .closing):
+            unwanted += buffer.readableBytes
+            // What comes after an answer is of no interest to anybody.
+            if unwanted > RequestFraming.drainLimit { close() }
         case (_, .closing): break
         case (.end, .idle), (.end, .collecting), (.end, .skipping): finishOutput()
         case (.malformed(let isTooLarge), _): refuse(isTooLarge ? RequestFraming.headerTooLarge : RequestFraming.malformed)
         case (.part(.head(let head)), _): begin(head)
         case (.part(.body(let buffer)), .collecting): collect(buffer)
-        case (.part(.body(let buffer)), .skipping(let left)):
-            phase = .skipping(left: left - buffer.readableBytes)
-            // What comes after an answer is of no interest to anybody.
-            if left < buffer.readableBytes { close() }
         case (.part(.end), .collecting): receive()
         case (.part(.end), .skipping):
             cancelDeadline()

@@ -29,13 +29,10 @@ final class HookEdge: Sendable {
 
 final class HookSite: WebSite {
     let places: ConnectionPlaces
-    /// How long a request may take to end once its listener stops.
-    let drainTime: TimeAmount
     private let edge: Mutex<HookEdge>
 
-    init(_ edge: HookEdge, drainTime: Duration) {
+    init(_ edge: HookEdge) {
         self.edge = Mutex(edge)
-        self.drainTime = TimeAmount(drainTime)
         places = ConnectionPlaces(
             limit: edge.limits.connections, limitPerPeer: edge.limits.connectionsPerPeer,
             isExempt: Self.exemption(edge))

@@ -40,7 +40,8 @@ public struct WebLimits: Sendable, Hashable {
     public var headerFields: Int
     /// For a request's header, and between two requests.
     public var idleTimeout: Duration
-    /// For the whole of a request's body, however slowly it comes.
+    /// For the whole of a request's body, however slowly it comes; on the management side also for a client that reads
+    /// nothing of its answer.
     public var requestTimeout: Duration
 
     public init(

@@ -77,9 +77,17 @@ struct WebRequest: Sendable {
     subscript(name: HTTPField.Name) -> String? {
         var value: String?
         for field in headers where Self.isSame(field.name, name.canonicalName) {
-            value = value.map { $0 + ", " + field.value } ?? field.value
+            let next = Self.trimmed(field.value)
+            value = value.map { $0 + ", " + next } ?? next
         }
         return value
+    }
+
+    /// RFC 9110 section 5.5: blanks around a value are no part of it. The decoder leaves those behind it.
+    private static func trimmed(_ value: String) -> String {
+        var octets = value.utf8[...]
+        while let last = octets.last, last == UInt8(ascii: " ") || last == UInt8(ascii: "\t") { octets.removeLast() }
+        return octets.endIndex == value.endIndex ? value : String(Substring(octets))
     }
 
     /// - Parameter canonical: in lower case.

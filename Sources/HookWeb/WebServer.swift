@@ -27,8 +27,12 @@ struct WebServer: Sendable {
 
     /// Begins to accept. The descriptor is closed when the server ends.
     ///
-    /// - Parameter tls: the certificate as it is at each new connection; nil for a listener without TLS.
-    init(descriptor: Int32, site: any WebSite, tls: (@Sendable () -> ServerTLS?)?, logger: Logger) async throws {
+    /// - Parameters:
+    ///   - tls: the certificate as it is at each new connection; nil for a listener without TLS.
+    ///   - drainTime: how long connections may last once the server stops.
+    init(
+        descriptor: Int32, site: any WebSite, tls: (@Sendable () -> ServerTLS?)?, drainTime: Duration, logger: Logger
+    ) async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let helper = ServerQuiescingHelper(group: group)
         listener = try await ServerBootstrap(group: group)
@@ -41,13 +45,14 @@ struct WebServer: Sendable {
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .bind(descriptor) { channel in
-                if let tls {
-                    do {
+                do {
+                    try channel.pipeline.syncOperations.addHandler(DrainDeadline(TimeAmount(drainTime)))
+                    if let tls {
                         guard let tls = tls() else { throw NoCertificate() }
                         try tls.secure(channel, at: .last)
-                    } catch {
-                        return channel.eventLoop.makeFailedFuture(error)
                     }
+                } catch {
+                    return channel.eventLoop.makeFailedFuture(error)
                 }
                 return site.open(channel)
             }
@@ -67,6 +72,6 @@ struct WebServer: Sendable {
         }
     }
 
-    /// Accepts no more; requests in progress are answered, then `run` returns.
+    /// Accepts no more; requests in progress are answered within their time, then `run` returns.
     func stop() { quiescing.initiateShutdown(promise: nil) }
 }

@@ -70,6 +70,7 @@ public final class WebService: Service {
     private let limiters: Mutex<HookLimiters>
     private let state: Mutex<State>
     private let listeners: [WebListener]
+    private let drainTime: Duration
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
     private let onReady: @Sendable () throws -> Void
@@ -88,11 +89,12 @@ public final class WebService: Service {
         logger: Logger, now: @escaping @Sendable () -> Timestamp, onReady: @escaping @Sendable () throws -> Void
     ) {
         let limiters = HookLimiters(hooks.rates)
-        hookSite = HookSite(Self.edge(hooks, limiters, logger, now), drainTime: drainTime)
-        adminSite = AdminSite(Self.edge(admin, logger, now), drainTime: drainTime)
+        hookSite = HookSite(Self.edge(hooks, limiters, logger, now))
+        adminSite = AdminSite(Self.edge(admin, logger, now))
         self.limiters = Mutex(limiters)
         state = Mutex(State(tls: tls))
         self.listeners = listeners
+        self.drainTime = drainTime
         self.logger = logger
         self.now = now
         self.onReady = onReady
@@ -164,7 +166,8 @@ public final class WebService: Service {
         }
         let tls: @Sendable () -> ServerTLS? = { [self] in state.withLock { $0.tls } }
         let server = try await WebServer(
-            descriptor: listener.descriptor, site: site, tls: listener.isSecured ? tls : nil, logger: logger)
+            descriptor: listener.descriptor, site: site, tls: listener.isSecured ? tls : nil, drainTime: drainTime,
+            logger: logger)
         let isOver = state.withLock { state in
             let isRetired = state.retired.remove(listener.descriptor) != nil
             if !isRetired { state.servers[listener.descriptor] = server }

@@ -21,7 +21,7 @@ private final class Guarded {
     init() throws {
         let places = ConnectionPlaces(limit: 1, limitPerPeer: 1, isExempt: { _ in false })
         try channel.pipeline.syncOperations.addHandlers(
-            wire, ConnectionGuard(places: places, requestTimeout: .seconds(4), drainTime: .seconds(3)))
+            wire, DrainDeadline(.seconds(3)), ConnectionGuard(places: places, requestTimeout: .seconds(4)))
         try channel.connect(to: SocketAddress(ipAddress: "192.0.2.1", port: 1)).wait()
     }
 
@@ -37,8 +37,11 @@ private final class Guarded {
     func endInput() { channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
 
     /// The layer above answers the oldest request that has no answer.
-    func answer(_ status: HTTPResponse.Status = .ok) {
+    func answer(_ status: HTTPResponse.Status = .ok, bodySize: Int = 0) {
         channel.write(HTTPResponsePart.head(HTTPResponse(status: status)), promise: nil)
+        if bodySize > 0 {
+            channel.write(HTTPResponsePart.body(ByteBuffer(repeating: 0, count: bodySize)), promise: nil)
+        }
         channel.writeAndFlush(HTTPResponsePart.end(nil), promise: nil)
     }
 
@@ -49,6 +52,15 @@ private final class Guarded {
             if case .head(let head) = part { heads.append("\(head.status.code) \(head.headerFields[.connection] ?? "-")") }
         }
         return heads
+    }
+
+    /// Octets of the bodies of answers that were sent since the last time.
+    func bodySize() throws -> Int {
+        var size = 0
+        while let part = try channel.readOutbound(as: HTTPResponsePart.self) {
+            if case .body(let buffer) = part { size += buffer.readableBytes }
+        }
+        return size
     }
 
     /// Requests that went up to the layer above, as far as they did, since the last time.
@@ -65,6 +77,11 @@ private final class Guarded {
     }
 
     func advance(_ seconds: Int64) { channel.embeddedEventLoop.advanceTime(by: .seconds(seconds)) }
+
+    func advance(milliseconds: Int64) { channel.embeddedEventLoop.advanceTime(by: .milliseconds(milliseconds)) }
+
+    /// The listener stops.
+    func quiesce() { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
 
     var isOpen: Bool { channel.isActive }
 
@@ -141,22 +158,63 @@ private final class Guarded {
         #expect(!connection.isOpen)
     }
 
-    // MARK: - Refusals
-
-    /// Answers that are due come first, in order; then the refusal, then the end.
-    /// Neither a client that does not read nor a request that takes long holds up the end of the listener.
-    @Test(arguments: ["answered", "late", "silent"]) func theEndOfTheListenerIsBounded(_ way: String) throws {
+    /// However long an answer takes as a whole: the limit is for a client that reads nothing. What the layer above does
+    /// about a connection that seems to be silent waits for the end of the answer.
+    @Test(arguments: ["close", "kept", "silent", "half-closed"]) func whoReadsSlowlyGetsAllOfAnAnswer(_ way: String) throws {
         let connection = try Guarded()
-        if way == "answered" {
+        connection.wire.stick()
+        try connection.request(way == "close" ? [.connection: "close"] : [:])
+        if way == "half-closed" { connection.endInput() }
+        let size = 4 * ConnectionGuard.pieceSize + 1
+        connection.answer(bodySize: size)
+        if way == "half-closed" { connection.channel.close(mode: .output, promise: nil) }
+        // The head; five pieces follow, and the end.
+        connection.wire.release(1)
+        var sent = 0
+        for _ in 0..<5 {
+            connection.advance(3)
+            if way == "silent" { connection.channel.close(promise: nil) }
+            #expect(connection.isOpen && !connection.wire.hasOutputEnded)
+            connection.wire.release(1)
+            sent += try connection.bodySize()
+        }
+        #expect(sent == size)
+        connection.wire.release()
+        #expect(connection.wire.hasOutputEnded == (way != "kept") && connection.isOpen == (way != "half-closed"))
+        connection.advance(3)
+        #expect(connection.isOpen == (way == "kept"))
+    }
+
+    /// Though the answer began well, and the layer above does nothing about it.
+    @Test(arguments: ["close", nil]) func whoStopsReadingIsLetGo(option: String?) throws {
+        let connection = try Guarded()
+        connection.wire.stick()
+        try connection.request(option.map { [.connection: $0] } ?? [:])
+        connection.answer(bodySize: 4 * ConnectionGuard.pieceSize)
+        connection.advance(3)
+        connection.wire.release(2)
+        connection.advance(3)
+        #expect(connection.isOpen)
+        connection.advance(2)
+        #expect(!connection.isOpen)
+    }
+
+    /// Neither a client that does not read nor a request that takes long holds up the end of the listener.
+    @Test(arguments: ["answered", "kept", "late", "silent"]) func theEndOfTheListenerIsBounded(_ way: String) throws {
+        let connection = try Guarded()
+        if way == "answered" || way == "kept" {
             connection.wire.stick()
-            try connection.request([.connection: "close"])
+            try connection.request(way == "answered" ? [.connection: "close"] : [:])
             connection.answer()
         }
-        connection.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        connection.quiesce()
         if way == "late" { try connection.request() }
-        connection.channel.embeddedEventLoop.advanceTime(by: .milliseconds(2_900))
+        connection.advance(milliseconds: 300)
+        // By now the layer above was told; it knows of nothing in progress.
+        if way == "kept" { connection.channel.close(promise: nil) }
+        connection.advance(milliseconds: 2_600)
         #expect(connection.isOpen)
-        connection.channel.embeddedEventLoop.advanceTime(by: .milliseconds(400))
+        connection.advance(milliseconds: 200)
         #expect(!connection.isOpen)
     }
 
@@ -166,13 +224,16 @@ private final class Guarded {
         connection.wire.stick()
         try connection.request()
         connection.channel.write(HTTPResponsePart.head(HTTPResponse(status: .ok)), promise: nil)
-        connection.channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        connection.quiesce()
         connection.channel.writeAndFlush(HTTPResponsePart.end(nil), promise: nil)
         connection.channel.close(promise: nil)
         connection.advance(2)
         #expect(connection.isOpen)
     }
 
+    // MARK: - Refusals
+
+    /// Answers that are due come first, in order; then the refusal, then the end.
     @Test(arguments: [0, 1, 3], [true, false]) func aRefusalWaitsForItsTurn(before: Int, isUnderWay: Bool) throws {
         let connection = try Guarded()
         for _ in 0..<before { try connection.request() }

@@ -104,6 +104,7 @@ import Testing
     @Test(arguments: [
         Case(name: "leading line ends", header: "Host: x\r\nContent-Length: 3\r\n", line: "\r\nPOST /v1/hooks/form/tokform HTTP/1.1\r\n"),
         Case(name: "no space behind the colon", header: "Host:x\r\nContent-Length:3\r\n"),
+        Case(name: "a blank behind a length", header: "Host: x\r\nContent-Length: 3 \r\n"),
         Case(name: "blanks around a value", header: "Host: \t x \t\r\nContent-Length: \t 3\r\n"),
         Case(name: "two spaces in the line", header: "Host: x\r\nContent-Length: 3\r\n", line: "POST  /v1/hooks/form/tokform HTTP/1.1\r\n"),
         Case(name: "any case", header: "hOST: x\r\ncONTENT-lENGTH: 3\r\n"),
