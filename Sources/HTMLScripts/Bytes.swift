@@ -59,6 +59,23 @@ struct Input {
         return UnsafeRawPointer(hit) - UnsafeRawPointer(base)
     }
 
+    /// Place of the last `byte` before `end`; -1 where there is none.
+    func findLast(_ byte: UInt8, before end: Int) -> Int {
+        let pattern = SIMD16<UInt8>(repeating: byte)
+        var start = end - 16
+        while start >= 0 {
+            let block = UnsafeRawPointer(base + start).loadUnaligned(as: SIMD16<UInt8>.self)
+            // All bits of an octet that is equal.
+            let hits = unsafeBitCast(block .== pattern, to: SIMD2<UInt64>.self)
+            if hits[1] != 0 { return start + 8 + (63 - hits[1].leadingZeroBitCount) >> 3 }
+            if hits[0] != 0 { return start + (63 - hits[0].leadingZeroBitCount) >> 3 }
+            start -= 16
+        }
+        var index = start + 15
+        while index >= 0, base[index] != byte { index -= 1 }
+        return index
+    }
+
     /// Whether the bytes at `start` are `text` (lower-case ASCII), letters compared without regard to case.
     func hasPrefix(_ text: StaticString, at start: Int) -> Bool {
         let length = text.utf8CodeUnitCount

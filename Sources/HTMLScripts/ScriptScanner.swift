@@ -81,12 +81,16 @@ struct ScanRun {
         self.limits = limits
     }
 
-    /// Reads with the tokenizer alone; where a tag comes that only open elements explain, starts again with those.
-    mutating func scan() {
+    /// Reads with the tokenizer alone; where a tag comes that only open elements explain, starts again with those. Most
+    /// documents have their scripts at the beginning, or none: the rest is not read.
+    ///
+    /// - Parameter isWhole: reads all of it, to the same result.
+    mutating func scan(isWhole: Bool = false) {
+        let last = isWhole ? input.count : lastOfInterest
         var reader = MarkupReader(input)
         var tag = Tag()
         var sink = NoSink()
-        while reader.next(&tag, &sink) {
+        while reader.position <= last, reader.next(&tag, &sink) {
             if tag.isEndTag { continue }
             switch Self.model(input, tag.name) {
             case .markup:
@@ -105,6 +109,16 @@ struct ScanRun {
                 return scanWithTree()
             }
         }
+    }
+
+    /// The last place where a script can begin, or a frameset, which takes away those of the body; -1 where there is none.
+    /// Other tags that need open elements say nothing about scripts before them.
+    private var lastOfInterest: Int {
+        var open = input.findLast(0x3C, before: input.count)
+        while open >= 0, !input.hasPrefix("<script", at: open), !input.hasPrefix("<frameset", at: open) {
+            open = input.findLast(0x3C, before: open)
+        }
+        return open
     }
 
     private mutating func scanWithTree() {

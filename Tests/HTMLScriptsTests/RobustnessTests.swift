@@ -105,6 +105,41 @@ import Testing
         return bytes
     }
 
+    /// What stands behind the last script changes nothing about those before it, whether it is read or not.
+    private static func checkReadingOn(_ bytes: [UInt8]) {
+        let results = [false, true].map { isWhole in
+            bytes.withUnsafeBufferPointer { html -> ScriptScan? in
+                guard let base = html.baseAddress else { return nil }
+                var run = ScanRun(Input(base: base, count: html.count), ScriptLimits())
+                run.scan(isWhole: isWhole)
+                return run.result
+            }
+        }
+        #expect(results[0]?.elements.map(\.startTag) == results[1]?.elements.map(\.startTag), "\(bytes)")
+        #expect(results[0]?.elements.map(\.content) == results[1]?.elements.map(\.content), "\(bytes)")
+        #expect(results[0]?.elements.map(\.namespace) == results[1]?.elements.map(\.namespace), "\(bytes)")
+        #expect(results[0]?.problems == results[1]?.problems, "\(bytes)")
+    }
+
+    @Test func theLastOfAnOctetIsFound() {
+        for count in 1..<70 {
+            var bytes = [UInt8](repeating: 0xBC, count: count)
+            bytes.withUnsafeMutableBufferPointer { html in
+                guard let base = html.baseAddress else { return }
+                let input = Input(base: UnsafePointer(base), count: count)
+                for end in 0...count {
+                    #expect(input.findLast(0x3C, before: end) == -1)
+                    for place in 0..<count {
+                        html[place] = 0x3C
+                        let expected = place < end ? place : -1
+                        if input.findLast(0x3C, before: end) != expected { Issue.record("\(count) \(end) \(place)") }
+                        html[place] = 0xBC
+                    }
+                }
+            }
+        }
+    }
+
     @Test func mutationsAgreeWithThePlainTokenizer() throws {
         var generator = SplitMix64(state: 2_025)
         let seeds = Self.plain.map { Array($0.utf8) }
@@ -112,6 +147,7 @@ import Testing
         for _ in 0..<1_500 {
             let bytes = Self.mutated(try #require(seeds.randomElement(using: &generator)), &generator)
             let scripts = Self.scan(bytes)
+            Self.checkReadingOn(bytes)
             if let expected = Self.reference(bytes) {
                 compared += 1
                 #expect(scripts == expected, "\(bytes)")
@@ -139,6 +175,7 @@ import Testing
                 bytes.insert(contentsOf: tag, at: Int.random(in: 0...bytes.count, using: &generator))
             }
             Self.scan(bytes, round % 2 == 0 ? limits : ScriptLimits())
+            Self.checkReadingOn(bytes)
             _ = HTMLCharset.label(of: bytes)
         }
     }
