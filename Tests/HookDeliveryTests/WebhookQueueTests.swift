@@ -53,7 +53,8 @@ import Testing
     @Test func allAreSentOverAsManyConnectionsAsThereMayBe() async throws {
         let server = try ScriptedServer { _ in Array(repeating: [.read, .send(Self.ok)], count: 100).flatMap { $0 } }
         defer { server.stop() }
-        let (sink, queue, reports) = try sink(server.port, concurrency: 3)
+        // Connecting takes a thread that other tests may hold for long; the first failure would hand back the rest.
+        let (sink, queue, reports) = try sink(server.port, concurrency: 3, timeout: .seconds(55))
         queue.add((1...40).map { delivery($0) }, now: start)
         queue.add((41...60).map { delivery($0) }, now: start)
         await queue.end()
