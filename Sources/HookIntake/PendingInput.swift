@@ -17,9 +17,12 @@ struct PendingInput {
 
     mutating func append(_ piece: ByteBuffer) {
         guard piece.readableBytes > 0 else { return }
-        if first == nil {
+        guard let last = rest.last?.readableBytes ?? first?.readableBytes else {
             first = piece
-        } else if piece.readableBytes >= Self.largePiece {
+            return
+        }
+        // To join it to a large one would copy that.
+        if max(piece.readableBytes, last) >= Self.largePiece {
             rest.append(piece)
         } else if rest.isEmpty {
             first?.writeImmutableBuffer(piece)

@@ -216,13 +216,11 @@ extension MemoryContent {
         return (count, new)
     }
 
-    /// The oldest delivery of each event type that is still to be done; of a type whose oldest is excluded, none.
+    /// The oldest delivery of each event type that is still to be done; of a type of which one is excluded, none.
     func heads(_ subscription: String, _ excluded: Set<Int64>) -> [DeliveryRow] {
-        var seen: Set<String> = []
-        return deliveries.filter { row in
-            row.subscription == subscription && !row.state.isFinal
-                && seen.insert(events[row.event].stored.event.type).inserted && !excluded.contains(row.id)
-        }
+        let pending = deliveries.filter { $0.subscription == subscription && !$0.state.isFinal }
+        var seen = Set(pending.filter { excluded.contains($0.id) }.map { events[$0.event].stored.event.type })
+        return pending.filter { seen.insert(events[$0.event].stored.event.type).inserted }
     }
 
     mutating func lease(_ row: DeliveryRow, _ now: Timestamp, _ lease: Duration) -> ClaimedDelivery {

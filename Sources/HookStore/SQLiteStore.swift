@@ -62,6 +62,7 @@ public final class SQLiteStore: InspectableStore {
 
     var writer: WriterLoop? { owner?.writer }
     var journal: JournalLoop? { owner?.journal }
+    var claimsUnderWay: ClaimsUnderWay? { owner?.claimsUnderWay }
     var compressor: Compressor? { owner?.compressor }
 
     /// What only the owner of a store has.

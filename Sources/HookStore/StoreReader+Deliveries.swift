@@ -168,18 +168,18 @@ extension StoreReader {
     /// Rows that are looked at: behind so many events of types that have to wait, others wait as well.
     private static let orderedWindow = 5000
 
-    /// The oldest delivery of each event type that is due, and when the next of them will be. Of a type whose oldest is
-    /// excluded there is none.
+    /// The oldest delivery of each event type that is due, and when the next of them will be. Of a type of which one is
+    /// excluded there is none: it is being tried, and an older one may have been begun anew since.
     static func heads(
         _ rows: SQLiteStatement, _ subscription: Int64, dueBy now: Timestamp, limit: Int, excluding excluded: Set<Int64>
     ) throws(StoreError) -> (ids: [Int64], nextDue: Timestamp?) {
         rows.bind(1, subscription)
         rows.bind(2, orderedWindow)
-        var seen: Set<String> = []
+        var seen = try types(rows, of: excluded)
         var ids: [Int64] = []
         var nextDue: Int64?
         while try rows.step() {
-            guard seen.insert(rows.text(3)).inserted, !excluded.contains(rows.integer(0)) else { continue }
+            guard seen.insert(rows.text(3)).inserted else { continue }
             let due = rows.integer(2)
             nextDue = min(nextDue ?? due, due)
             // A lease that has run out is due, too.
@@ -191,6 +191,19 @@ extension StoreReader {
             }
         }
         return (ids, nextDue.map { Timestamp(microseconds: $0) })
+    }
+
+    /// The event types of some of the rows.
+    private static func types(_ rows: SQLiteStatement, of ids: Set<Int64>) throws(StoreError) -> Set<String> {
+        var types: Set<String> = []
+        var left = ids.count
+        while left > 0, try rows.step() {
+            guard ids.contains(rows.integer(0)) else { continue }
+            types.insert(rows.text(3))
+            left -= 1
+        }
+        rows.reset()
+        return types
     }
 
     func nextDueInOrder(subscription: String, excluding excluded: Set<Int64>) throws(StoreError) -> Timestamp? {

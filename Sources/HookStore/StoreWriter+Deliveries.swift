@@ -110,6 +110,7 @@ extension StoreWriter {
         statement.bind(2, now.microseconds)
         statement.bind(3, subscriptions.ordered.contains(subscription) ? 1 : 0)
         try statement.run()
+        claimsUnderWay.renew(id)
         signalled.insert(subscription)
     }
 

@@ -43,7 +43,9 @@ import Testing
         for _ in 0..<1_000 { input.append(ByteBuffer(repeating: 2, count: 3)) }
         #expect(input.first?.readableBytes == large.readableBytes)
         input.consume(large.readableBytes)
-        #expect(input.first?.readableBytes == large.readableBytes + 3_000)
+        #expect(input.first?.readableBytes == large.readableBytes)
+        input.consume(large.readableBytes)
+        #expect(input.first?.readableBytes == 3_000)
     }
 
     @Test func allOfItIsDropped() {

@@ -391,6 +391,13 @@ import Testing
         #expect(try await store.nextDueInOrder(subscription: "s", excluding: [1, 3]) == nil)
         try await store.finish([DeliveryResult(id: 1, state: .delivered, reason: "")], now: at(5001))
         #expect(try await claim(5001, [3]) == [2])
+        // One that is over is begun anew while a younger one of its type is being tried.
+        let again = try #require(try await store.event(id: "a1")?.event)
+        _ = try await store.add([AddedEvent(event: again, subscriptions: ["s"], replaces: true)], now: at(5002))
+        #expect(try await claim(5003, [2, 3]) == [])
+        #expect(try await store.nextDueInOrder(subscription: "s", excluding: [2, 3]) == nil)
+        try await store.finish([DeliveryResult(id: 2, state: .delivered, reason: "")], now: at(5004))
+        #expect(try await claim(5004, [3]) == [1])
         await store.close()
     }
 }

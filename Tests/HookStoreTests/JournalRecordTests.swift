@@ -97,4 +97,28 @@ import Testing
             #expect(event.deliveries.map(\.leaseEnds) == (isOld ? [0, 0] : [77, 0]))
         }
     }
+
+    /// It was chosen, and is not on the disk as leased yet: what the claim holds is the content of before.
+    @Test func whatIsBegunAnewBeforeItsClaimIsStoredWaits() async throws {
+        let folder = try TemporaryFolder()
+        let store = try SQLiteStore.open(folder.path("store.db"), as: .owner)
+        _ = try await store.commit(entry("m", events: ["a"], to: ["s"], at: at(10)))
+        let journal = try #require(store.journal)
+        store.claimsUnderWay?.add([1])
+        let renewed = Event(id: "a", type: "app.event", json: Array("{\"id\":\"a\",\"n\":2}".utf8))
+        _ = try await store.add([AddedEvent(event: renewed, subscriptions: ["s"], replaces: true)], now: at(11))
+        let claim = WriteJob.Claim(subscription: "s", now: at(12), lease: .seconds(5), limit: 1, excluded: [])
+        _ = try await withCheckedContinuation { continuation in
+            journal.add([1], claim) { continuation.resume(returning: $0) }
+        }.get()
+        try await store.finish([DeliveryResult(id: 1, state: .delivered, reason: "")], now: at(13))
+        let waiting = try #require(try await store.delivery(1))
+        #expect(waiting.state == .waiting && waiting.attempts == 0)
+        let claimed = try await store.claimDue(subscription: "s", now: at(14), lease: .seconds(5), limit: 9)
+        #expect(claimed.map(\.event.json) == [renewed.json])
+        // The next claim of it is one like others.
+        let leased = try #require(try await store.delivery(1))
+        #expect(leased.state == .leased && leased.attempts == 1)
+        await store.close()
+    }
 }

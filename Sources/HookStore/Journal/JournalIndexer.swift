@@ -140,8 +140,10 @@ final class JournalIndexer: @unchecked Sendable {
             var ids: [Int64] = []
             for _ in 0..<claims.count {
                 guard let id = claims.next() else { throw .failed("\(folder): record \(head.sequence) lacks a claim") }
-                try results.lease(id, until: claims.leaseEnds, now: claims.now)
                 ids.append(id)
+                // What was begun anew since it was chosen waits for the next claim.
+                if claimsUnderWay.isRenewed(id) { continue }
+                try results.lease(id, until: claims.leaseEnds, now: claims.now)
             }
             claimsUnderWay.remove(ids)
         case JournalFormat.Kind.opened: break

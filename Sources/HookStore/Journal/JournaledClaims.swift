@@ -42,11 +42,16 @@ struct JournaledClaims {
 
 /// Deliveries that were chosen by a claim whose record is not in the table yet: nobody else is to be handed them.
 final class ClaimsUnderWay: Sendable {
-    private let ids = Mutex<Set<Int64>>([])
+    /// Whether they were begun anew since they were chosen.
+    private let ids = Mutex<[Int64: Bool]>([:])
 
     var count: Int { ids.withLock { $0.count } }
 
-    func contains(_ id: Int64) -> Bool { ids.withLock { $0.contains(id) } }
-    func add(_ new: [Int64]) { ids.withLock { $0.formUnion(new) } }
-    func remove(_ old: [Int64]) { ids.withLock { $0.subtract(old) } }
+    func contains(_ id: Int64) -> Bool { ids.withLock { $0[id] != nil } }
+    func add(_ new: [Int64]) { ids.withLock { ids in new.forEach { ids[$0] = false } } }
+    func remove(_ old: [Int64]) { ids.withLock { ids in old.forEach { ids[$0] = nil } } }
+
+    /// It is begun anew: the claim has what it was before.
+    func renew(_ id: Int64) { ids.withLock { if $0[id] != nil { $0[id] = true } } }
+    func isRenewed(_ id: Int64) -> Bool { ids.withLock { $0[id] ?? false } }
 }
