@@ -19,7 +19,7 @@ public protocol HistoryStore: InspectableStore, DeliveryStore {
     /// Numbers of messages from `number` on that were received at `time` or later, in their order, at most `limit`. Without
     /// duplicates, unless they made events.
     func messageNumbers(from number: Int64, since time: Timestamp, limit: Int) async throws(StoreError) -> [Int64]
-    /// Whether a message came for the hook of this event name, or an event of this type was made of one. Goes through what
+    /// Whether a message came for the hook of this event name, an event of this type was made of one, or one has deliveries. Goes through what
     /// is known of each message where there is none: for people, not for loops.
     func hasHook(named eventName: String) async throws(StoreError) -> Bool
 }

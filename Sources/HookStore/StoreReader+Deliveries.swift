@@ -123,7 +123,8 @@ extension StoreReader {
     }
 
     /// Verdicts name the hooks of each message in rows that are small. To look for the type in the table of events would
-    /// read the data of each. Of events that were made later the verdicts say nothing; those are few.
+    /// read the data of each. Of events that were made later the verdicts say nothing; those are few. Of what
+    /// was erased the deliveries are left.
     func hasHook(named eventName: String) throws(StoreError) -> Bool {
         let row = try connection.prepare(
             """
